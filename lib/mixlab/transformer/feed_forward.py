@@ -1,0 +1,41 @@
+"""The gated feed-forward layer: w2(silu(w1 x) * w3 x), applied to each token alone.
+
+Source: Shazeer, "GLU Variants Improve Transformer" (2020), section 2 (SwiGLU); names as in
+Mistral's code. In Mixtral each expert is one such layer.
+"""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mixlab.transformer.config import TransformerConfig
+
+
+def swiglu(
+    x: Float[Tensor, "*batch dim"],
+    w1: Float[Tensor, "hidden_dim dim"],
+    w2: Float[Tensor, "dim hidden_dim"],
+    w3: Float[Tensor, "hidden_dim dim"],
+) -> Float[Tensor, "*batch dim"]:
+    """Gate w3 x by silu(w1 x), channel by channel, and project back with w2.
+
+    >>> import torch
+    >>> one = torch.ones(1, 1)
+    >>> swiglu(torch.tensor([2.0]), w1=one, w2=one, w3=one)  # silu(2) * 2
+    tensor([3.5232])
+    """
+    return F.linear(F.silu(F.linear(x, w1)) * F.linear(x, w3), w2)
+
+
+class FeedForward(nn.Module):
+    """SwiGLU with the widths of `config`."""
+
+    def __init__(self, config: TransformerConfig):
+        super().__init__()
+        self.w1 = nn.Linear(config.dim, config.hidden_dim, bias=False)
+        self.w2 = nn.Linear(config.hidden_dim, config.dim, bias=False)
+        self.w3 = nn.Linear(config.dim, config.hidden_dim, bias=False)
+
+    def forward(self, x: Float[Tensor, "*batch dim"]) -> Float[Tensor, "*batch dim"]:
+        """Apply the layer to every token."""
+        return swiglu(x, self.w1.weight, self.w2.weight, self.w3.weight)
