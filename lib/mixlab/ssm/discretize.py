@@ -1,0 +1,115 @@
+"""From x' = A x + B u to x_t = Ā x_{t-1} + B̄ u_t: what a step of length Δ makes of A and B.
+
+Three rules, in rising order of care. *Euler* takes the slope at the start of the step for the
+whole step. *Bilinear* (trapezoid, Tustin) averages the slopes at both ends. *Zero-order hold* (zoh)
+holds the input still during the step and solves the equation exactly. "mamba" is what Mamba's
+released code does: zoh for A, Euler for B.
+
+Textbook Euler carries u_{t-1} forward, while every recurrence here reads u_t. Both describe the
+same system: ours calls the input that acts *during* the step ending at t by the name of the
+instant at which its effect is first seen, so that an output may depend on its own token.
+
+Sources: Gu, Goel and Ré, "Efficiently Modeling Long Sequences with Structured State Spaces"
+(2022), equation 3 (bilinear); Gu and Dao, "Mamba" (2023), equation 4 (zoh) and appendix C.
+
+Symbols: `delta` is Δ, `A_bar` Ā, `B_bar` B̄, n the size of the state (`d_state`).
+"""
+
+import torch
+from jaxtyping import Complex, Float
+from torch import Tensor
+
+METHODS = ("euler", "bilinear", "zoh", "mamba")
+
+
+def discretize_diagonal(
+    A: Float[Tensor, "*#shape"] | Complex[Tensor, "*#shape"],
+    B: Float[Tensor, "*#shape"] | Complex[Tensor, "*#shape"],
+    delta: Float[Tensor, "*#shape"],
+    method: str = "zoh",
+) -> tuple[Tensor, Tensor]:
+    """(Ā, B̄) for a scalar or diagonal A, element by element; the shapes broadcast.
+
+    Args:
+        A: rates, real or complex; the diagonal of A.
+        B: input weights.
+        delta: step lengths Δ, positive.
+        method: "euler", "bilinear", "zoh" or "mamba".
+
+    Returns:
+        Ā and B̄, each of the broadcast shape that its formula needs.
+
+    Raises:
+        ValueError: for a Δ that isn't positive, or an unknown method.
+
+    A leaky tank (rate −1, gain 1) observed every 0.1: exact decay e^−0.1, exact filling 1 − e^−0.1.
+
+    >>> discretize_diagonal(torch.tensor(-1.0), torch.tensor(1.0), torch.tensor(0.1))
+    (tensor(0.9048), tensor(0.0952))
+    >>> discretize_diagonal(torch.tensor(-1.0), torch.tensor(1.0), torch.tensor(0.1), "mamba")
+    (tensor(0.9048), tensor(0.1000))
+    """
+    _check(delta, method)
+    z = delta * A
+    if method == "euler":
+        return 1 + z, delta * B
+    if method == "bilinear":
+        return (1 + z / 2) / (1 - z / 2), delta * B / (1 - z / 2)
+    if method == "mamba":
+        return torch.exp(z), delta * B
+    # (e^z − 1)/A · B = Δ · (e^z − 1)/z · B, whose limit for A → 0 is ΔB. expm1 keeps the digits
+    # that e^z − 1 would lose for small z.
+    nonzero = torch.where(z == 0, torch.ones_like(z), z)
+    held = torch.where(z == 0, torch.ones_like(z), torch.expm1(nonzero) / nonzero)
+    return torch.exp(z), delta * held * B
+
+
+def discretize_dense(
+    A: Float[Tensor, "n n"] | Complex[Tensor, "n n"],
+    B: Float[Tensor, " n"] | Complex[Tensor, " n"],
+    delta: Float[Tensor, ""] | float,
+    method: str = "zoh",
+) -> tuple[Tensor, Tensor]:
+    """(Ā, B̄) for a full matrix A: the same rules, with solves and matrix exponentials.
+
+    Args:
+        A: the state matrix.
+        B: the input column.
+        delta: the step length Δ, one positive number.
+        method: "euler", "bilinear", "zoh" or "mamba".
+
+    Raises:
+        ValueError: for a Δ that isn't positive, or an unknown method.
+
+    A frictionless mass pushed for one second by a force of 1: half a metre, one metre a second.
+
+    >>> A, B = torch.tensor([[0.0, 1.0], [0.0, 0.0]]), torch.tensor([0.0, 1.0])
+    >>> discretize_dense(A, B, 1.0)[1]
+    tensor([0.5000, 1.0000])
+    """
+    delta = torch.as_tensor(delta, dtype=A.real.dtype, device=A.device)
+    _check(delta, method)
+    n = A.shape[0]
+    eye = torch.eye(n, dtype=A.dtype, device=A.device)
+    if method == "euler":
+        return eye + delta * A, delta * B
+    if method == "bilinear":
+        half = delta / 2 * A
+        both = torch.linalg.solve(eye - half, torch.column_stack((eye + half, delta * B)))
+        return both[:, :n], both[:, n]
+    if method == "mamba":
+        return torch.matrix_exp(delta * A), delta * B
+    # One exponential of [[A, B], [0, 0]]Δ holds both, and never divides by A (Van Loan 1978).
+    extended = torch.cat((torch.column_stack((A, B)), A.new_zeros(1, n + 1)))
+    both = torch.matrix_exp(delta * extended)
+    return both[:n, :n], both[:n, n]
+
+
+def _check(delta: Tensor, method: str) -> None:
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}: got {method!r}")
+    if not (delta > 0).all():
+        raise ValueError(
+            "delta is a length of time and must be positive: got a smallest value of "
+            f"{delta.min().item():.4g}. Was softplus left out?"
+        )
