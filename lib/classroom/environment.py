@@ -1,0 +1,23 @@
+"""The environment variables that notebooks run under, for the builder, the checks and the lab."""
+
+import os
+from pathlib import Path
+
+# What a surrounding notebook, editor or user set-up would otherwise let in.
+FOREIGN = ("PYTHONSTARTUP", "JPY_PARENT_PID", "JPY_SESSION_NAME", "PYTEST_ADDOPTS", "PYTHONHOME")
+
+
+def kernel_environment(scratch: Path) -> dict[str, str]:
+    """This process's environment, with Jupyter's and IPython's files kept inside `scratch`.
+
+    Plotly gets its renderer by name: what it guesses depends on the editor it runs under.
+    """
+    environment = {name: value for name, value in os.environ.items() if name not in FOREIGN}
+    environment |= {
+        "IPYTHONDIR": str(scratch / "ipython"),
+        "JUPYTER_CONFIG_DIR": str(scratch / "jupyter" / "config"),
+        "JUPYTER_DATA_DIR": str(scratch / "jupyter" / "data"),
+        "JUPYTER_RUNTIME_DIR": str(scratch / "jupyter" / "runtime"),
+        "PLOTLY_RENDERER": "plotly_mimetype",
+    }
+    return environment
