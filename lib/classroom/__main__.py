@@ -24,6 +24,17 @@ def parser() -> argparse.ArgumentParser:
         "--check", action="store_true", help="write nothing; fail if a notebook has drifted"
     )
     notebooks.add_argument("--execute", action="store_true", help="run every notebook again")
+
+    check = commands.add_parser(
+        "check",
+        help="tell a student which of their answers pass",
+        description="Put the answers of a notebook into the pristine one, run each exercise "
+        "there under nbval, and say how each went. Exit status 0 only if all passed.",
+    )
+    check.add_argument("notebook", type=Path, help="such as exercises/02_sliding_window.ipynb")
+    check.add_argument(
+        "--timeout", type=float, default=60, help="seconds a cell may take (default: 60)"
+    )
     return top
 
 
@@ -45,6 +56,10 @@ def run(options: argparse.Namespace, root: Path) -> int:
 
         chosen = select(root, options.chapters)
         return build_command(root, chosen, options.check, options.execute)
+    if options.command == "check":
+        from classroom.check import check_command
+
+        return check_command(root, options.notebook, options.timeout)
     raise AssertionError(options.command)
 
 
