@@ -13,6 +13,7 @@ from typing import Any
 
 import jupytext
 from IPython.core.inputtransformer2 import TransformerManager
+from nbformat import ValidationError
 
 from classroom.exercises import exercise_errors
 from classroom.layout import STEM
@@ -153,7 +154,12 @@ def read_chapter(path: Path, text: str | None = None) -> Chapter:
     if not headers or any(line.strip() for line in lines[: headers[0] - 1]):
         problem = Problem(path, 1, "a source begins with a cell.", 'Start with "# %% [markdown]".')
         raise ChapterError([problem])
-    raw_cells = jupytext.reads(text, fmt="py:percent").cells
+    try:
+        raw_cells = jupytext.reads(text, fmt="py:percent").cells
+    except ValidationError as error:
+        line = next((n for n in headers if "tags" in lines[n - 1]), headers[0])
+        problem = Problem(path, line, f"tags must be {KEYS['tags'][1]}.", "Correct the header.")
+        raise ChapterError([problem]) from error
     if len(raw_cells) != len(headers):
         line = next((n for n in headers if lines[n - 1][:1].isspace()), headers[0])
         problem = Problem(
@@ -198,6 +204,8 @@ def _header_errors(raw: Any, header: str) -> list[tuple[str, str]]:
                 'Write them as key="text", key=3 or key=true, with spaces between.',
             )
         ]
+    if "title" in metadata and "title=" not in header:  # jupytext takes loose words for a title
+        return [(f"a header holds keys only; got {metadata['title']!r}.", 'Write key="value".')]
     errors = []
     for key, value in metadata.items():
         if key not in KEYS:
