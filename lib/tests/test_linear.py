@@ -1,0 +1,54 @@
+"""The fast product equals `F.linear` wherever it is taken, and steps aside where it must."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from mixlab.common.linear import Linear, linear
+
+# Large enough for the second library: 2**18 weights and 16 rows.
+BIG = (512, 600)
+
+
+@pytest.mark.parametrize("shape", [(16,), (3, 7), (2, 3, 40), (1, 200)])
+def test_equals_float64(shape):
+    torch.manual_seed(0)
+    x, weight = torch.randn(*shape, 600), torch.randn(*BIG) / 600**0.5
+    exact = F.linear(x.double(), weight.double()).float()
+    torch.testing.assert_close(linear(x, weight), exact, rtol=0, atol=5e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_keeps_dtype(dtype):
+    x, weight = torch.randn(32, 600, dtype=dtype), torch.randn(*BIG, dtype=dtype)
+    out = linear(x, weight)
+    assert out.dtype == dtype
+    torch.testing.assert_close(out, F.linear(x, weight), rtol=1e-4, atol=1e-4)
+
+
+def test_strided_operands():
+    torch.manual_seed(1)
+    stack = torch.randn(2, 512, 1200)
+    x = torch.randn(600, 50).t()
+    for weight in (stack[1, :, 300:900], stack[0, :, ::2], torch.randn(600, 512).t()):
+        torch.testing.assert_close(linear(x, weight), F.linear(x, weight), rtol=0, atol=5e-4)
+
+
+def test_gradients_flow():
+    torch.manual_seed(2)
+    layer = Linear(600, 512)
+    x = torch.randn(32, 600, requires_grad=True)
+    layer(x).square().sum().backward()
+    expected = 2 * (x.detach() @ layer.weight.detach().t()) @ layer.weight.detach()
+    torch.testing.assert_close(x.grad, expected, rtol=1e-4, atol=1e-4)
+    assert layer.weight.grad is not None
+
+
+def test_autocast_is_obeyed():
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert linear(torch.randn(32, 600), torch.randn(*BIG)).dtype == torch.bfloat16
+
+
+def test_module_carries_the_name_and_shape_of_nn_linear():
+    layer = Linear(3, 5)
+    assert {name: p.shape for name, p in layer.named_parameters()} == {"weight": (5, 3)}
