@@ -17,6 +17,7 @@ from mixlab.transformer.attention import Attention
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.feed_forward import FeedForward
 from mixlab.transformer.rope import rope_table
+from mixlab.transformer.sparse_moe import SparseMoE
 
 
 class Block(nn.Module):
@@ -27,7 +28,7 @@ class Block(nn.Module):
         self.attention_norm = RMSNorm(config.dim, config.norm_eps)
         self.attention = Attention(config, window)
         self.ffn_norm = RMSNorm(config.dim, config.norm_eps)
-        self.feed_forward = FeedForward(config)
+        self.feed_forward = SparseMoE(config) if config.n_experts > 1 else FeedForward(config)
 
     def forward(
         self,
