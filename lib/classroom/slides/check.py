@@ -1,0 +1,129 @@
+"""Look at a deck as a class would: every slide, at two sizes, in Chromium, with no network.
+
+Each finding is a Problem with the slide it is on: a message in the console, a request that leaves
+the file, a figure that was not drawn, text that is cut, too small or too faint, a picture without
+alternative text. Playwright drives a browser that is already on the machine; none is downloaded.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+SIZES = ((1280, 720), (1920, 1080))
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+]
+LOCAL = ("file:", "data:", "blob:", "about:")
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """Something a viewer would stumble over. `slide` counts from 1; 0 means the deck as a whole."""
+
+    slide: int
+    kind: str
+    detail: str
+    size: str = ""
+
+    def __str__(self) -> str:
+        place = f"slide {self.slide}" if self.slide else "deck"
+        return f"{place}{f' at {self.size}' if self.size else ''}: {self.kind}: {self.detail}"
+
+
+def find_browser() -> str | None:
+    """The path of a Chromium or Chrome on this machine, or None."""
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+@contextmanager
+def open_browser(executable: str | None = None) -> Iterator["Browser"]:
+    """A browser without network, closed at the end. ValueError where the machine has none."""
+    from playwright.sync_api import sync_playwright
+
+    executable = executable or find_browser()
+    if executable is None:
+        raise ValueError(
+            "checking slides needs Chromium or Chrome; found none on the path. Install one."
+        )
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+def check_deck(path: Path, browser: "Browser | None" = None) -> list[Problem]:
+    """Everything wrong with the deck in `path`; an empty list is a deck to be given.
+
+    Visits all slides at 1280 × 720 and 1920 × 1080 in the light theme, and once in the dark one.
+    """
+    if browser is None:
+        with open_browser() as opened:
+            return check_deck(path, opened)
+    found: set[Problem] = set()
+    for width, height in SIZES:
+        found |= _visit(path, browser, width, height, "light")
+    found |= _visit(path, browser, *SIZES[0], "dark")
+    return sorted(found)
+
+
+def _visit(path: Path, browser: "Browser", width: int, height: int, theme: str) -> set[Problem]:
+    """One walk through the deck."""
+    found: set[Problem] = set()
+    slide = [0]
+    size = f"{width}×{height}" + (", dark" if theme == "dark" else "")
+
+    def note(kind: str, detail: str) -> None:
+        found.add(Problem(slide[0], kind, " ".join(detail.split())[:200], size))
+
+    def on_console(message) -> None:
+        if message.type == "error":
+            note("console error", message.text)
+
+    def on_request(request) -> None:
+        if not request.url.startswith(LOCAL):
+            note("request", request.url)
+
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, color_scheme=theme, offline=True
+    )
+    page = context.new_page()
+    page.on("console", on_console)
+    page.on("pageerror", lambda error: note("page error", str(error)))
+    page.on("request", on_request)
+    try:
+        page.goto(path.resolve().as_uri())
+        if not page.evaluate("Boolean(window.deck && window.Reveal && Reveal.isReady())"):
+            note("not a deck", "reveal.js did not start")
+            return found
+        for number in range(page.evaluate("Reveal.getTotalSlides()")):
+            slide[0] = number + 1
+            for kind, detail in _inspect(page, number):
+                note(kind, detail)
+    finally:
+        context.close()
+    return found
+
+
+def _inspect(page: "Page", number: int) -> list[tuple[str, str]]:
+    """What the script finds on one slide."""
+    page.evaluate("number => deck.visit(number)", number)
+    return page.evaluate(f"({_script()})()")
+
+
+def _script() -> str:
+    return (Path(__file__).parent / "check.js").read_text(encoding="utf-8")

@@ -1,0 +1,188 @@
+"""A code cell for a slide: its source, and what it gave, as blocks to be laid out.
+
+Of the forms that an output comes in, the one that shows most is taken: a Plotly figure before a
+picture before HTML before plain text. What a kernel writes to stderr is not for a class to see.
+"""
+
+import json
+import re
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+from classroom.slides.markdown import (
+    Pictures,
+    data_url,
+    highlight_code,
+    link,
+    render_markdown,
+    words,
+)
+from classroom.slides.sanitise import sanitise
+
+PLOTLY = "application/vnd.plotly.v1+json"
+PICTURES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp")
+WIDGET = "application/vnd.jupyter.widget-view+json"
+ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+
+
+@dataclass
+class Block:
+    """A part of a slide. `kind`: text, code, output, picture or figure (an interactive one)."""
+
+    kind: str
+    html: str = ""
+    lines: int = 0
+    columns: int = 0
+    words: int = 0
+    fragment: bool = False
+    alt: str = ""
+    title: str = ""
+    subtitle: str = ""
+    figure: dict[str, Any] = field(default_factory=dict)
+    sliders: list[dict[str, Any]] = field(default_factory=list)
+    number: int = 0
+
+    @property
+    def visual(self) -> bool:
+        return self.kind in ("picture", "figure")
+
+
+def code_blocks(cell: Any, pictures: Pictures) -> list[Block]:
+    """A code cell's blocks, as its metadata classroom.show asks: both, output or code."""
+    facts = cell.metadata.get("classroom", {})
+    show = facts.get("show", "both")
+    if facts.get("widget"):
+        return []
+    blocks = []
+    if show != "output" and cell.source.strip():
+        blocks.append(
+            _pre("code", cell.source.strip("\n"), highlight_code(cell.source.strip("\n")))
+        )
+    if show != "code":
+        blocks += _outputs(cell.outputs, facts.get("alt", ""), pictures)
+    return blocks
+
+
+def _outputs(outputs: list[Any], alt: str, pictures: Pictures) -> list[Block]:
+    blocks: list[Block] = []
+    stream = ""
+    for output in [*outputs, None]:
+        if output is not None and output.output_type == "stream":
+            stream += output.text if output.name == "stdout" else ""
+            continue
+        if stream.strip():
+            blocks.append(_plain(stream))
+        stream = ""
+        if output is None:
+            break
+        if output.output_type == "error":
+            message = f"{output.ename}: {output.evalue}" if output.evalue else output.ename
+            blocks.append(_pre("output error", ANSI.sub("", message)))
+        else:
+            blocks += _displayed(output.data, alt, pictures)
+    return blocks
+
+
+def _displayed(data: dict[str, Any], alt: str, pictures: Pictures) -> list[Block]:
+    """The richest form of one displayed result."""
+    if PLOTLY in data:
+        return [figure_block(data[PLOTLY], alt)]
+    for kind in PICTURES:
+        if kind in data:
+            address = escape(data_url(kind, _join(data[kind])))
+            spoken = f' alt="{escape(alt)}"' if alt else ""
+            return [Block("picture", f'<img src="{address}"{spoken}>', alt=alt)]
+    if WIDGET in data:
+        return []
+    if "text/html" in data:
+        html = sanitise(_join(data["text/html"]), pictures, link)
+        if html.strip():
+            return [Block("output", f'<div class="html">{html}</div>', words=words(html))]
+    for kind in ("text/markdown", "text/latex"):
+        if kind in data:
+            html = render_markdown(_join(data[kind]), pictures).body
+            return [Block("output", f'<div class="html">{html}</div>', words=words(html))]
+    return [_plain(_join(data["text/plain"]))] if "text/plain" in data else []
+
+
+def figure_block(spec: dict[str, Any], alt: str) -> Block:
+    """An interactive figure. Its title leaves Plotly, to be set in the slide's type and wrap.
+
+    A title that frames or slider steps change stays where it is.
+    """
+    figure = json.loads(json.dumps({key: spec.get(key) for key in ("data", "layout", "frames")}))
+    layout = figure["layout"] = figure["layout"] or {}
+    figure["data"], figure["frames"] = figure["data"] or [], figure["frames"] or []
+    _refuse_formulas(layout)
+    block = Block("figure", alt=alt, figure=figure)
+    moving = json.dumps([figure["frames"], layout.get("sliders"), layout.get("updatemenus")])
+    title = layout.get("title") or {}
+    title = title if isinstance(title, dict) else {"text": title}
+    if title.get("text") and not re.search(r'"title(\.text)?":', moving):
+        text, _, rest = re.sub(r"<br\s*/?>", "\n", title["text"]).partition("\n")
+        rest = " ".join([*rest.split("\n"), (title.get("subtitle") or {}).get("text") or ""])
+        block.title = _inline(text)
+        block.subtitle = _inline(rest)
+        del layout["title"]
+    block.sliders = [_slider(slider) for slider in layout.get("sliders") or []]
+    if not block.sliders and figure["frames"]:
+        names = [str(frame.get("name", n)) for n, frame in enumerate(figure["frames"], 1)]
+        block.sliders = [{"name": "frame", "steps": len(names), "active": 0}]
+    return block
+
+
+def _slider(slider: dict[str, Any]) -> dict[str, Any]:
+    prefix = (slider.get("currentvalue") or {}).get("prefix") or "step"
+    name = re.sub(r"<[^>]+>", "", prefix).strip(" =:") or "step"
+    return {
+        "name": name,
+        "steps": len(slider.get("steps") or []),
+        "active": slider.get("active") or 0,
+    }
+
+
+def _inline(text: str) -> str:
+    """Plotly's own small HTML (b, i, sub, sup, …) as the page's."""
+    return sanitise(text.strip(), _no_picture, lambda _: None)
+
+
+def _no_picture(address: str) -> str:
+    raise ValueError(f"a figure's title holds a picture, {address[:60]}. Take it out.")
+
+
+def _refuse_formulas(part: Any) -> None:
+    """Plotly sets $…$ with MathJax, which a deck does not carry."""
+    if isinstance(part, dict):
+        for key, value in part.items():
+            if key in ("text", "title") and isinstance(value, str) and re.search(r"\$.+\$", value):
+                raise ValueError(
+                    f"a figure's text {value!r} is a formula, which Plotly would load MathJax "
+                    "for. Write it with <i>, <sub> and Unicode letters."
+                )
+            _refuse_formulas(value)
+    elif isinstance(part, list):
+        for value in part:
+            _refuse_formulas(value)
+
+
+def _plain(text: str) -> Block:
+    """Text as a terminal would leave it: no colours, and only the last state of a line."""
+    lines = [
+        line.rstrip("\r").rsplit("\r", 1)[-1] for line in ANSI.sub("", text).rstrip().split("\n")
+    ]
+    return _pre("output", "\n".join(lines))
+
+
+def _pre(kind: str, text: str, html: str | None = None) -> Block:
+    lines = text.split("\n")
+    return Block(
+        kind.split()[0],
+        f'<pre class="{kind}"><code>{escape(text, quote=False) if html is None else html}</code></pre>',
+        lines=len(lines),
+        columns=max(map(len, lines)),
+    )
+
+
+def _join(value: Any) -> str:
+    return "".join(value) if isinstance(value, list) else str(value)
