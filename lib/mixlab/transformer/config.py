@@ -4,7 +4,10 @@ Names are Mistral's own. Sources: "Mistral 7B" (2023), table 1; "Mixtral of Expe
 table 1.
 """
 
+import math
 from dataclasses import dataclass
+
+from mixlab.transformer.window import check_window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +58,14 @@ an equal group of query heads: got n_heads=5, n_kv_heads=2
     max_seq: int = 32_768
 
     def __post_init__(self) -> None:
-        sizes = "dim n_layers n_heads n_kv_heads head_dim hidden_dim vocab_size n_experts".split()
-        for name in sizes:
-            if (value := getattr(self, name)) < 1:
-                raise ValueError(f"{name} must be a positive number: got {value}")
+        sizes = "dim n_layers n_heads n_kv_heads head_dim hidden_dim vocab_size n_experts max_seq"
+        for name in [*sizes.split(), "experts_per_token"]:
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a positive whole number: got {value!r}")
+        for name in ("rope_theta", "norm_eps"):
+            if not 0 < (value := getattr(self, name)) < math.inf:
+                raise ValueError(f"{name} must be a positive number: got {value!r}")
         if self.n_heads % self.n_kv_heads:
             raise ValueError(
                 "n_heads must be a multiple of n_kv_heads, because each key/value head serves "
@@ -81,11 +88,7 @@ an equal group of query heads: got n_heads=5, n_kv_heads=2
                 f"got {len(self.window)}"
             )
         for window in self.layer_windows:
-            if window is not None and window < 1:
-                raise ValueError(
-                    "window must be at least 1, because a query always sees itself, or None "
-                    f"for no window: got {window}"
-                )
+            check_window(window)
 
     @property
     def layer_windows(self) -> tuple[int | None, ...]:
