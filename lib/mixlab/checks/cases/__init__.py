@@ -1,0 +1,113 @@
+"""What an exercise is called with, and how its result is read: the half without answers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+
+class Unreadable(Exception):
+    """The answer returned something that is not of the kind the exercise asks for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cases:
+    """The inputs of one exercise and how to read what an answer returns.
+
+    Attributes:
+        draw: maps a NumPy generator to a list of argument tuples.
+        read: maps what the answer returned to an array, or raises Unreadable.
+        call: calls the answer with one argument tuple; plain application by default.
+        atol: tolerance of real numbers.
+        seed: the public seed, chosen so that no result lies near a rounding border.
+        forbids: library modules that hold the implementation that is asked for.
+        hints: from the gentlest to the most telling.
+    """
+
+    draw: Callable[[np.random.Generator], list[tuple]]
+    read: Callable
+    call: Callable = lambda answer, *arguments: answer(*arguments)
+    atol: float = 1e-4
+    seed: int = 0
+    forbids: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
+
+
+def _kind(value) -> str:
+    """What a value is, for a message."""
+    if isinstance(value, torch.Tensor):
+        return f"a tensor of shape {tuple(value.shape)} and dtype {value.dtype}"
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape} and dtype {value.dtype}"
+    if value is None:
+        return "None (does the function return its result?)"
+    shown = repr(value)
+    return f"{type(value).__name__} {shown if len(shown) < 60 else shown[:57] + '…'}"
+
+
+def _array(value) -> np.ndarray:
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu()
+        return value.float().numpy() if value.dtype == torch.bfloat16 else value.numpy()
+    return np.asarray(value)
+
+
+def read_mask(n_dims: int = 2) -> Callable:
+    """A reader of masks: truth values, or numbers that are all 0 or 1."""
+
+    def read(value) -> np.ndarray:
+        try:
+            array = _array(value)
+        except (TypeError, ValueError):
+            array = None
+        if array is None or array.dtype.kind not in "biuf" or array.ndim != n_dims:
+            raise Unreadable(f"expected a mask with {n_dims} axes: got {_kind(value)}")
+        if array.dtype.kind != "b":
+            if not np.isin(array, (0, 1)).all():
+                raise Unreadable(
+                    "expected a mask of True and False (or 1 and 0): got other numbers, "
+                    f"from {array.min()} to {array.max()}. Is it the mask to add to the scores?"
+                )
+            array = array.astype(bool)
+        return array
+
+    return read
+
+
+def read_count(value) -> np.ndarray:
+    """A reader of one whole number; 12.0 is taken for 12."""
+    try:
+        array = _array(value)
+    except (TypeError, ValueError):
+        array = None
+    if array is None or array.dtype.kind not in "iuf" or array.size != 1:
+        raise Unreadable(f"expected one whole number: got {_kind(value)}")
+    number = array.reshape(()).item()
+    if number != number or number in (float("inf"), float("-inf")) or number != int(number):
+        raise Unreadable(f"expected a whole number: got {number}")
+    return np.array(int(number))
+
+
+def read_reals(n_dims: int) -> Callable:
+    """A reader of real arrays with `n_dims` axes, of any precision."""
+
+    def read(value) -> np.ndarray:
+        try:
+            array = _array(value)
+        except (TypeError, ValueError):
+            array = None
+        if array is None or array.dtype.kind not in "iuf" or array.ndim != n_dims:
+            raise Unreadable(f"expected real numbers in {n_dims} axes: got {_kind(value)}")
+        return array.astype(np.float64)
+
+    return read
+
+
+def read_verdict(value) -> np.ndarray:
+    """A reader of one True or False."""
+    if isinstance(value, bool | np.bool_):
+        return np.array(bool(value))
+    if isinstance(value, torch.Tensor) and value.dtype == torch.bool and value.numel() == 1:
+        return np.array(bool(value))
+    raise Unreadable(f"expected True or False: got {_kind(value)}")

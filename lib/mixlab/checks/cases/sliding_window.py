@@ -1,0 +1,233 @@
+"""Inputs for the exercises of chapter 02: masks, counts, a banded attention, a test of masks."""
+
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from mixlab.checks.cases import (
+    Cases,
+    Unreadable,
+    read_count,
+    read_mask,
+    read_reals,
+    read_verdict,
+)
+
+_OURS = ("mixlab.transformer.window", "mixlab.transformer.attention")
+
+
+def _draw_mask(rng: np.random.Generator) -> list[tuple]:
+    sizes = [(int(rng.integers(2, 24)), int(rng.integers(1, 12))) for _ in range(6)]
+    longest = int(rng.integers(4, 16))
+    return [*sizes, (longest, 1), (longest, longest), (longest, longest + 3)]
+
+
+def _draw_chunk(rng: np.random.Generator) -> list[tuple]:
+    drawn = [
+        (int(rng.integers(1, 9)), int(rng.integers(0, 14)), int(rng.integers(1, 8)))
+        for _ in range(7)
+    ]
+    return [*drawn, (1, int(rng.integers(5, 20)), 4), (int(rng.integers(3, 9)), 0, 3)]
+
+
+def _draw_count(rng: np.random.Generator) -> list[tuple]:
+    small = [(int(rng.integers(1, 40)), int(rng.integers(1, 60))) for _ in range(6)]
+    return [*small, (int(rng.integers(10**5, 10**6)), int(rng.integers(100, 5000)))]
+
+
+def _qkv(rng: np.random.Generator, seq: int, head_dim: int) -> list[torch.Tensor]:
+    return [torch.from_numpy(rng.standard_normal((seq, head_dim))).float() for _ in range(3)]
+
+
+def _draw_band(rng: np.random.Generator) -> list[tuple]:
+    sizes = [(int(rng.integers(3, 40)), int(rng.integers(1, 9))) for _ in range(4)]
+    sizes += [(7, 1), (6, 6), (5, 9), (1000 + int(rng.integers(0, 60)), 8)]
+    return [(*_qkv(rng, seq, 8), window) for seq, window in sizes]
+
+
+class _LargestTensor(TorchDispatchMode):
+    """Notes the largest tensor that any operation creates, in elements."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        for tensor in out if isinstance(out, tuple | list) else (out,):
+            if isinstance(tensor, torch.Tensor):
+                # A broadcast view has many elements and no memory of its own.
+                size = tensor.untyped_storage().nbytes() // tensor.element_size()
+                self.elements = max(self.elements, min(size, tensor.numel()))
+        return out
+
+
+def _call_band(answer, q, k, v, window):
+    seq = q.shape[0]
+    with _LargestTensor() as watched:
+        out = answer(q, k, v, window)
+    # Only a long sequence tells the band from the whole: small ones have more channels than keys.
+    if seq >= 1000 and watched.elements > seq * seq // 4:
+        raise Unreadable(
+            f"the result took a tensor of {watched.elements:,} numbers for {seq:,} tokens and a "
+            f"window of {window}: that is all {seq:,} × {seq:,} scores. Only the scores inside "
+            "the window should ever be computed"
+        )
+    return out
+
+
+def _pairs(seq: int) -> tuple[torch.Tensor, torch.Tensor]:
+    position = torch.arange(seq)
+    return position[:, None], position[None, :]
+
+
+def keeps_distance_below_window(seq, window):
+    """keys at distance 0 to W - 1"""
+    query, key = _pairs(seq)
+    return (query >= key) & (query < key + window)
+
+
+def subtracts_two_triangles(seq, window):
+    """keys at distance 0 to W - 1, as one triangle less another"""
+    ones = torch.ones(seq, seq, dtype=torch.bool)
+    return ones.tril() & ~ones.tril(-window)
+
+
+def loops_over_rows(seq, window):
+    """keys at distance 0 to W - 1, row by row"""
+    mask = torch.zeros(seq, seq, dtype=torch.bool)
+    for row in range(seq):
+        mask[row, max(0, row - window + 1) : row + 1] = True
+    return mask
+
+
+def keeps_one_key_more(seq, window):
+    """the token itself and W earlier keys"""
+    query, key = _pairs(seq)
+    return (query >= key) & (query <= key + window)
+
+
+def keeps_one_key_less(seq, window):
+    """the token itself and W - 2 earlier keys"""
+    query, key = _pairs(seq)
+    return (query >= key) & (query < key + max(1, window - 1))
+
+
+def looks_ahead(seq, window):
+    """keys on both sides, nearer than W"""
+    query, key = _pairs(seq)
+    return (query - key).abs() < window
+
+
+def hides_the_token_itself(seq, window):
+    """the W earlier keys, without the token itself"""
+    query, key = _pairs(seq)
+    return (query > key) & (query <= key + window)
+
+
+def forgets_the_window(seq, window):
+    """every earlier key, however far"""
+    query, key = _pairs(seq)
+    return query >= key
+
+
+def cuts_into_blocks(seq, window):
+    """the earlier keys of its own block of W tokens"""
+    query, key = _pairs(seq)
+    return (query >= key) & (query // window == key // window)
+
+
+def keeps_the_oldest(seq, window):
+    """the first W keys of the sequence instead of the last W"""
+    query, key = _pairs(seq)
+    return (query >= key) & (key < window)
+
+
+def swaps_queries_and_keys(seq, window):
+    """rows and columns swapped"""
+    return keeps_distance_below_window(seq, window).T
+
+
+MASKS = (
+    keeps_distance_below_window,
+    subtracts_two_triangles,
+    loops_over_rows,
+    keeps_one_key_more,
+    keeps_one_key_less,
+    looks_ahead,
+    hides_the_token_itself,
+    forgets_the_window,
+    cuts_into_blocks,
+    keeps_the_oldest,
+    swaps_queries_and_keys,
+)
+
+
+def _draw_masks(rng: np.random.Generator) -> list[tuple]:
+    return [(MASKS[i],) for i in rng.permutation(len(MASKS))]
+
+
+EXERCISES = {
+    "02.1": Cases(
+        draw=_draw_mask,
+        read=read_mask(),
+        forbids=_OURS,
+        hints=(
+            "Number the rows and the columns: `torch.arange(seq)[:, None]` is every query's "
+            "position as a column, `[None, :]` every key's as a row. Their difference is a table.",
+            "Two conditions must both hold: the key is not in the future, and its distance is "
+            "below the window. Combine them with `&`.",
+            "Distance is query minus key. Distance 0 is the token itself: it counts as one of "
+            "the W.",
+        ),
+    ),
+    "02.2": Cases(
+        draw=_draw_chunk,
+        read=read_mask(),
+        forbids=_OURS,
+        hints=(
+            "Draw two queries with three cached keys on paper: 2 rows, 5 columns. Which column "
+            "is the first query itself?",
+            "`tril(diagonal=d)` keeps key - query_row <= d. The first query's own key stands in "
+            "column `past`, so every diagonal has to move right by `past`.",
+            "Once the diagonals have moved, count the keys of a late row. `tril(diagonal=past - "
+            "window)` removes the keys at distance W and more.",
+        ),
+    ),
+    "02.3": Cases(
+        draw=_draw_count,
+        read=read_count,
+        forbids=_OURS,
+        hints=(
+            "Write down how many keys each query sees, for 6 tokens and W = 3: 1, 2, 3, 3, 3, 3.",
+            "The first W queries make a triangle, 1 + 2 + … + W. Every later query adds W.",
+            "What if the window is longer than the sequence? Then only the first `seq` steps of "
+            "the triangle exist: use `min(window, seq)`.",
+        ),
+    ),
+    "02.4": Cases(
+        draw=_draw_band,
+        read=read_reals(2),
+        call=_call_band,
+        seed=7,
+        forbids=_OURS,
+        hints=(
+            "Start with a loop over queries: query i needs only `k[start : i + 1]`. What is "
+            "`start`?",
+            "`start` is `max(0, i - window + 1)`. Inside the slice nothing has to be masked: all "
+            "its keys are visible.",
+            "One query: `scores = k[start : i + 1] @ q[i] / head_dim ** 0.5`, softmax over them, "
+            "then the weighted sum of `v[start : i + 1]`. Stack the results.",
+        ),
+    ),
+    "02.5": Cases(
+        draw=_draw_masks,
+        read=read_verdict,
+        forbids=_OURS,
+        hints=(
+            "A test needs sizes at which a wrong mask differs from a right one. With window >= "
+            "seq, a mask that forgets the window looks right.",
+            "For every seq up to 10 or so and every window from 1 to seq + 1, compare each pair "
+            "(i, j) with the rule `0 <= i - j < window`.",
+            "Return False at the first pair that disagrees, and True only after the last loop.",
+        ),
+    ),
+}

@@ -1,0 +1,228 @@
+"""What the exercises of chapter 02 must return, in NumPy and in float64."""
+
+import numpy as np
+import torch
+
+from mixlab.checks.cases import sliding_window as cases
+from mixlab.checks.oracles import Misconception, Oracle
+
+
+def _distance(n_queries: int, past: int = 0) -> np.ndarray:
+    """Position of each query less that of each key; queries follow `past` cached keys."""
+    return np.subtract.outer(np.arange(n_queries) + past, np.arange(n_queries + past))
+
+
+def _mask(seq, window):
+    distance = _distance(seq)
+    return (distance >= 0) & (distance < window)
+
+
+def _chunk(n_queries, past, window):
+    distance = _distance(n_queries, past)
+    return (distance >= 0) & (distance < window)
+
+
+def _count(seq, window):
+    return np.array(sum(min(i + 1, window) for i in range(seq)))
+
+
+def _attend(q, k, v, mask, scale=True):
+    q, k, v = (x.double().numpy() for x in (q, k, v))
+    scores = q @ k.T / (np.sqrt(q.shape[1]) if scale else 1.0)
+    scores = np.where(mask, scores, -np.inf)
+    weights = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return weights / weights.sum(axis=1, keepdims=True) @ v
+
+
+def _band(q, k, v, window):
+    return _attend(q, k, v, _mask(len(q), window))
+
+
+def _padded_band(q, k, v, window):
+    """Zero keys stand before the sequence and take part in the softmax."""
+    if window == 1:
+        return _band(q, k, v, window)
+    q, k, v = (np.vstack([np.zeros((window - 1, x.shape[1])), x.double()]) for x in (q, k, v))
+    scores = np.where(_mask(len(q), window), q @ k.T / np.sqrt(q.shape[1]), -np.inf)
+    weights = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return (weights / weights.sum(axis=1, keepdims=True) @ v)[window - 1 :]
+
+
+def _example(seq):
+    rng = np.random.default_rng(seq)
+    return [torch.from_numpy(rng.standard_normal((seq, 4))).float() for _ in range(3)]
+
+
+def _keeps_the_rule(make_mask):
+    sizes = [(seq, window) for seq in range(1, 9) for window in range(1, seq + 3)]
+    return np.array(all((make_mask(*size).numpy() == _mask(*size)).all() for size in sizes))
+
+
+def _query_key(index):
+    return f"query {index[0]}, key {index[1]}" if len(index) == 2 else ""
+
+
+def _query_channel(index):
+    return f"query {index[0]}, channel {index[1]}" if len(index) == 2 else ""
+
+
+def _seen(value):
+    return "visible (True)" if value else "hidden (False)"
+
+
+_ONE_MORE = (
+    "your window has W + 1 keys. It counts the token itself, so a window of 3 is the token and "
+    "two before it: the distance must stay below W."
+)
+_STRICT = (
+    "your queries don't see themselves. Distance 0, the token itself, is inside every window; "
+    "without it the first query would see nothing at all."
+)
+_AHEAD = (
+    "your queries also see later keys. A language model may not look at the tokens it is to "
+    "predict: query minus key must not be negative."
+)
+_INVERTED = "your mask is True where the key is hidden. Here True means visible."
+_SWAPPED = "rows and columns are swapped: a row is a query, a column is a key."
+_NO_WINDOW = "only the future is hidden so far. Keys W or more steps back must be hidden too."
+
+EXERCISES = {
+    "02.1": Oracle(
+        expected=_mask,
+        show=lambda seq, window: f"window_mask({seq}, {window})",
+        place=_query_key,
+        name=_seen,
+        examples=((6, 3), (4, 1), (3, 5)),
+        misconceptions=(
+            Misconception(_ONE_MORE, lambda s, w: (_distance(s) >= 0) & (_distance(s) <= w)),
+            Misconception(_STRICT, lambda s, w: (_distance(s) > 0) & (_distance(s) <= w)),
+            Misconception(_STRICT, lambda s, w: (_distance(s) > 0) & (_distance(s) < w)),
+            Misconception(_AHEAD, lambda s, w: abs(_distance(s)) < w),
+            Misconception(_AHEAD, lambda s, w: _distance(s) < w),
+            Misconception(_SWAPPED, lambda s, w: _mask(s, w).T),
+            Misconception(_INVERTED, lambda s, w: ~_mask(s, w)),
+            Misconception(_NO_WINDOW, lambda s, w: _distance(s) >= 0),
+        ),
+    ),
+    "02.2": Oracle(
+        expected=_chunk,
+        show=lambda n, past, w: f"chunk_mask(n_queries={n}, past={past}, window={w})",
+        place=_query_key,
+        name=_seen,
+        examples=((2, 3, 3), (4, 0, 2), (1, 6, 4)),
+        misconceptions=(
+            Misconception(
+                "both mistakes are still there: the diagonals ignore the cached keys, and the "
+                "window keeps one key too many.",
+                lambda n, p, w: np.tri(n, n + p, 0, bool) & ~np.tri(n, n + p, -w - 1, bool),
+            ),
+            Misconception(
+                "the diagonals ignore the cached keys. Row 0 is not position 0: it is position "
+                "`past`, and its own key stands in column `past`.",
+                lambda n, p, w: np.tri(n, n + p, 0, bool) & ~np.tri(n, n + p, -w, bool),
+            ),
+            Misconception(
+                "the causal diagonal has moved by `past`, the other one has not: old keys are "
+                "hidden too late.",
+                lambda n, p, w: np.tri(n, n + p, p, bool) & ~np.tri(n, n + p, -w, bool),
+            ),
+            Misconception(
+                _ONE_MORE, lambda n, p, w: (_distance(n, p) >= 0) & (_distance(n, p) <= w)
+            ),
+            Misconception(_NO_WINDOW, lambda n, p, w: _distance(n, p) >= 0),
+            Misconception(_INVERTED, lambda n, p, w: ~_chunk(n, p, w)),
+        ),
+    ),
+    "02.3": Oracle(
+        expected=_count,
+        show=lambda seq, window: f"n_scores({seq}, {window})",
+        place=lambda index: "",
+        examples=((6, 3), (10, 1), (4, 9)),
+        misconceptions=(
+            Misconception(
+                "you give every query W keys. The first ones have fewer: query 0 sees only itself.",
+                lambda s, w: np.array(s * w),
+            ),
+            Misconception(
+                "you give every query W keys, or all `seq` when the window is longer. The first "
+                "ones have fewer: query 0 sees only itself.",
+                lambda s, w: np.array(s * min(s, w)),
+            ),
+            Misconception(
+                "you count all causal pairs, seq (seq + 1) / 2: the window has no effect.",
+                lambda s, w: np.array(s * (s + 1) // 2),
+            ),
+            Misconception(
+                "the triangle at the start has W (W + 1) / 2 pairs, with the diagonal; you have "
+                "counted it without.",
+                lambda s, w: np.array(min(w, s) * (min(w, s) - 1) // 2 + max(s - w, 0) * w),
+            ),
+            Misconception(
+                "your count is right while the window fits, and wrong when it is longer than the "
+                "sequence: then there are no keys to fill it.",
+                lambda s, w: np.array(w * (w + 1) // 2 + (s - w) * w),
+            ),
+            Misconception(
+                "your window has W + 1 keys: it counts the token itself, so W in all.",
+                lambda s, w: _count(s, w + 1),
+            ),
+        ),
+    ),
+    "02.4": Oracle(
+        expected=_band,
+        show=lambda q, k, v, window: f"banded(q, k, v, window={window}) with {len(q)} tokens",
+        place=_query_channel,
+        name=lambda value: f"{value:.4f}",
+        examples=tuple((*_example(seq), window) for seq, window in ((6, 3), (5, 1), (4, 7))),
+        misconceptions=(
+            Misconception(
+                "the scores are not divided by √head_dim, so the softmax is too sharp.",
+                lambda q, k, v, w: _attend(q, k, v, _mask(len(q), w), scale=False),
+            ),
+            Misconception(_ONE_MORE, lambda q, k, v, w: _band(q, k, v, w + 1)),
+            Misconception(_AHEAD, lambda q, k, v, w: _attend(q, k, v, abs(_distance(len(q))) < w)),
+            Misconception(
+                "the window has no effect: every query still sees all earlier keys.",
+                lambda q, k, v, w: _band(q, k, v, len(q)),
+            ),
+            Misconception(
+                "the first queries share their attention with padding. A key of zeros scores 0, "
+                "not -inf, so the softmax gives it weight: hide it, or cut it off.",
+                _padded_band,
+            ),
+        ),
+    ),
+    "02.5": Oracle(
+        expected=_keeps_the_rule,
+        show=lambda mask: f"is_window_mask on a mask of {mask.__doc__}",
+        place=lambda index: "",
+        name=lambda value: "True (accept)" if value else "False (reject)",
+        examples=tuple((mask,) for mask in cases.MASKS),
+        misconceptions=(
+            Misconception(
+                "your test accepts everything. Does it return False anywhere, at a size where a "
+                "wrong mask differs from a right one?",
+                lambda mask: np.array(True),
+            ),
+            Misconception(
+                "your test rejects everything, right masks too. Print the first pair at which it "
+                "thinks that the rule is broken.",
+                lambda mask: np.array(False),
+            ),
+            Misconception(
+                "your test only asks for causality: it accepts masks whose window is too long.",
+                lambda mask: np.array(bool((mask(9, 3).numpy() <= (_distance(9) >= 0)).all())),
+            ),
+            Misconception(
+                "your test counts the keys of a row, and a row can have the right number of keys "
+                "in the wrong places: compare pair by pair.",
+                lambda mask: np.array((mask(9, 3).sum(1).numpy() == _mask(9, 3).sum(1)).all()),
+            ),
+            Misconception(
+                "your test looks at the last row only. Some masks are right there and wrong at "
+                "an earlier query.",
+                lambda mask: np.array((mask(9, 3)[-1].numpy() == _mask(9, 3)[-1]).all()),
+            ),
+        ),
+    ),
+}

@@ -1,0 +1,376 @@
+"""Answers to chapter 02 as students write them, right and wrong."""
+
+import math
+
+import numpy as np
+import torch
+from einops import rearrange
+
+# --- 02.1 window_mask(seq, window) ---------------------------------------------------------
+
+
+def mask_broadcast(seq, window):
+    i = torch.arange(seq)
+    d = i[:, None] - i
+    return (d >= 0) & (d < window)
+
+
+def mask_rows(seq, window):
+    rows = [[max(0, r - window + 1) <= c <= r for c in range(seq)] for r in range(seq)]
+    return torch.tensor(rows)
+
+
+def mask_triangles(seq, window):
+    ones = torch.ones(seq, seq)
+    return torch.tril(ones) - torch.tril(ones, -window)  # 0 and 1 as floats
+
+
+def mask_numpy(seq, window):
+    return np.tri(seq, dtype=bool) & ~np.tri(seq, k=-window, dtype=bool)
+
+
+def mask_w_plus_one(seq, window):
+    i = torch.arange(seq)
+    return (i[:, None] >= i) & (i[:, None] - i <= window)
+
+
+def mask_hf_2024(seq, window):
+    hidden = torch.ones(seq, seq, dtype=torch.bool).tril(-window - 1)
+    return torch.ones(seq, seq, dtype=torch.bool).tril() & ~hidden
+
+
+def mask_without_self(seq, window):
+    i = torch.arange(seq)
+    return (i[:, None] > i) & (i[:, None] - i <= window)
+
+
+def mask_both_sides(seq, window):
+    i = torch.arange(seq)
+    return (i[:, None] - i).abs() < window
+
+
+def mask_transposed(seq, window):
+    return mask_broadcast(seq, window).T
+
+
+def mask_inverted(seq, window):
+    return ~mask_broadcast(seq, window)
+
+
+def mask_causal_only(seq, window):
+    return torch.ones(seq, seq, dtype=torch.bool).tril()
+
+
+def mask_additive(seq, window):
+    return torch.zeros(seq, seq).masked_fill(~mask_broadcast(seq, window), -torch.inf)
+
+
+def mask_returns_nothing(seq, window):
+    mask_broadcast(seq, window)
+
+
+def mask_wrong_size(seq, window):
+    return mask_broadcast(window, window)
+
+
+def mask_for_the_example_only(seq, window):
+    return mask_broadcast(6, 3)
+
+
+def mask_from_library(seq, window):
+    import importlib
+
+    return importlib.import_module("mixlab.transformer.window").window_mask(seq, window=window)
+
+
+# --- 02.2 chunk_mask(n_queries, past, window) ----------------------------------------------
+
+
+def chunk_two_diagonals(n_queries, past, window):
+    ones = torch.ones(n_queries, past + n_queries)
+    return (ones.tril(past) - ones.tril(past - window)).bool()
+
+
+def chunk_positions(n_queries, past, window):
+    q = torch.arange(past, past + n_queries).unsqueeze(1)
+    k = torch.arange(past + n_queries).unsqueeze(0)
+    return torch.logical_and(k <= q, k > q - window)
+
+
+def chunk_last_rows(n_queries, past, window):
+    return mask_broadcast(past + n_queries, window)[past:]
+
+
+def chunk_as_given(n_queries, past, window):
+    ones = torch.ones(n_queries, past + n_queries)
+    return (ones.tril(0) - ones.tril(-window - 1)).bool()
+
+
+def chunk_only_window_mended(n_queries, past, window):
+    ones = torch.ones(n_queries, past + n_queries)
+    return (ones.tril(0) - ones.tril(-window)).bool()
+
+
+def chunk_only_past_mended(n_queries, past, window):
+    ones = torch.ones(n_queries, past + n_queries)
+    return (ones.tril(past) - ones.tril(past - window - 1)).bool()
+
+
+def chunk_one_diagonal_moved(n_queries, past, window):
+    ones = torch.ones(n_queries, past + n_queries)
+    return (ones.tril(past).bool()) & ~(ones.tril(-window).bool())
+
+
+def chunk_no_window(n_queries, past, window):
+    return torch.ones(n_queries, past + n_queries).tril(past).bool()
+
+
+def chunk_square(n_queries, past, window):
+    return mask_broadcast(n_queries, window)
+
+
+# --- 02.3 n_scores(seq, window) ------------------------------------------------------------
+
+
+def count_closed(seq, window):
+    w = min(seq, window)
+    return w * (w + 1) // 2 + (seq - w) * w
+
+
+def count_rows(seq, window):
+    return sum(min(row + 1, window) for row in range(seq))
+
+
+def count_difference(seq, window):
+    beyond = max(0, seq - window)
+    return seq * (seq + 1) / 2 - beyond * (beyond + 1) / 2
+
+
+def count_numpy(seq, window):
+    return np.minimum(np.arange(1, seq + 1), window).sum()
+
+
+def count_rectangle(seq, window):
+    return seq * window
+
+
+def count_clipped_rectangle(seq, window):
+    return seq * min(seq, window)
+
+
+def count_all_causal(seq, window):
+    return seq * (seq + 1) // 2
+
+
+def count_small_triangle(seq, window):
+    w = min(seq, window)
+    return w * (w - 1) // 2 + (seq - w) * w
+
+
+def count_window_too_long(seq, window):
+    return window * (window + 1) // 2 + (seq - window) * window
+
+
+def count_one_more(seq, window):
+    return count_closed(seq, window + 1)
+
+
+def count_string(seq, window):
+    return str(count_closed(seq, window))
+
+
+# --- 02.4 banded(q, k, v, window) ----------------------------------------------------------
+
+
+def band_loop(q, k, v, window):
+    out = torch.empty_like(v)
+    for i in range(len(q)):
+        start = max(0, i - window + 1)
+        weights = (k[start : i + 1] @ q[i] / math.sqrt(q.shape[1])).softmax(0)
+        out[i] = weights @ v[start : i + 1]
+    return out
+
+
+def band_gather(q, k, v, window):
+    i = torch.arange(len(q))[:, None]
+    j = i - torch.arange(window)  # (seq, window)
+    scores = torch.einsum("s d, s w d -> s w", q, k[j.clamp(min=0)]) / q.shape[1] ** 0.5
+    weights = scores.masked_fill(j < 0, -torch.inf).softmax(-1)
+    return torch.einsum("s w, s w d -> s d", weights, v[j.clamp(min=0)])
+
+
+def band_blocks(q, k, v, window):
+    seq, dim = q.shape
+    n = -(-seq // window)
+    pad = n * window - seq
+    q = torch.cat([q, q.new_zeros(pad, dim)])
+    k, v = (torch.cat([x.new_zeros(window, dim), x, x.new_zeros(pad, dim)]) for x in (k, v))
+    q = rearrange(q, "(n w) d -> n w d", w=window)
+    k, v = (x.unfold(0, 2 * window, window).transpose(1, 2) for x in (k, v))
+    query = torch.arange(n * window).view(n, window, 1)
+    key = torch.arange(-window, window) + window * torch.arange(n)[:, None]  # (n, 2 w)
+    distance = query - key[:, None]
+    seen = (distance >= 0) & (distance < window) & (key[:, None] >= 0)
+    scores = (q @ k.transpose(1, 2) / dim**0.5).masked_fill(~seen, -torch.inf)
+    return (scores.softmax(-1) @ v).flatten(0, 1)[:seq]
+
+
+def band_double(q, k, v, window):
+    return band_loop(q.double(), k.double(), v.double(), window)
+
+
+def band_dense(q, k, v, window):
+    scores = q @ k.T / q.shape[1] ** 0.5
+    return scores.masked_fill(~mask_broadcast(len(q), window), -torch.inf).softmax(-1) @ v
+
+
+def band_without_scale(q, k, v, window):
+    return band_loop(q * q.shape[1] ** 0.5, k, v, window)
+
+
+def band_one_more(q, k, v, window):
+    return band_loop(q, k, v, window + 1)
+
+
+def band_both_sides(q, k, v, window):
+    rows = []
+    for i in range(len(q)):
+        near = slice(max(0, i - window + 1), i + window)
+        rows.append((k[near] @ q[i] / q.shape[1] ** 0.5).softmax(0) @ v[near])
+    return torch.stack(rows)
+
+
+def band_no_window(q, k, v, window):
+    return band_loop(q, k, v, len(q))
+
+
+def band_zero_padding(q, k, v, window):
+    pad = q.new_zeros(window - 1, q.shape[1])
+    k, v = (torch.cat([pad, x]).unfold(0, window, 1).transpose(1, 2) for x in (k, v))
+    weights = (torch.einsum("s d, s w d -> s w", q, k) / q.shape[1] ** 0.5).softmax(-1)
+    return torch.einsum("s w, s w d -> s d", weights, v)
+
+
+def band_drops_last_block(q, k, v, window):
+    whole = len(q) // window * window
+    return band_loop(q[:whole], k[:whole], v[:whole], window)
+
+
+def band_wraps_around(q, k, v, window):
+    j = torch.arange(len(q))[:, None] - torch.arange(window)  # negative indices wrap around
+    j = j.clamp(min=-len(q))
+    weights = (torch.einsum("s d, s w d -> s w", q, k[j]) / q.shape[1] ** 0.5).softmax(-1)
+    return torch.einsum("s w, s w d -> s d", weights, v[j])
+
+
+# --- 02.5 is_window_mask(make_mask) --------------------------------------------------------
+
+
+def judge_pairs(make_mask):
+    for seq in range(1, 9):
+        for window in range(1, seq + 2):
+            mask = make_mask(seq, window)
+            for i in range(seq):
+                for j in range(seq):
+                    if bool(mask[i, j]) != (0 <= i - j < window):
+                        return False
+    return True
+
+
+def judge_reference(make_mask):
+    return all(
+        torch.equal(make_mask(seq, window).bool(), mask_broadcast(seq, window))
+        for seq in (1, 2, 5, 12)
+        for window in (1, 2, 3, 12)
+    )
+
+
+def judge_lazily(make_mask):
+    return True
+
+
+def judge_never(make_mask):
+    return False
+
+
+def judge_causality(make_mask):
+    mask = make_mask(8, 3)
+    return not bool(mask.triu(1).any())
+
+
+def judge_counts(make_mask):
+    return make_mask(9, 3).sum(1).tolist() == [1, 2, 3, 3, 3, 3, 3, 3, 3]
+
+
+def judge_last_row(make_mask):
+    return make_mask(9, 3)[-1].tolist() == [False] * 6 + [True] * 3
+
+
+def judge_window_one(make_mask):
+    return torch.equal(make_mask(6, 1), torch.eye(6, dtype=torch.bool))
+
+
+def judge_returns_mask(make_mask):
+    return make_mask(4, 2)
+
+
+RIGHT = {
+    "02.1": [mask_broadcast, mask_rows, mask_triangles, mask_numpy],
+    "02.2": [chunk_two_diagonals, chunk_positions, chunk_last_rows],
+    "02.3": [count_closed, count_rows, count_difference, count_numpy],
+    "02.4": [band_loop, band_gather, band_blocks, band_double],
+    "02.5": [judge_pairs, judge_reference],
+}
+
+WRONG = {
+    "02.1": [
+        (mask_w_plus_one, "W + 1 keys"),
+        (mask_hf_2024, "W + 1 keys"),
+        (mask_without_self, "don't see themselves"),
+        (mask_both_sides, "also see later keys"),
+        (mask_transposed, "rows and columns are swapped"),
+        (mask_inverted, "True where the key is hidden"),
+        (mask_causal_only, "only the future is hidden"),
+        (mask_additive, "the mask to add to the scores"),
+        (mask_returns_nothing, "None (does the function return"),
+        (mask_wrong_size, "expected shape"),
+        (mask_for_the_example_only, "expected shape"),
+        (mask_from_library, "mixlab.transformer.window.window_mask"),
+    ],
+    "02.2": [
+        (chunk_as_given, "both mistakes are still there"),
+        (chunk_only_window_mended, "the diagonals ignore the cached keys"),
+        (chunk_only_past_mended, "W + 1 keys"),
+        (chunk_one_diagonal_moved, "the other one has not"),
+        (chunk_no_window, "only the future is hidden"),
+        (chunk_square, "expected shape"),
+    ],
+    "02.3": [
+        (count_rectangle, "you give every query W keys. The first"),
+        (count_clipped_rectangle, "or all `seq` when"),
+        (count_all_causal, "the window has no effect"),
+        (count_small_triangle, "counted it without"),
+        (count_window_too_long, "longer than the sequence"),
+        (count_one_more, "counts the token itself, so W in all"),
+        (count_string, "expected one whole number"),
+    ],
+    "02.4": [
+        (band_dense, "inside the window should ever be computed"),
+        (band_without_scale, "not divided by √head_dim"),
+        (band_one_more, "W + 1 keys"),
+        (band_both_sides, "also see later keys"),
+        (band_no_window, "the window has no effect"),
+        (band_zero_padding, "share their attention with padding"),
+        (band_drops_last_block, "expected shape"),
+        (band_wraps_around, "first wrong place: query 0"),
+    ],
+    "02.5": [
+        (judge_lazily, "accepts everything"),
+        (judge_never, "rejects everything"),
+        (judge_causality, "only asks for causality"),
+        (judge_counts, "counts the keys of a row"),
+        (judge_last_row, "looks at the last row only"),
+        (judge_window_one, "is_window_mask on a mask of"),
+        (judge_returns_mask, "expected True or False"),
+    ],
+}
