@@ -1,0 +1,208 @@
+"""The selective scan: a state space model whose Δ, B and C depend on the token.
+
+For each channel d and state n,
+
+    h_t = exp(Δ_t A) h_{t−1} + Δ_t B_t u_t,    y_t = Σ_n C_t h_t + D u_t,    y_t ← y_t · silu(z_t)
+
+Δ_t decides how much of the past to keep and how much of the token to let in: Δ → 0 ignores the
+token, a large Δ forgets all else. A is discretised by zero-order hold, B by Euler, as in Mamba's
+released code. The paper's theorem 1, where the two weights are 1 − g and g = sigmoid(z), takes
+zero-order hold for both: with A = −1 and Euler the input's weight is softplus(z), not sigmoid(z).
+
+This file holds the readable loop, the single step and the front door. `chunked_scan` is the fast
+path on a CPU, `mixlab.kernels.selective_scan` the fused kernel on a GPU; all take the same
+arguments.
+
+Source: Gu and Dao, "Mamba" (2023), algorithm 2 and sections 3.2–3.5.
+
+Symbols: u the input, `delta` Δ, D the skip, z the gate, N = `d_state`, `d_inner` channels.
+Left out: complex A, and B or C that don't depend on the token.
+"""
+
+from importlib.util import find_spec
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def selective_scan(
+    u: Float[Tensor, "batch seq d_inner"],
+    delta: Float[Tensor, "batch seq d_inner"],
+    A: Float[Tensor, "d_inner d_state"],
+    B: Float[Tensor, "batch seq d_state"],
+    C: Float[Tensor, "batch seq d_state"],
+    D: Float[Tensor, " d_inner"] | None = None,
+    z: Float[Tensor, "batch seq d_inner"] | None = None,
+    state: Tensor | None = None,
+    *,
+    delta_bias: Float[Tensor, " d_inner"] | None = None,
+    delta_softplus: bool = False,
+    starts: Bool[Tensor, "batch seq"] | None = None,
+    path: str = "auto",
+) -> tuple[Float[Tensor, "batch seq d_inner"], Float[Tensor, "batch d_inner d_state"]]:
+    """Scan a batch of sequences; the fastest path that the machine has.
+
+    Args:
+        u: input.
+        delta: step lengths Δ, not negative; 0 leaves the state exactly as it is. With
+            `delta_softplus` any numbers, and −inf for a Δ of 0.
+        A: rates; negative ones decay.
+        B, C: how the token is written to the state, and read from it.
+        D: skip, a factor a channel.
+        z: gate, before its silu.
+        state: h before the first token, (batch, d_inner, d_state); zeros by default.
+        delta_bias: added to `delta`, before softplus.
+        delta_softplus: whether to pass `delta` through softplus.
+        starts: True where a packed sequence begins, and the state is emptied first.
+        path: "reference", "chunked", "triton", or "auto": triton on CUDA, else chunked.
+
+    Returns:
+        y in u's dtype, and the state after the last token, in float32 (float64 for a float64 u).
+
+    Raises:
+        ValueError: for shapes, dtypes or devices that don't fit together, an empty sequence, a
+            negative Δ (not looked for on a GPU, which would have to wait), an unknown path.
+
+    Two tokens, Δ = ln 2 and A = −1, so that the state halves before each token is added:
+
+    >>> u, delta = torch.tensor([[[1.0], [1.0]]]), torch.full((1, 2, 1), 0.6931)
+    >>> one = torch.ones(1, 2, 1)
+    >>> y, state = selective_scan(u, delta, torch.tensor([[-1.0]]), B=one, C=one)
+    >>> y.flatten(), state.flatten()
+    (tensor([0.6931, 1.0397]), tensor([1.0397]))
+    """
+    inputs = {"u": u, "delta": delta, "A": A, "B": B, "C": C, "D": D, "z": z, "state": state}
+    _check(**inputs, delta_bias=delta_bias, starts=starts)
+    if not (delta_softplus or u.is_cuda) and (delta < 0).any():
+        raise ValueError(
+            "delta is a length of time and can't be negative: got a smallest value of "
+            f"{delta.min().item():.4g}. Pass delta_softplus=True if it comes straight from a "
+            "projection"
+        )
+    if path == "auto":
+        path = "triton" if u.is_cuda and find_spec("triton") else "chunked"
+    options = dict(delta_bias=delta_bias, delta_softplus=delta_softplus, starts=starts)
+    return _path(path)(u, delta, A, B, C, D, z, state, **options)
+
+
+def selective_scan_reference(
+    u: Float[Tensor, "batch seq d_inner"],
+    delta: Float[Tensor, "batch seq d_inner"],
+    A: Float[Tensor, "d_inner d_state"],
+    B: Float[Tensor, "batch seq d_state"],
+    C: Float[Tensor, "batch seq d_state"],
+    D: Float[Tensor, " d_inner"] | None = None,
+    z: Float[Tensor, "batch seq d_inner"] | None = None,
+    state: Float[Tensor, "batch d_inner d_state"] | None = None,
+    *,
+    delta_bias: Float[Tensor, " d_inner"] | None = None,
+    delta_softplus: bool = False,
+    starts: Bool[Tensor, "batch seq"] | None = None,
+) -> tuple[Float[Tensor, "batch seq d_inner"], Float[Tensor, "batch d_inner d_state"]]:
+    """The loop, token by token, as the equations stand. Arguments as in `selective_scan`."""
+    dtype = torch.promote_types(u.dtype, torch.float32)
+    h = u.new_zeros(u.shape[0], *A.shape, dtype=dtype) if state is None else state.to(dtype)
+    delta = step_lengths(delta.to(dtype), delta_bias, delta_softplus)
+    A, B, C = A.to(dtype), B.to(dtype), C.to(dtype)
+    outputs = []
+    for t in range(u.shape[1]):
+        if starts is not None:
+            h = torch.where(starts[:, t, None, None], 0.0, h)
+        A_bar = torch.exp(torch.einsum("bd,dn->bdn", delta[:, t], A))
+        B_bar = torch.einsum("bd,bn->bdn", delta[:, t], B[:, t])
+        h = A_bar * h + B_bar * u[:, t, :, None]
+        outputs.append(torch.einsum("bdn,bn->bd", h, C[:, t]))
+    return skip_and_gate(torch.stack(outputs, dim=1), u, D, z), h
+
+
+def selective_step(
+    u: Float[Tensor, "batch d_inner"],
+    delta: Float[Tensor, "batch d_inner"],
+    A: Float[Tensor, "d_inner d_state"],
+    B: Float[Tensor, "batch d_state"],
+    C: Float[Tensor, "batch d_state"],
+    D: Float[Tensor, " d_inner"] | None,
+    z: Float[Tensor, "batch d_inner"] | None,
+    state: Float[Tensor, "batch d_inner d_state"],
+    *,
+    delta_bias: Float[Tensor, " d_inner"] | None = None,
+    delta_softplus: bool = False,
+) -> tuple[Float[Tensor, "batch d_inner"], Float[Tensor, "batch d_inner d_state"]]:
+    """One token: what generation repeats. A scan of length 1 without its preparations.
+
+    Args as in `selective_scan`, without the axis of time. The state is kept with channels next to
+    each other in memory, so that every operation runs along them.
+    """
+    delta = step_lengths(delta.to(state.dtype), delta_bias, delta_softplus)
+    h = (delta[:, None] * A.T).exp_().mul_(state.mT)  # (batch, d_state, d_inner)
+    h = h + B.to(h.dtype)[:, :, None] * (delta * u)[:, None]
+    y = torch.bmm(C.to(h.dtype)[:, None], h)[:, 0]
+    return skip_and_gate(y, u, D, z), h.mT
+
+
+def step_lengths(delta: Tensor, delta_bias: Tensor | None, delta_softplus: bool) -> Tensor:
+    """Δ from what a projection gives: add the bias, make it positive."""
+    if delta_bias is not None:
+        delta = delta + delta_bias
+    return F.softplus(delta) if delta_softplus else delta
+
+
+def skip_and_gate(y: Tensor, u: Tensor, D: Tensor | None, z: Tensor | None) -> Tensor:
+    """y + D u, times silu(z), in u's dtype."""
+    if D is not None:
+        y = torch.addcmul(y, u.to(y.dtype), D.to(y.dtype))
+    if z is not None:
+        y = y * F.silu(z.to(y.dtype))
+    return y.to(u.dtype)
+
+
+def _check(**inputs: Tensor | None) -> None:
+    """Compare everything with u (batch, seq, d_inner) and A (d_inner, d_state)."""
+    u, A = inputs["u"], inputs["A"]
+    if u.dim() != 3 or A.dim() != 2:
+        raise ValueError(
+            "u must have the axes (batch, seq, d_inner) and A (d_inner, d_state): "
+            f"got {tuple(u.shape)} and {tuple(A.shape)}"
+        )
+    (batch, seq, d_inner), d_state = u.shape, A.shape[1]
+    if 0 in (batch, seq, d_inner, d_state):
+        raise ValueError(
+            "a selective scan needs at least one row, token, channel and state: got u of "
+            f"{tuple(u.shape)} and A of {tuple(A.shape)}"
+        )
+    expected = dict.fromkeys(("u", "delta", "z"), (batch, seq, d_inner))
+    expected |= dict.fromkeys(("B", "C"), (batch, seq, d_state))
+    expected |= {"A": (d_inner, d_state), "D": (d_inner,), "delta_bias": (d_inner,)}
+    expected |= {"state": (batch, d_inner, d_state), "starts": (batch, seq)}
+    for name, tensor in inputs.items():
+        if tensor is None:
+            continue
+        if tensor.shape != expected[name]:
+            hint = " Does it belong to another batch or model?" if name == "state" else ""
+            raise ValueError(
+                f"{name} must have shape {expected[name]} to go with u of {tuple(u.shape)} and A "
+                f"of {tuple(A.shape)}: got {tuple(tensor.shape)}.{hint}"
+            )
+        if tensor.device != u.device:
+            raise ValueError(f"{name} is on {tensor.device}, but u is on {u.device}")
+        fits = tensor.dtype == torch.bool if name == "starts" else tensor.is_floating_point()
+        if not fits:
+            kind = "boolean" if name == "starts" else "real floating-point"
+            raise ValueError(f"{name} must be a {kind} tensor: got {tensor.dtype}")
+
+
+def _path(name: str):
+    """The implementation of that name, imported when it is asked for."""
+    if name == "reference":
+        return selective_scan_reference
+    if name == "chunked":
+        from mixlab.ssm.chunked_scan import selective_scan_chunked
+
+        return selective_scan_chunked
+    if name == "triton":
+        from mixlab.kernels.selective_scan import selective_scan_triton
+
+        return selective_scan_triton
+    raise ValueError(f"path must be auto, reference, chunked or triton: got {name!r}")
