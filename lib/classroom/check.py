@@ -8,6 +8,7 @@ stored counts, and neither an endless loop nor an exception costs the other exer
 
 import builtins
 import re
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
@@ -17,7 +18,7 @@ from pathlib import Path
 from textwrap import indent, wrap
 
 import nbformat
-from nbformat import NotebookNode
+from nbformat import NotebookNode, ValidationError
 
 from classroom.layout import FOLDERS
 from classroom.referee import Verdict, referee
@@ -40,10 +41,12 @@ class Outcome:
 def read_notebook(path: Path) -> NotebookNode:
     """A notebook file, or a ValueError that says what is the matter with it."""
     try:
-        return nbformat.read(path, as_version=4)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an editor's duplicate cell ids are nobody's concern
+            return nbformat.read(path, as_version=4)
     except FileNotFoundError:
         raise ValueError(f"{path}: there is no such file.") from None
-    except (OSError, ValueError, AttributeError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ValidationError) as error:
         reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise ValueError(
             f"{path}: this is not a notebook that can be read ({reason}). "

@@ -6,6 +6,10 @@ from pathlib import Path
 # What a surrounding notebook, editor or user set-up would otherwise let in.
 FOREIGN = ("PYTHONSTARTUP", "JPY_PARENT_PID", "JPY_SESSION_NAME", "PYTEST_ADDOPTS", "PYTHONHOME")
 
+# nbformat imports, through jsonschema, a parser of internationalised addresses that it never uses
+# and that takes a second of CPU to load. A process of our own does without it.
+SLOW_IMPORT = "rfc3987_syntax"
+
 
 def kernel_environment(scratch: Path) -> dict[str, str]:
     """This process's environment, with Jupyter's and IPython's files kept inside `scratch`.

@@ -1,0 +1,252 @@
+"""`classroom lint`: hold every chapter to its budgets, its links, its exercises and its style.
+
+Prints a table of what was measured, then each broken rule with file and line.
+"""
+
+import ast
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote
+
+import nbformat
+from IPython.core.inputtransformer2 import TransformerManager
+
+from classroom.budgets import Measures, budget_problems, measure
+from classroom.build import BUDGET_SECONDS, kinds
+from classroom.execute import run_notebook
+from classroom.layout import FOLDERS, notebook_path
+from classroom.notebook import make_notebook
+from classroom.problems import ChapterError, Problem
+from classroom.solution_region import split_regions
+from classroom.source import Cell, Chapter, read_chapter
+
+NOTEBOOK_KB = 500
+GIVEN_AWAY = 30  # characters; shorter lines of an answer are anybody's
+LINK = re.compile(r"\]\(\s*<?([^)>\s]+)>?(?:\s+\"[^\"]*\")?\s*\)")
+
+
+def lint_chapter(root: Path, chapter: Chapter) -> list[Problem]:
+    """Every rule the chapter breaks; runs ruff, but no notebook."""
+    return sorted(
+        [
+            *budget_problems(chapter),
+            *link_problems(root, chapter),
+            *dependence_problems(chapter),
+            *given_away_problems(chapter),
+            *size_problems(root, chapter),
+            *ruff_problems(root, chapter),
+        ]
+    )
+
+
+def link_problems(root: Path, chapter: Chapter) -> list[Problem]:
+    """Relative links, seen from each notebook the cell goes to, must lead to a file."""
+    problems = []
+    for cell in chapter.cells:
+        if cell.type != "markdown":
+            continue
+        text = re.sub(r"```.*?```|`[^`\n]*`", "", cell.source, flags=re.DOTALL)
+        for target in LINK.findall(text):
+            if re.match(r"[a-z][a-z0-9+.-]*:|#", target):
+                continue
+            path = unquote(target.partition("#")[0])
+            for kind, folder in FOLDERS.items():
+                # Students get exercises alone, so that is where their links must hold.
+                if cell.goes_to(kind) and not (root / folder / path).exists():
+                    problems.append(
+                        Problem(
+                            chapter.path,
+                            cell.line,
+                            f"the link {target!r} leads nowhere from {folder}/.",
+                            "Link to a file or chapter that exists.",
+                        )
+                    )
+    return problems
+
+
+def dependence_problems(chapter: Chapter) -> list[Problem]:
+    """No exercise may need another's answer: each runs alone, and one gap must cost one mark."""
+    problems = []
+    shared: set[str] = set()
+    for cell in chapter.cells:
+        if cell.exercise is None and cell.goes_to("exercise"):
+            shared |= _names(cell, bound=True)
+    for name, run in chapter.exercises.items():
+        answer = next(cell for cell in run if cell.role == "answer")
+        own = _names(answer, bound=True) - shared
+        for cell in chapter.cells:
+            if cell.exercise == name or not cell.goes_to("exercise"):
+                continue
+            used = own & (_names(cell, bound=False) - _bound_by_run(chapter, cell))
+            if used:
+                problems.append(
+                    Problem(
+                        chapter.path,
+                        cell.line,
+                        f"this cell uses {', '.join(sorted(used))}, "
+                        f"which only the answer of {name} defines.",
+                        "Give it in a prompt, or take it from the library.",
+                    )
+                )
+    return problems
+
+
+def _bound_by_run(chapter: Chapter, cell: Cell) -> set[str]:
+    run = chapter.exercises.get(cell.exercise, [cell])
+    return set().union(*(_names(one, bound=True) for one in run))
+
+
+def _names(cell: Cell, bound: bool) -> set[str]:
+    """Names a code cell binds (`bound`) or reads, by its syntax tree."""
+    if cell.type != "code":
+        return set()
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(TransformerManager().transform_cell(cell.source))):
+        if isinstance(node, ast.Name):
+            if isinstance(node.ctx, ast.Load) != bound:
+                names.add(node.id)
+        elif not bound:
+            continue
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.arg):
+            names.add(node.arg)
+        elif isinstance(node, ast.alias):
+            names.add((node.asname or node.name).partition(".")[0])
+    return names
+
+
+def given_away_problems(chapter: Chapter) -> list[Problem]:
+    """A telling line of an answer must not stand elsewhere in the exercise notebook."""
+    problems = []
+    for cell in chapter.cells:
+        if not cell.goes_to("exercise"):
+            continue
+        shown = "\n".join(split_regions(cell.source)[0])
+        for name, run in chapter.exercises.items():
+            answer = next(cell for cell in run if cell.role == "answer")
+            lines = {line.strip() for line in split_regions(answer.source)[1]}
+            problems += [
+                Problem(
+                    chapter.path,
+                    cell.line,
+                    f"this cell gives away a line of {name}: {line!r}.",
+                    "Reword it, or leave the line out of the solution region.",
+                )
+                for line in sorted(lines)
+                if len(line) >= GIVEN_AWAY and line in shown
+            ]
+    return problems
+
+
+def size_problems(root: Path, chapter: Chapter) -> list[Problem]:
+    """A built notebook stays small enough to review and to clone."""
+    problems = []
+    for kind in kinds(chapter):
+        path = notebook_path(root, kind, chapter.stem)
+        size = path.stat().st_size / 1000 if path.exists() else 0
+        if size > NOTEBOOK_KB:
+            problems.append(Problem(path, 0, f"{size:.0f} KB; at most {NOTEBOOK_KB} are allowed."))
+    return problems
+
+
+def ruff_problems(root: Path, chapter: Chapter) -> list[Problem]:
+    """ruff's lint, seen as notebooks so that its rules for cells hold, and its formatting."""
+    if importlib.util.find_spec("ruff") is None:
+        return [Problem(chapter.path, 0, "ruff is not installed.", "Run: make setup")]
+    config = next(
+        (
+            ["--config", str(path)]
+            for path in (
+                root / "lib" / "pyproject.toml",
+                Path(__file__).resolve().parents[1] / "pyproject.toml",
+            )
+            if path.exists()
+        ),
+        [],
+    )
+    found = set()
+    for kind in ("lesson", "solution"):
+        notebook, origins = make_notebook(chapter, kind)
+        name = chapter.path.with_suffix(".ipynb").name
+        output = _ruff(
+            ["check", *config, "--output-format", "json", "--stdin-filename", name, "-"],
+            nbformat.writes(notebook),
+        )
+        for finding in json.loads(output or "[]"):
+            origin = origins[(finding["cell"] or 1) - 1]
+            line = origin.body_line + finding["location"]["row"] - 1
+            found.add(Problem(chapter.path, line, f"{finding['code']} {finding['message']}."))
+    if _ruff(["format", *config, "--diff", str(chapter.path)]):
+        found.add(Problem(chapter.path, 0, "not formatted.", f"Run: ruff format {chapter.path}"))
+    return list(found)
+
+
+def _ruff(arguments: list[str], text: str = "") -> str:
+    command = [sys.executable, "-m", "ruff", *arguments]
+    return subprocess.run(command, input=text, capture_output=True, text=True).stdout
+
+
+def time_problems(root: Path, chapter: Chapter) -> list[Problem]:
+    """Run the lesson; it has a minute. Prints how long it took."""
+    notebook, _ = make_notebook(chapter, "lesson")
+    run = run_notebook(notebook, notebook_path(root, "lesson", chapter.stem).parent)
+    print(f"{chapter.stem}: the lesson ran in {run.seconds:.1f} s")
+    if run.stopped_at is not None:
+        return [Problem(chapter.path, 0, f"cell {run.stopped_at + 1} {run.reason}.")]
+    if run.seconds > BUDGET_SECONDS:
+        rule = f"the lesson ran {run.seconds:.0f} s; at most {BUDGET_SECONDS} are allowed."
+        return [Problem(chapter.path, 0, rule)]
+    return []
+
+
+def table(rows: list[tuple[str, Measures]]) -> str:
+    """What was measured, a line a chapter."""
+    heads = (
+        "chapter",
+        "cells",
+        "words",
+        "longest text",
+        "longest code",
+        "median code",
+        "slides",
+        "figures",
+        "exercises",
+    )
+    lines = [
+        heads,
+        *((stem, *(f"{value:g}" for value in vars(measures).values())) for stem, measures in rows),
+    ]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
+    return "\n".join(
+        "  ".join(
+            text.ljust(width) if column == 0 else text.rjust(width)
+            for column, (text, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    )
+
+
+def lint_command(root: Path, chosen: list[Path], timed: bool) -> int:
+    """Print the table and the broken rules; 0 when there are none."""
+    rows, problems = [], []
+    for source in chosen:
+        try:
+            chapter = read_chapter(source)
+        except ChapterError as error:
+            problems += error.problems
+            continue
+        rows.append((chapter.stem, measure(chapter)))
+        problems += lint_chapter(root, chapter)
+        problems += time_problems(root, chapter) if timed else []
+    print(table(rows))
+    if problems:
+        print()
+        print("\n".join(map(str, problems)))
+    count = len(problems)
+    print(f"\n{len(chosen)} chapters, {count or 'no'} problem{'s' if count != 1 else ''}")
+    return 1 if problems else 0
