@@ -1,18 +1,19 @@
-"""Reading models and tokenizers from files: `load`, `tokenizer`, `smollm2`.
+"""Models and tokenizers from files and back: `load`, `save`, `tokenizer`, `smollm2`.
 
 Each file format has a module of its own; this one looks at a path and picks.
 """
 
-import json
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from mixlab.weights.packaged import smollm2
+from mixlab.weights.save import save
+from mixlab.weights.stored import read_json
 from mixlab.weights.tokenizer import tokenizer
 
-__all__ = ["load", "smollm2", "tokenizer"]
+__all__ = ["load", "save", "smollm2", "tokenizer"]
 
 
 def load(
@@ -21,13 +22,16 @@ def load(
     """Load a model; calling it maps tokens (batch, seq) to logits (batch, seq, vocab).
 
     Args:
-        path: a Hugging Face folder of Mistral (`config.json` and safetensors) or a GGUF file of
-            the llama family.
-        dtype: of the parameters; by default as stored, and float32 for quantised GGUF files.
+        path: a Hugging Face folder of Mistral, Mixtral or Mamba (`config.json` and
+            safetensors), a folder in Mistral's own format (`params.json` and consolidated
+            safetensors), or a GGUF file of the llama family.
+        dtype: of the parameters; by default as stored, and float32 for GGUF files. Tensors that
+            need no conversion stay memory-mapped, and take memory when they are first used.
         device: where to put them; the CPU by default.
 
     Returns:
-        The model, in evaluation mode.
+        The model, in evaluation mode; its parameters want no gradient until
+        `requires_grad_(True)`.
 
     Raises:
         FileNotFoundError: if nothing is at `path`.
@@ -44,18 +48,30 @@ def load(
         from mixlab.weights.gguf import load_gguf
 
         return load_gguf(path, dtype=dtype, device=device)
-    if not (path / "config.json").exists():
-        raise ValueError(
-            f"{path} holds no config.json, so it is no Hugging Face model folder: found "
-            f"{sorted(p.name for p in path.iterdir())[:8]}. Is it the folder above or below?"
-        )
-    family = json.loads((path / "config.json").read_text()).get("model_type")
-    if family == "mistral":
+    if (path / "config.json").exists():
+        return _load_config_json(path, dtype, device)
+    if (path / "params.json").exists():
+        from mixlab.weights.mistral import load_mistral
+
+        return load_mistral(path, dtype=dtype, device=device)
+    raise ValueError(
+        f"{path} holds neither config.json nor params.json, so it is no model folder: found "
+        f"{sorted(p.name for p in path.iterdir())[:8]}. Is it the folder above or below?"
+    )
+
+
+def _load_config_json(path: Path, dtype, device) -> nn.Module:
+    family = read_json(path / "config.json").get("model_type")
+    if family in ("mistral", "mixtral"):
         from mixlab.weights.huggingface import load_huggingface
 
         return load_huggingface(path, dtype=dtype, device=device)
+    if family == "mamba":
+        from mixlab.weights.mamba import load_mamba
+
+        return load_mamba(path, dtype=dtype, device=device)
     raise ValueError(
-        f"config.json names the model family {family!r}: this library loads 'mistral'. Other "
-        "families compute other things from the same tensors, so loading one anyway would give "
-        "wrong logits without an error"
+        f"config.json names the model family {family!r}: this library loads 'mistral', 'mixtral' "
+        "and 'mamba'. Other families compute other things from the same tensors, so loading one "
+        "anyway would give wrong logits without an error"
     )

@@ -1,55 +1,86 @@
-"""Put named tensors into a model, and say exactly which are missing, surplus or misshapen."""
+"""Put stored tensors into a model, and say exactly which are missing, surplus or misshapen."""
 
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.model import Transformer
-
-
-def _some(names: list[str]) -> str:
-    """A few names and how many more, so that a wrong file doesn't print a thousand lines."""
-    shown = ", ".join(sorted(names)[:5])
-    return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+from mixlab.transformer.sparse_moe import SparseMoE
+from mixlab.weights.stored import Stored
 
 
 def build(
     config: TransformerConfig,
-    tensors: Mapping[str, Tensor],
+    tensors: Mapping[str, Stored],
     dtype: torch.dtype | None = None,
     device: torch.device | str | None = None,
     source: str = "the file",
 ) -> Transformer:
     """A Transformer of `config` whose parameters are `tensors`, without a second copy of them.
 
-    The model is laid out on the meta device, which allocates nothing, and the tensors become its
-    parameters as they are, so peak memory is that of the weights.
+    The model is laid out on the meta device, which allocates nothing, and each tensor becomes a
+    parameter as it is read, so peak memory is that of the weights.
 
     Args:
         config: the model's shape.
-        tensors: parameters under this library's names (`layers.0.attention.wq.weight`, …). With
-            tied embeddings `output.weight` may be absent.
+        tensors: parameters under this library's names (`layers.0.attention.wq.weight`, …).
+            Experts come one by one (`layers.0.feed_forward.experts.0.w1.weight`) or stacked
+            (`layers.0.feed_forward.w1`). With tied embeddings `output.weight` may be absent.
         dtype, device: convert each tensor; as they come by default.
         source: what to call the tensors' origin in errors.
+
+    Returns:
+        The model, in evaluation mode; its parameters want no gradient.
 
     Raises:
         ValueError: naming every kind of mismatch.
     """
     with torch.device("meta"):
         model = Transformer(config)
-    wanted = {name: parameter.shape for name, parameter in model.state_dict().items()}
-    given = dict(tensors)
+    parts = _parts(model, tensors)
+    _check_fit(config, parts, tensors, source)
+    as_stored = dtype is None and torch.device(device or "cpu").type == "cpu"
+
+    def read(name: str, keep: bool) -> Tensor:
+        return tensors[name].read(keep and as_stored).to(dtype=dtype, device=device)
+
+    for name, shapes in parts.items():
+        if len(shapes) == 1:
+            (stored_name,) = shapes
+            weight = read(stored_name, keep=True)
+        else:
+            weight = torch.stack([read(expert, keep=False) for expert in shapes])
+        owner, _, leaf = name.rpartition(".")
+        setattr(model.get_submodule(owner), leaf, nn.Parameter(weight, requires_grad=False))
     if config.tie_embeddings:
-        wanted.pop("output.weight")
-        given.pop("output.weight", None)
-    missing = [name for name in wanted if name not in given]
-    surplus = [name for name in given if name not in wanted]
+        model.output.weight = model.tok_embeddings.weight
+    return model.eval()
+
+
+def _parts(model: Transformer, tensors: Mapping) -> dict[str, dict[str, torch.Size]]:
+    """For each parameter, the stored names that make it up, and the shape each must have."""
+    parts = {name: {name: parameter.shape} for name, parameter in model.named_parameters()}
+    for prefix, module in model.named_modules():
+        if isinstance(module, SparseMoE):
+            for leaf in ("w1", "w2", "w3"):
+                name, stack = f"{prefix}.{leaf}", getattr(module, leaf)
+                if name not in tensors:
+                    experts = (f"{prefix}.experts.{e}.{leaf}.weight" for e in range(len(stack)))
+                    parts[name] = dict.fromkeys(experts, stack.shape[1:])
+    return parts
+
+
+def _check_fit(config: TransformerConfig, parts: dict, tensors: Mapping, source: str) -> None:
+    wanted = {name: shape for shapes in parts.values() for name, shape in shapes.items()}
+    optional = {"output.weight"} if config.tie_embeddings else set()
+    missing = [name for name in wanted if name not in tensors]
+    surplus = [name for name in tensors if name not in wanted and name not in optional]
     misshapen = [
-        f"{name} {tuple(given[name].shape)} instead of {tuple(shape)}"
+        f"{name} {tensors[name].shape} instead of {tuple(shape)}"
         for name, shape in wanted.items()
-        if name in given and given[name].shape != shape
+        if name in tensors and tensors[name].shape != tuple(shape)
     ]
     problems = [
         f"{kind}: {_some(names)}"
@@ -62,11 +93,9 @@ def build(
             + "; ".join(problems)
             + ". Is the configuration of another model, or the download incomplete?"
         )
-    given = {name: tensor.to(dtype=dtype, device=device) for name, tensor in given.items()}
-    if config.tie_embeddings:
-        given["output.weight"] = given["tok_embeddings.weight"]
-    model.load_state_dict(given, assign=True)
-    if config.tie_embeddings:
-        # assign=True made two parameters of one tensor: tie them again.
-        model.output.weight = model.tok_embeddings.weight
-    return model.requires_grad_(False).eval()
+
+
+def _some(names: list[str]) -> str:
+    """A few names and how many more, so that a wrong file doesn't print a thousand lines."""
+    shown = ", ".join(sorted(names)[:5])
+    return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")

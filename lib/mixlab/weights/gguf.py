@@ -6,44 +6,37 @@ are stored for the interleaved layout of RoPE and are reordered here: without th
 and every logit is wrong. Source: the format's specification, in the ggml project's docs.
 """
 
-import re
 from pathlib import Path
 
+import numpy as np
 import torch
-from gguf import GGUFReader, dequantize
+from gguf import GGUFReader, ReaderTensor, dequantize
+from torch import Tensor
 
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.model import Transformer
 from mixlab.transformer.rope import interleaved_to_half
 from mixlab.weights.assign import build
+from mixlab.weights.stored import Stored, rename
 
+_BLOCK, _LAYER = "blk.{}.", "layers.{}."
 _NAMES = {
-    "token_embd": "tok_embeddings",
-    "output_norm": "norm",
-    "output": "output",
-    "attn_norm": "attention_norm",
-    "attn_q": "attention.wq",
-    "attn_k": "attention.wk",
-    "attn_v": "attention.wv",
-    "attn_output": "attention.wo",
-    "ffn_norm": "ffn_norm",
-    "ffn_gate": "feed_forward.w1",
-    "ffn_down": "feed_forward.w2",
-    "ffn_up": "feed_forward.w3",
+    "token_embd.weight": "tok_embeddings.weight",
+    "output_norm.weight": "norm.weight",
+    "output.weight": "output.weight",
+    _BLOCK + "attn_norm.weight": _LAYER + "attention_norm.weight",
+    _BLOCK + "attn_q.weight": _LAYER + "attention.wq.weight",
+    _BLOCK + "attn_k.weight": _LAYER + "attention.wk.weight",
+    _BLOCK + "attn_v.weight": _LAYER + "attention.wv.weight",
+    _BLOCK + "attn_output.weight": _LAYER + "attention.wo.weight",
+    _BLOCK + "ffn_norm.weight": _LAYER + "ffn_norm.weight",
+    _BLOCK + "ffn_gate_inp.weight": _LAYER + "feed_forward.gate.weight",
 }
-
-
-def our_name(name: str) -> str:
-    """This library's name of a GGUF tensor; unknown names come back as they are.
-
-    >>> our_name("blk.3.attn_q.weight")
-    'layers.3.attention.wq.weight'
-    """
-    match = re.fullmatch(r"(?:blk\.(\d+)\.)?(\w+)\.weight", name)
-    if match is None or match[2] not in _NAMES:
-        return name
-    layer = "" if match[1] is None else f"layers.{match[1]}."
-    return f"{layer}{_NAMES[match[2]]}.weight"
+for _theirs, _ours in {"gate": "w1", "down": "w2", "up": "w3"}.items():
+    _ffn = _BLOCK + "ffn_" + _theirs
+    _NAMES[_ffn + ".weight"] = _LAYER + f"feed_forward.{_ours}.weight"
+    _NAMES[_ffn + "_exps.weight"] = _LAYER + f"feed_forward.{_ours}"  # all experts, stacked
+    _NAMES[_ffn + ".{}.weight"] = _LAYER + f"feed_forward.experts.{{}}.{_ours}.weight"  # older
 
 
 def open_gguf(path: str | Path) -> GGUFReader:
@@ -94,40 +87,49 @@ def read_config(reader: GGUFReader) -> TransformerConfig:
     def value(key, default=None):
         return read_field(reader, f"llama.{key}", default)
 
+    def required(key):
+        if (found := value(key)) is None:
+            raise ValueError(
+                f"this GGUF file doesn't say llama.{key}, which a model can't be built without; "
+                "was its metadata stripped? Convert the model again"
+            )
+        return found
+
     names = {tensor.name for tensor in reader.tensors}
-    scaling = value("rope.scaling.type", "none")
-    if scaling != "none" or "rope_freqs.weight" in names:
-        raise ValueError(
-            "this GGUF file rescales RoPE for a longer context "
-            f"(rope.scaling.type = {scaling!r}, rope_freqs: {'rope_freqs.weight' in names}); "
-            "this model rotates with plain RoPE, and ignoring the difference would give wrong "
-            "logits"
-        )
-    if value("expert_count", 0):
-        raise ValueError(
-            f"this GGUF file holds {value('expert_count')} experts a layer; this loader reads "
-            "dense models"
-        )
-    n_heads = value("attention.head_count")
-    head_dim = value("attention.key_length") or value("embedding_length") // n_heads
-    if (rotated := value("rope.dimension_count", head_dim)) != head_dim:
-        raise ValueError(
-            f"this GGUF file rotates {rotated} of {head_dim} channels a head; this model rotates "
-            "all of them"
-        )
+    n_heads, n_experts = required("attention.head_count"), value("expert_count", 0)
+    head_dim = value("attention.key_length") or required("embedding_length") // n_heads
+    for what, expected, got in [
+        ("rope.scaling.type", "none", value("rope.scaling.type", "none")),
+        ("rope_freqs.weight", False, "rope_freqs.weight" in names),
+        ("rope.dimension_count", head_dim, value("rope.dimension_count", head_dim)),
+        ("attention.value_length", head_dim, value("attention.value_length", head_dim)),
+        ("expert_shared_count", 0, value("expert_shared_count", 0)),
+        ("expert_weights_scale", 1.0, value("expert_weights_scale", 0.0) or 1.0),
+        ("expert_gating_func", 1, value("expert_gating_func", 0) or 1),  # 1 is softmax
+        ("attention.scale", None, value("attention.scale")),
+        ("logit_scale", None, value("logit_scale")),
+    ]:
+        if got != expected:
+            raise ValueError(
+                f"this GGUF file asks for {what} = {got!r}; this model computes {expected!r} "
+                "only, and ignoring the difference would give wrong logits"
+            )
     return TransformerConfig(
-        dim=value("embedding_length"),
-        n_layers=value("block_count"),
+        dim=required("embedding_length"),
+        n_layers=required("block_count"),
         n_heads=n_heads,
         n_kv_heads=value("attention.head_count_kv", n_heads),
         head_dim=head_dim,
-        hidden_dim=value("feed_forward_length"),
-        vocab_size=value("vocab_size") or len(read_field(reader, "tokenizer.ggml.tokens")),
+        hidden_dim=required("feed_forward_length"),
+        vocab_size=value("vocab_size") or len(read_field(reader, "tokenizer.ggml.tokens", [])),
         window=value("attention.sliding_window"),
+        n_experts=n_experts or 1,
+        experts_per_token=required("expert_used_count") if n_experts else 1,
         rope_theta=float(value("rope.freq_base", 10_000.0)),
-        norm_eps=round(float(value("attention.layer_norm_rms_epsilon")), 12),
+        # Stored as float32: 1e-5 would come back as 9.99999974e-06.
+        norm_eps=round(float(required("attention.layer_norm_rms_epsilon")), 12),
         tie_embeddings="output.weight" not in names,
-        max_seq=value("context_length"),
+        max_seq=value("context_length", 32_768),
     )
 
 
@@ -140,21 +142,28 @@ def load_gguf(
     """
     reader = open_gguf(path)
     config = read_config(reader)
+    heads = {"wq.weight": config.n_heads, "wk.weight": config.n_kv_heads}
     tensors = {}
-    for stored in reader.tensors:
-        name = our_name(stored.name)
+    for tensor in reader.tensors:
+        name = rename(tensor.name, _NAMES)
+        stored = _stored(tensor, path)
+        n_heads = heads.get(name.rpartition("attention.")[2])
+        if n_heads and stored.shape == (n_heads * config.head_dim, config.dim):
+            stored = stored.map(lambda w, n_heads=n_heads: interleaved_to_half(w, n_heads))
+        tensors[name] = stored
+    return build(config, tensors, dtype=dtype, device=device, source=str(path))
+
+
+def _stored(tensor: ReaderTensor, path: str | Path) -> Stored:
+    def read(keep: bool) -> Tensor:
         try:
-            # GGUF lists the fastest axis first; the array comes back in the usual order.
-            tensor = torch.from_numpy(dequantize(stored.data, stored.tensor_type).copy())
+            return torch.from_numpy(np.array(dequantize(tensor.data, tensor.tensor_type)))
         except NotImplementedError as error:
             raise ValueError(
-                f"{path}: tensor {stored.name} is stored as {stored.tensor_type.name}, which the "
+                f"{path}: tensor {tensor.name} is stored as {tensor.tensor_type.name}, which the "
                 "gguf package can't dequantise. Use a file of type F32, F16, BF16, Q8_0, Q4_1 "
                 "or another that it can"
             ) from error
-        if name.endswith("attention.wq.weight"):
-            tensor = interleaved_to_half(tensor, config.n_heads)
-        elif name.endswith("attention.wk.weight"):
-            tensor = interleaved_to_half(tensor, config.n_kv_heads)
-        tensors[name] = tensor.to(dtype=dtype or torch.float32, device=device)
-    return build(config, tensors, source=str(path))
+
+    # GGUF lists the fastest axis first; the array comes back in the usual order.
+    return Stored(tuple(int(size) for size in reversed(tensor.shape)), read)

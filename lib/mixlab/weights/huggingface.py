@@ -1,44 +1,66 @@
-"""Load a Hugging Face Mistral folder: config.json beside one or many safetensors files.
+"""Load and save Hugging Face folders of Mistral and Mixtral: config.json beside safetensors files.
 
 Hugging Face stores query and key rows for the half layout of RoPE, which is ours, so tensors only
-change names. Source of the names: the checkpoint index of Mistral-7B-v0.1.
+change names. Source of the names: the checkpoint indices of Mistral-7B-v0.1 and
+Mixtral-8x7B-v0.1. Keys that config.json leaves out have the defaults of transformers, because
+that is what the writer of the file relied on.
 """
 
-import json
-import re
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from torch import Tensor
 
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.model import Transformer
 from mixlab.weights.assign import build
+from mixlab.weights.stored import Stored, find_safetensors, open_safetensors, read_json, rename
 
-_NAMES = {
-    r"model\.embed_tokens\.weight": "tok_embeddings.weight",
-    r"model\.norm\.weight": "norm.weight",
-    r"lm_head\.weight": "output.weight",
-    r"model\.layers\.(\d+)\.self_attn\.([qkvo])_proj\.weight": r"layers.\1.attention.w\2.weight",
-    r"model\.layers\.(\d+)\.input_layernorm\.weight": r"layers.\1.attention_norm.weight",
-    r"model\.layers\.(\d+)\.post_attention_layernorm\.weight": r"layers.\1.ffn_norm.weight",
-    r"model\.layers\.(\d+)\.mlp\.gate_proj\.weight": r"layers.\1.feed_forward.w1.weight",
-    r"model\.layers\.(\d+)\.mlp\.down_proj\.weight": r"layers.\1.feed_forward.w2.weight",
-    r"model\.layers\.(\d+)\.mlp\.up_proj\.weight": r"layers.\1.feed_forward.w3.weight",
+_LAYER = "model.layers.{}."
+_MOE = "block_sparse_moe."
+# Theirs to ours, with {} for each number.
+NAMES = {
+    "model.embed_tokens.weight": "tok_embeddings.weight",
+    "model.norm.weight": "norm.weight",
+    "lm_head.weight": "output.weight",
+    _LAYER + "input_layernorm.weight": "layers.{}.attention_norm.weight",
+    _LAYER + "post_attention_layernorm.weight": "layers.{}.ffn_norm.weight",
+    **{_LAYER + f"self_attn.{x}_proj.weight": f"layers.{{}}.attention.w{x}.weight" for x in "qkvo"},
+    _LAYER + "mlp.gate_proj.weight": "layers.{}.feed_forward.w1.weight",
+    _LAYER + "mlp.down_proj.weight": "layers.{}.feed_forward.w2.weight",
+    _LAYER + "mlp.up_proj.weight": "layers.{}.feed_forward.w3.weight",
+    _LAYER + _MOE + "gate.weight": "layers.{}.feed_forward.gate.weight",
+    **{
+        _LAYER
+        + _MOE
+        + f"experts.{{}}.{w}.weight": f"layers.{{}}.feed_forward.experts.{{}}.{w}.weight"
+        for w in ("w1", "w2", "w3")
+    },
 }
-
-
-def our_name(name: str) -> str:
-    """This library's name of a Hugging Face tensor; unknown names come back as they are.
-
-    >>> our_name("model.layers.3.self_attn.q_proj.weight")
-    'layers.3.attention.wq.weight'
-    """
-    for pattern, ours in _NAMES.items():
-        if re.fullmatch(pattern, name):
-            return re.sub(pattern, ours, name)
-    return name
+# What transformers 5 calls experts in memory, and so in a state dict that was saved directly.
+_STACKED = {
+    _LAYER + "mlp.gate.weight": "layers.{}.feed_forward.gate.weight",
+    _LAYER + "mlp.experts.gate_up_proj": "layers.{}.feed_forward.w13",
+    _LAYER + "mlp.experts.down_proj": "layers.{}.feed_forward.w2",
+}
+_DEFAULTS = dict(
+    hidden_size=4096,
+    num_hidden_layers=32,
+    num_attention_heads=32,
+    num_key_value_heads=8,
+    intermediate_size=14_336,
+    vocab_size=32_000,
+    max_position_embeddings=131_072,
+)
+_FAMILIES = {
+    "mistral": dict(sliding_window=4096, rms_norm_eps=1e-6, rope_theta=10_000.0),
+    "mixtral": dict(
+        sliding_window=None,
+        rms_norm_eps=1e-5,
+        rope_theta=1_000_000.0,
+        num_local_experts=8,
+        num_experts_per_tok=2,
+    ),
+}
 
 
 def read_config(path: Path) -> TransformerConfig:
@@ -47,19 +69,24 @@ def read_config(path: Path) -> TransformerConfig:
     Raises:
         ValueError: if it asks for something that this model doesn't compute.
     """
-    given = json.loads((path / "config.json").read_text())
+    file = path / "config.json"
+    written = read_json(file)
+    given = _DEFAULTS | _FAMILIES[written["model_type"]] | written
     # transformers 5 writes rope_parameters, earlier versions rope_theta and rope_scaling.
     rope = given.get("rope_parameters") or given.get("rope_scaling") or {}
-    kind = rope.get("rope_type", rope.get("type", "default"))
-    activation = given.get("hidden_act", "silu")
+    activation = {"swish": "silu"}.get(given.get("hidden_act", "silu"), given.get("hidden_act"))
     for what, expected, got in [
-        ("rope_type", "default", kind),
-        ("hidden_act", "silu", activation),
-        ("attention_bias", False, given.get("attention_bias", False)),
+        ("rope_type", "default", rope.get("rope_type", rope.get("type", "default"))),
+        ("partial_rotary_factor", 1.0, rope.get("partial_rotary_factor", 1.0)),
+        ("hidden_act", "silu", activation or "silu"),
+        ("attention_bias", False, given.get("attention_bias") or False),
+        ("mlp_bias", False, given.get("mlp_bias") or False),
+        ("quantization_config", None, given.get("quantization_config")),
+        ("layer_types", None, given.get("layer_types")),
     ]:
         if got != expected:
             raise ValueError(
-                f"{path / 'config.json'} asks for {what} = {got!r}; this model computes "
+                f"{file} asks for {what} = {got!r}; this model computes "
                 f"{expected!r} only, and ignoring the difference would give wrong logits"
             )
     n_heads = given["num_attention_heads"]
@@ -67,49 +94,34 @@ def read_config(path: Path) -> TransformerConfig:
         dim=given["hidden_size"],
         n_layers=given["num_hidden_layers"],
         n_heads=n_heads,
-        n_kv_heads=given.get("num_key_value_heads") or n_heads,
+        n_kv_heads=given["num_key_value_heads"] or n_heads,
         head_dim=given.get("head_dim") or given["hidden_size"] // n_heads,
         hidden_dim=given["intermediate_size"],
         vocab_size=given["vocab_size"],
-        window=given.get("sliding_window"),
-        rope_theta=rope.get("rope_theta") or given.get("rope_theta") or 10_000.0,
-        norm_eps=given.get("rms_norm_eps", 1e-6),
-        tie_embeddings=given.get("tie_word_embeddings", False),
-        max_seq=given.get("max_position_embeddings", 32_768),
+        window=given["sliding_window"],
+        n_experts=given.get("num_local_experts", 1),
+        experts_per_token=given.get("num_experts_per_tok", 1),
+        rope_theta=float(rope.get("rope_theta") or given["rope_theta"]),
+        norm_eps=given["rms_norm_eps"],
+        tie_embeddings=bool(given.get("tie_word_embeddings")),
+        max_seq=given["max_position_embeddings"],
     )
 
 
-def read_safetensors(path: Path) -> dict[str, Tensor]:
-    """Every tensor of a folder's safetensors files, memory-mapped, under the file's own names.
-
-    Raises:
-        ValueError: if there are none, or one is truncated.
-    """
-    files = sorted(path.glob("*.safetensors"))
-    if (index := path / "model.safetensors.index.json").exists():
-        named = set(json.loads(index.read_text())["weight_map"].values())
-        files = [path / name for name in sorted(named)]
-        if absent := [file.name for file in files if not file.exists()]:
-            raise ValueError(
-                f"{index.name} names files that are not in {path}: {', '.join(absent)}. "
-                "Was the download cut short?"
-            )
-    if not files:
-        raise ValueError(
-            f"{path} holds no .safetensors file. Older .bin checkpoints run code when they are "
-            "read; convert one with transformers' save_pretrained"
-        )
-    tensors = {}
-    for file in files:
-        try:
-            with safe_open(file, framework="pt") as stored:
-                tensors |= {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
-        except SafetensorError as error:
-            raise ValueError(
-                f"{file} is not a whole safetensors file ({error}); it has "
-                f"{file.stat().st_size:,} bytes. Copy or download it again"
-            ) from error
-    return tensors
+def our_tensors(theirs: dict[str, Stored]) -> dict[str, Stored]:
+    """Hugging Face's tensors under this library's names; unknown names stay as they are."""
+    ours = {}
+    for name, stored in theirs.items():
+        if name.endswith(".rotary_emb.inv_freq"):
+            continue  # written by old versions; it follows from rope_theta
+        name = rename(name, NAMES | _STACKED)
+        if name.endswith(".feed_forward.w13"):
+            half = stored.shape[1] // 2
+            ours[name.replace("w13", "w1")] = stored.map(lambda w, half=half: w[:, :half])
+            ours[name.replace("w13", "w3")] = stored.map(lambda w, half=half: w[:, half:])
+        else:
+            ours[name] = stored
+    return ours
 
 
 def load_huggingface(
@@ -117,5 +129,6 @@ def load_huggingface(
 ) -> Transformer:
     """Load a folder written by `save_pretrained`; arguments and errors as in `mixlab.load`."""
     path = Path(path)
-    tensors = {our_name(name): tensor for name, tensor in read_safetensors(path).items()}
-    return build(read_config(path), tensors, dtype=dtype, device=device, source=str(path))
+    config = read_config(path)
+    tensors = our_tensors(open_safetensors(find_safetensors(path, "model")))
+    return build(config, tensors, dtype=dtype, device=device, source=str(path))

@@ -1,0 +1,134 @@
+"""Tensors that still lie in their files: a shape now, the numbers when they are asked for.
+
+safetensors files are memory-mapped: a tensor read from one is a view of the file, and the
+operating system fetches its pages when they are first used. Loading a model is then renaming
+these views, and costs no memory of its own. A tensor that must be converted is mapped by itself
+and let go of at once, so that memory holds the converted weights and one original.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A tensor in a file: its shape, and the function that reads it.
+
+    `read(keep)` returns the tensor. With keep=True it may be a view of a mapping that all tensors
+    of the file share; with keep=False its memory goes when the tensor goes.
+    """
+
+    shape: tuple[int, ...]
+    read: Callable[[bool], Tensor]
+
+    def map(self, change: Callable[[Tensor], Tensor], copies: bool = False) -> "Stored":
+        """This tensor after `change`, which is applied when it is read.
+
+        Args:
+            change: a function of the tensor.
+            copies: whether its result is a new tensor, not a view.
+
+        >>> Stored((2, 3), lambda keep: torch.zeros(2, 3)).map(torch.t).shape
+        (3, 2)
+        """
+        shape = tuple(change(torch.empty(self.shape, device="meta")).shape)
+        return Stored(shape, lambda keep: change(self.read(keep and not copies)))
+
+
+def rename(name: str, names: Mapping[str, str]) -> str:
+    """Look `name` up with {} for each number between dots; unknown names come back as they are.
+
+    >>> rename("blk.3.attn_q.weight", {"blk.{}.attn_q.weight": "layers.{}.attention.wq.weight"})
+    'layers.3.attention.wq.weight'
+    """
+    pattern = re.sub(r"\.\d+(?=\.)", ".{}", name)
+    numbers = re.findall(r"\.(\d+)(?=\.)", name)
+    return names[pattern].format(*numbers) if pattern in names else name
+
+
+def read_json(path: Path) -> dict:
+    """The object in a JSON file.
+
+    Raises:
+        ValueError: if the file isn't one.
+    """
+    try:
+        given = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON ({error}); copy or download it again") from error
+    if not isinstance(given, dict):
+        raise ValueError(f"{path} must hold a JSON object: got {type(given).__name__}")
+    return given
+
+
+def find_safetensors(folder: Path, stem: str) -> list[Path]:
+    """The files of one checkpoint: `stem`.safetensors, or its shards, by the index if there is one.
+
+    Args:
+        folder: where they lie; it may hold another checkpoint under another stem.
+        stem: "model" for Hugging Face, "consolidated" for Mistral.
+
+    Raises:
+        ValueError: if there is none, or shards are missing.
+    """
+    if (index := folder / f"{stem}.safetensors.index.json").exists():
+        named = sorted(set(read_json(index)["weight_map"].values()))
+        if absent := [name for name in named if not (folder / name).exists()]:
+            raise ValueError(
+                f"{index.name} names files that are not in {folder}: {', '.join(absent)}. "
+                "Was the download cut short?"
+            )
+        return [folder / name for name in named]
+    if (whole := folder / f"{stem}.safetensors").exists():
+        return [whole]
+    if shards := sorted(folder.glob(f"{stem}*.safetensors")):
+        return shards
+    raise ValueError(
+        f"{folder} holds no {stem}*.safetensors file: found "
+        f"{sorted(p.name for p in folder.iterdir())[:8]}. Older .bin, .pt and .pth checkpoints "
+        "can run code when they are read; convert one with transformers' save_pretrained"
+    )
+
+
+def open_safetensors(files: list[Path]) -> dict[str, Stored]:
+    """Every tensor of some safetensors files, memory-mapped, under the files' own names.
+
+    Raises:
+        ValueError: if a file is truncated, or two files hold one name.
+    """
+    tensors: dict[str, Stored] = {}
+    for file in files:
+        try:
+            opened = safe_open(file, framework="pt")
+        except SafetensorError as error:
+            raise ValueError(
+                f"{file} is not a whole safetensors file ({error}); it has "
+                f"{file.stat().st_size:,} bytes. Copy or download it again"
+            ) from error
+        for name in opened.keys():  # noqa: SIM118, it is no dict
+            if name in tensors:
+                raise ValueError(
+                    f"{file.name} holds {name}, which another file of {file.parent} holds too: "
+                    "expected each tensor once. Are there two models in one folder, or slices "
+                    "made for tensor parallelism?"
+                )
+            shape = tuple(opened.get_slice(name).get_shape())
+            tensors[name] = Stored(shape, _reader(opened, file, name))
+    return tensors
+
+
+def _reader(opened: safe_open, file: Path, name: str) -> Callable[[bool], Tensor]:
+    def read(keep: bool) -> Tensor:
+        if keep:
+            return opened.get_tensor(name)
+        with safe_open(file, framework="pt") as alone:
+            return alone.get_tensor(name)
+
+    return read
