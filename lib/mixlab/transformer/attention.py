@@ -9,6 +9,8 @@ n_kv_heads, n_keys, head_dim). Query head h reads key/value head h // (n_heads /
 Keys end where queries end, so the last query always sees the last key.
 """
 
+from collections.abc import Callable
+
 import torch
 from einops import rearrange, repeat
 from jaxtyping import Float
@@ -16,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mixlab.transformer.config import TransformerConfig
-from mixlab.transformer.rope import rotate
+from mixlab.transformer.rope import rotate, rotate_wide
 from mixlab.transformer.window import check_window, window_mask
 
 Queries = Float[Tensor, "batch n_heads n_queries head_dim"]
@@ -214,3 +216,24 @@ class Attention(nn.Module):
         q, k, v = self.project(x, cos, sin)
         mixed = attention(q, k, v, self.window)
         return self.wo(rearrange(mixed, "b h s d -> b s (h d)"))
+
+    def extend(
+        self,
+        x: Float[Tensor, "tokens dim"],
+        cos: Float[Tensor, "tokens 1 head_dim"],
+        sin: Float[Tensor, "tokens 1 head_dim"],
+        attend: Callable[[Tensor, Tensor, Tensor], Tensor],
+    ) -> Float[Tensor, "tokens dim"]:
+        """Mix new tokens, packed, with those that a cache holds.
+
+        Args:
+            x: the new tokens of all sequences.
+            cos, sin: tables of their positions, from `rope.widen`.
+            attend: maps queries (tokens, n_heads, head_dim), keys and values (tokens,
+                n_kv_heads, head_dim) to mixed values like the queries.
+        """
+        tokens, heads = x.shape[0], (self.n_heads, self.n_kv_heads)
+        qk = torch.cat((self.wq(x), self.wk(x)), dim=-1).view(tokens, sum(heads), -1)
+        q, k = rotate_wide(qk, cos, sin).split(heads, dim=1)
+        v = self.wv(x).view(tokens, self.n_kv_heads, -1)
+        return self.wo(attend(q, k, v).flatten(1))

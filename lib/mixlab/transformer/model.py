@@ -5,7 +5,9 @@ it keeps: RMSNorm before each part, and a residual around it. Parameters carry t
 Mistral's own checkpoints.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int
@@ -16,7 +18,9 @@ from mixlab.common.norm import RMSNorm
 from mixlab.transformer.attention import Attention
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.feed_forward import FeedForward
-from mixlab.transformer.rope import rope_table
+from mixlab.transformer.packing import Packed
+from mixlab.transformer.rolling_cache import RollingCache
+from mixlab.transformer.rope import rope_table, widen
 from mixlab.transformer.sparse_moe import SparseMoE
 
 
@@ -38,6 +42,17 @@ class Block(nn.Module):
     ) -> Float[Tensor, "batch seq dim"]:
         """One layer of the model."""
         x = x + self.attention(self.attention_norm(x), cos, sin)
+        return x + self.feed_forward(self.ffn_norm(x))
+
+    def extend(
+        self,
+        x: Float[Tensor, "tokens dim"],
+        cos: Float[Tensor, "tokens 1 head_dim"],
+        sin: Float[Tensor, "tokens 1 head_dim"],
+        attend: Callable[[Tensor, Tensor, Tensor], Tensor],
+    ) -> Float[Tensor, "tokens dim"]:
+        """One layer over new tokens, packed; `attend` as in `Attention.extend`."""
+        x = x + self.attention.extend(self.attention_norm(x), cos, sin, attend)
         return x + self.feed_forward(self.ffn_norm(x))
 
 
@@ -83,6 +98,89 @@ class Transformer(nn.Module):
         for layer in self.layers:
             x = layer(x, cos, sin)
         return x
+
+    def init_state(
+        self, batch: int, capacity: int | None = None, static: bool = False
+    ) -> RollingCache:
+        """An empty cache for `batch` sequences of this model; arguments as in `RollingCache`."""
+        weight = self.tok_embeddings.weight
+        return RollingCache(self.config, batch, capacity, static, weight.dtype, weight.device)
+
+    @torch.no_grad()
+    def extend(
+        self, tokens: Int[Tensor, " total"], cache: RollingCache, lengths: Sequence[int]
+    ) -> Float[Tensor, "total dim"]:
+        """Run new tokens, packed, after those that the cache has seen, and add them to it.
+
+        Args:
+            tokens: new tokens of all sequences, end to end.
+            cache: from `init_state`; changed in place.
+            lengths: how many each sequence brings; 0 leaves it as it is.
+
+        Returns:
+            The residual stream after the last block, before the final norm, of every new token.
+
+        Raises:
+            ValueError: if tokens, lengths and cache don't belong together; see `RollingCache`.
+        """
+        if sum(lengths) != len(tokens):
+            raise ValueError(f"lengths {list(lengths)} must add up to {len(tokens)} tokens")
+        x = self.tok_embeddings(tokens)
+        chunk = cache.begin(lengths, self.config)
+        tables = rope_table(chunk.positions, self.config.head_dim, self.config.rope_theta)
+        cos, sin = widen(*tables, dtype=x.dtype)
+        for layer, layer_cache in zip(self.layers, cache.layers, strict=True):
+            x = layer.extend(x, cos, sin, partial(layer_cache.attend, chunk=chunk))
+        cache.advance(chunk)
+        return x
+
+    @torch.no_grad()
+    def prefill(
+        self,
+        tokens: Int[Tensor, "batch seq"] | Packed,
+        cache: RollingCache,
+        chunk_size: int | None = None,
+    ) -> Float[Tensor, "batch vocab"]:
+        """Read prompts into a cache, and give the logits after each prompt's last token.
+
+        Args:
+            tokens: prompts of one length as rows, or of any lengths from `packing.pack`.
+            cache: from `init_state`; prompts go on where its sequences stand.
+            chunk_size: tokens of a prompt in one pass; smaller takes less memory. The result
+                is the same for every size.
+
+        Raises:
+            ValueError: for an empty prompt, a chunk size below 1, or as in `extend`.
+
+        >>> from mixlab.transformer.packing import pack
+        >>> model = Transformer(TransformerConfig.tiny(window=4))
+        >>> cache = model.init_state(batch=2)
+        >>> logits = model.prefill(pack([[1, 2, 3, 4, 5, 6], [7, 8]]), cache, chunk_size=3)
+        >>> cache.lengths
+        [6, 2]
+        >>> model.step(logits.argmax(-1), cache).shape
+        torch.Size([2, 256])
+        """
+        if isinstance(tokens, Tensor):
+            tokens = Packed(tokens.flatten(), (tokens.shape[1],) * tokens.shape[0])
+        if 0 in tokens.lengths:
+            raise ValueError(
+                f"each prompt needs at least one token: got lengths {list(tokens.lengths)}"
+            )
+        last = None
+        for chunk in tokens.chunks(chunk_size):
+            x = self.extend(chunk.tokens, cache, chunk.lengths)
+            last = x.new_empty(len(chunk.lengths), x.shape[1]) if last is None else last
+            for row, part in enumerate(x.split(chunk.lengths)):
+                last[row] = part[-1] if len(part) else last[row]
+        return self.output(self.norm(last))
+
+    @torch.no_grad()
+    def step(
+        self, tokens: Int[Tensor, " batch"], cache: RollingCache
+    ) -> Float[Tensor, "batch vocab"]:
+        """Logits after one more token of every sequence; the cache takes it in."""
+        return self.output(self.norm(self.extend(tokens, cache, (1,) * len(tokens))))
 
     def set_window(self, window: int | tuple[int | None, ...] | None) -> None:
         """Impose another window on the same weights: no parameter depends on it.

@@ -84,6 +84,36 @@ def rotate_interleaved(
     return turned.flatten(-2)
 
 
+def widen(
+    cos: Float[Tensor, "seq half"], sin: Float[Tensor, "seq half"], dtype: torch.dtype
+) -> tuple[Float[Tensor, "seq 1 head_dim"], Float[Tensor, "seq 1 head_dim"]]:
+    """The tables that `rotate_wide` takes: (cos, cos) and (-sin, sin), with an axis of heads.
+
+    >>> cos, sin = widen(*rope_table(torch.tensor([1]), head_dim=2), torch.float32)
+    >>> sin
+    tensor([[[-0.8415,  0.8415]]])
+    """
+    wide = torch.cat((cos, cos), dim=-1), torch.cat((-sin, sin), dim=-1)
+    return wide[0].to(dtype)[:, None], wide[1].to(dtype)[:, None]
+
+
+def rotate_wide(
+    x: Float[Tensor, "seq heads head_dim"],
+    cos: Float[Tensor, "seq 1 head_dim"],
+    sin: Float[Tensor, "seq 1 head_dim"],
+) -> Float[Tensor, "seq heads head_dim"]:
+    """`rotate` in half the operations, for one token at a time, where their number is the cost.
+
+    The first half of a vector is paired with the second: shifted by half its width, every
+    channel lies upon its partner.
+
+    >>> x = torch.tensor([[[1.0, 0.0, 0.0, 0.0]]])
+    >>> rotate_wide(x, *widen(*rope_table(torch.tensor([1]), head_dim=4), torch.float32))
+    tensor([[[0.5403, 0.0000, 0.8415, 0.0000]]])
+    """
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, dims=-1), sin)
+
+
 def interleaved_to_half(
     weight: Float[Tensor, "rows dim"], n_heads: int
 ) -> Float[Tensor, "rows dim"]:
