@@ -5,8 +5,9 @@ there are no slots, no wrap and no unrotating, and memory grows with the context
 the two together. Source: "Mistral 7B" (2023), section 2, where it is what the ring replaces.
 """
 
+from copy import copy
+
 import torch
-from jaxtyping import Int
 from torch import Tensor
 
 from mixlab.transformer.attention import dense_attention
@@ -28,7 +29,7 @@ class GrowingLayer:
         self.window, self.limit = window, limit
         batch, n_kv_heads, head_dim = shape
         empty = torch.zeros(0, n_kv_heads, head_dim, dtype=dtype, device=device)
-        self.rows = [(empty, empty) for _ in range(batch)]
+        self.held = [(empty, empty) for _ in range(batch)]
 
     def reserve(self, length: int) -> None:
         """Nothing to do: the next `attend` allocates what it needs."""
@@ -39,17 +40,19 @@ class GrowingLayer:
         new = zip(*(x.split(chunk.lengths) for x in (q, k, v)), strict=True)
         for row, (new_q, new_k, new_v) in enumerate(new):
             start = chunk.starts[row]  # an earlier truncation leaves keys behind it
-            keys = torch.cat((self.rows[row][0][:start], new_k))
-            values = torch.cat((self.rows[row][1][:start], new_v))
-            self.rows[row] = (keys, values)
+            keys = torch.cat((self.held[row][0][:start], new_k))
+            values = torch.cat((self.held[row][1][:start], new_v))
+            self.held[row] = (keys, values)
             if len(new_q):
                 batched = (x.transpose(0, 1)[None] for x in (new_q, keys, values))
                 mixed.append(dense_attention(*batched, self.window)[0].transpose(0, 1))
         return torch.cat(mixed)
 
-    def select(self, rows: Int[Tensor, " kept"]) -> None:
-        """Keep these sequences only, in this order."""
-        self.rows = [self.rows[row] for row in rows.tolist()]
+    def rows(self, index: Tensor) -> "GrowingLayer":
+        """A copy that holds some of the sequences."""
+        chosen = copy(self)
+        chosen.held = [self.held[row] for row in torch.arange(len(self.held))[index.cpu()]]
+        return chosen
 
 
 class GrowingCache(RollingCache):
@@ -65,4 +68,4 @@ class GrowingCache(RollingCache):
     @property
     def n_bytes(self) -> int:
         """Bytes of all keys and values so far."""
-        return sum(x.nbytes for layer in self.layers for row in layer.rows for x in row)
+        return sum(x.nbytes for layer in self.layers for row in layer.held for x in row)

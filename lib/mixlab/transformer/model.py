@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -18,7 +18,7 @@ from mixlab.common.norm import RMSNorm
 from mixlab.transformer.attention import Attention
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.feed_forward import FeedForward
-from mixlab.transformer.packing import Packed
+from mixlab.transformer.packing import Packed, pack_rows
 from mixlab.transformer.rolling_cache import RollingCache
 from mixlab.transformer.rope import rope_table, widen
 from mixlab.transformer.sparse_moe import SparseMoE
@@ -138,49 +138,55 @@ class Transformer(nn.Module):
     def prefill(
         self,
         tokens: Int[Tensor, "batch seq"] | Packed,
-        cache: RollingCache,
+        cache: RollingCache | None = None,
+        mask: Bool[Tensor, "batch seq"] | None = None,
         chunk_size: int | None = None,
-    ) -> Float[Tensor, "batch vocab"]:
-        """Read prompts into a cache, and give the logits after each prompt's last token.
+    ) -> tuple[Float[Tensor, "batch vocab"], RollingCache]:
+        """Read prompts, or parts of them: the logits after each one's last token, and the cache.
 
         Args:
-            tokens: prompts of one length as rows, or of any lengths from `packing.pack`.
-            cache: from `init_state`; prompts go on where its sequences stand.
+            tokens: prompts of any lengths from `packing.pack`, or as rows.
+            cache: changed in place and returned; its sequences go on where they stand. A new
+                one from `init_state` by default.
+            mask: True at real tokens, where rows are padded; padding is never computed.
             chunk_size: tokens of a prompt in one pass; smaller takes less memory. The result
                 is the same for every size.
+
+        A sequence that goes on without a new token stays as it is, and its logits mean nothing.
 
         Raises:
             ValueError: for an empty prompt, a chunk size below 1, or as in `extend`.
 
         >>> from mixlab.transformer.packing import pack
         >>> model = Transformer(TransformerConfig.tiny(window=4))
-        >>> cache = model.init_state(batch=2)
-        >>> logits = model.prefill(pack([[1, 2, 3, 4, 5, 6], [7, 8]]), cache, chunk_size=3)
+        >>> logits, cache = model.prefill(pack([[1, 2, 3, 4, 5, 6], [7, 8]]), chunk_size=3)
         >>> cache.lengths
         [6, 2]
-        >>> model.step(logits.argmax(-1), cache).shape
+        >>> logits, cache = model.step(logits.argmax(-1), cache)
+        >>> logits.shape
         torch.Size([2, 256])
         """
         if isinstance(tokens, Tensor):
-            tokens = Packed(tokens.flatten(), (tokens.shape[1],) * tokens.shape[0])
-        if 0 in tokens.lengths:
-            raise ValueError(
-                f"each prompt needs at least one token: got lengths {list(tokens.lengths)}"
-            )
-        last = None
+            tokens = pack_rows(tokens, mask)
+        cache = self.init_state(len(tokens.lengths)) if cache is None else cache
+        for row, (new, old) in enumerate(zip(tokens.lengths, cache.lengths, strict=False)):
+            if new == old == 0:
+                raise ValueError(f"prompt {row} is empty: each needs at least one token")
+        last = self.tok_embeddings.weight.new_zeros(len(tokens.lengths), self.config.dim)
         for chunk in tokens.chunks(chunk_size):
             x = self.extend(chunk.tokens, cache, chunk.lengths)
-            last = x.new_empty(len(chunk.lengths), x.shape[1]) if last is None else last
             for row, part in enumerate(x.split(chunk.lengths)):
-                last[row] = part[-1] if len(part) else last[row]
-        return self.output(self.norm(last))
+                if len(part):
+                    last[row] = part[-1]
+        return self.output(self.norm(last)), cache
 
     @torch.no_grad()
     def step(
         self, tokens: Int[Tensor, " batch"], cache: RollingCache
-    ) -> Float[Tensor, "batch vocab"]:
-        """Logits after one more token of every sequence; the cache takes it in."""
-        return self.output(self.norm(self.extend(tokens, cache, (1,) * len(tokens))))
+    ) -> tuple[Float[Tensor, "batch vocab"], RollingCache]:
+        """One more token a sequence: the logits after it, and the cache, which is changed."""
+        x = self.extend(tokens, cache, (1,) * len(tokens))
+        return self.output(self.norm(x)), cache
 
     def set_window(self, window: int | tuple[int | None, ...] | None) -> None:
         """Impose another window on the same weights: no parameter depends on it.

@@ -85,6 +85,31 @@ def pack(prompts: Sequence[Sequence[int]], device: torch.device | str | None = N
     return Packed(torch.tensor(tokens, dtype=torch.long, device=device), lengths)
 
 
+def pack_rows(
+    tokens: Int[Tensor, "batch seq"], mask: Bool[Tensor, "batch seq"] | None = None
+) -> Packed:
+    """Lay the rows of a rectangle end to end, without their padding.
+
+    Args:
+        tokens: one prompt a row.
+        mask: True at real tokens; all of them by default.
+
+    Raises:
+        ValueError: if `mask` has another shape than `tokens`.
+
+    >>> pack_rows(torch.tensor([[1, 2], [3, 0]]), torch.tensor([[True, True], [True, False]]))
+    Packed(tokens=tensor([1, 2, 3]), lengths=(2, 1))
+    """
+    if mask is None:
+        return Packed(tokens.flatten(), (tokens.shape[1],) * tokens.shape[0])
+    if mask.shape != tokens.shape:
+        raise ValueError(
+            f"mask must have the shape of the tokens, {tuple(tokens.shape)}: got "
+            f"{tuple(mask.shape)}"
+        )
+    return Packed(tokens[mask], tuple(mask.sum(dim=1).tolist()))
+
+
 def masked_attention(
     q: PackedQueries, k: PackedKeys, v: PackedKeys, mask: Bool[Tensor, "n_queries n_keys"]
 ) -> PackedQueries:

@@ -15,10 +15,11 @@ length … length + n - 1. Left out: paging, sharing of prefixes, and quantised 
 """
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -206,9 +207,11 @@ class RollingLayer:
             chunk.shared[key] = compute(chunk)
         return chunk.shared[key]
 
-    def select(self, rows: Int[Tensor, " kept"]) -> None:
-        """Keep these sequences only, in this order."""
-        self.keys, self.values = self.keys[rows], self.values[rows]
+    def rows(self, index: Tensor) -> "RollingLayer":
+        """A copy that holds some of the sequences."""
+        chosen = copy(self)
+        chosen.keys, chosen.values = self.keys[index], self.values[index]
+        return chosen
 
 
 class RollingCache:
@@ -305,14 +308,18 @@ class RollingCache:
         self.lengths = [start + n for start, n in zip(chunk.starts, chunk.lengths, strict=True)]
         self._open = False
 
-    def select(self, rows: Sequence[int]) -> None:
-        """Keep only these sequences, in this order; the others' memory is freed."""
-        self._check_rows(rows)
-        index = torch.tensor(list(rows), device=self.positions.device)
-        self.lengths = [self.lengths[row] for row in rows]
-        self.positions = self.positions[index]
-        for layer in self.layers:
-            layer.select(index)
+    def rows(self, index: Int[Tensor, " chosen"] | Bool[Tensor, " batch"]) -> "RollingCache":
+        """A cache of some of the sequences; this one stays as it is.
+
+        >>> cache = RollingCache(TransformerConfig.tiny(), batch=3)
+        >>> cache.rows(torch.tensor([True, False, True])).lengths
+        [0, 0]
+        """
+        chosen = copy(self)
+        chosen.lengths = torch.tensor(self.lengths)[index.cpu()].tolist()
+        chosen.positions = self.positions[index]
+        chosen.layers = [layer.rows(index) for layer in self.layers]
+        return chosen
 
     def truncate(self, lengths: Sequence[int]) -> None:
         """Forget each sequence's tokens from its new length on, to go on from there.
@@ -360,10 +367,4 @@ class RollingCache:
             raise ValueError(
                 f"this cache holds {len(self.lengths)} sequences, and {len(lengths)} came: did "
                 "it come from an earlier prompt? Start anew with model.init_state(batch)"
-            )
-
-    def _check_rows(self, rows: Sequence[int]) -> None:
-        if not len(rows) or not all(0 <= row < len(self.lengths) for row in rows):
-            raise ValueError(
-                f"rows must name some of the {len(self.lengths)} sequences, from 0: got {rows}"
             )
