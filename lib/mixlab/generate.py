@@ -1,54 +1,168 @@
-"""Generation: run the model, choose a token, append it, again.
+"""Generation: read the prompts, choose a token each, feed it back, until enough.
 
-Each step here runs the whole sequence anew, which is the plainest form: what a key/value cache
-saves is the subject of the lesson rolling_cache.
+`generate` drives any model with three methods, which the transformer and Mamba share. A *state* is
+what a model remembers of the tokens so far: a key/value cache, or a recurrent state.
+
+    init_state(batch) -> state                          before the first token
+    prefill(tokens, state, mask) -> (logits, state)     tokens and mask (batch, seq)
+    step(tokens, state) -> (logits, state)              tokens (batch,), one more each
+
+Logits are those of the next token, (batch, vocab). `mask` is True at real tokens. A row of
+`prefill` without any keeps its state, and its logits mean nothing: prompts end in different
+chunks. A state may be changed in place, so only the returned one is used; `state.rows(index)`
+gives that of some of the sequences.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import torch
-from torch import nn
+from torch import Tensor
+from tqdm.auto import tqdm
 
-from mixlab.common.sampling import sample
+from mixlab.common.sampling import check_sampling, sample
+
+
+@runtime_checkable
+class StatefulModel(Protocol):
+    """What `generate` asks of a model; shapes as in the module's docstring."""
+
+    def init_state(self, batch: int) -> Any:
+        """The state before the first token."""
+
+    def prefill(self, tokens: Tensor, state: Any, mask: Tensor) -> tuple[Tensor, Any]:
+        """Read parts of prompts: the logits after each row's last token, and the state there."""
+
+    def step(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """Read one token a sequence: the logits after it, and the state there."""
 
 
 @torch.inference_mode()
 def generate(
-    model: nn.Module,
+    model: StatefulModel,
     prompts: Sequence[Sequence[int]],
     max_tokens: int,
+    chunk_size: int | None = None,
     temperature: float = 0.0,
+    top_p: float = 1.0,
     generator: torch.Generator | None = None,
+    stop: Collection[int] = (),
+    on_token: Callable[[int, int], object] | None = None,
+    progress: bool = False,
 ) -> list[list[int]]:
-    """Continue each prompt by `max_tokens` tokens.
+    """Continue each prompt by up to `max_tokens` tokens, all prompts in one batch.
+
+    Prompts of any lengths are read together, then every step adds one token to each sequence
+    that hasn't met a stop token; those that have leave the batch. Greedy choice gives each
+    prompt what it would get alone, whatever `chunk_size`; sampling draws for all sequences from
+    one generator, so there the neighbours matter.
 
     Args:
-        model: maps tokens (batch, seq) to logits (batch, seq, vocab).
+        model: a model as the module's docstring describes, such as `mixlab.load` returns.
         prompts: token ids, of any lengths of at least one.
-        max_tokens: how many to add.
-        temperature: as in `mixlab.common.sampling.sample`.
+        max_tokens: how many to add at most.
+        chunk_size: tokens of a prompt read in one pass, to bound memory; None for all.
+        temperature, top_p: as in `mixlab.common.sampling.sample`.
         generator: source of randomness, on the model's device.
+        stop: tokens that end a sequence; the stop token itself is not returned.
+        on_token: called with the prompt's number and each new token as it is chosen.
+        progress: show a progress bar on runs that take longer than a second.
 
     Returns:
         The new tokens of each prompt, without the prompt.
 
     Raises:
-        ValueError: for an empty prompt or a negative `max_tokens`.
+        ValueError: for an empty prompt, token ids that the model doesn't know, or numbers out
+            of range.
+
+    >>> from mixlab.transformer.config import TransformerConfig
+    >>> from mixlab.transformer.model import Transformer
+    >>> model = Transformer(TransformerConfig.tiny(window=4))
+    >>> both = generate(model, [[1, 2, 3], [4, 5, 6, 7, 8]], max_tokens=3)
+    >>> [len(new) for new in both], both[0] == generate(model, [[1, 2, 3]], max_tokens=3)[0]
+    ([3, 3], True)
     """
+    rows = _checked(model, prompts, max_tokens, chunk_size, stop)
+    check_sampling(temperature, top_p)
+    continued: list[list[int]] = [[] for _ in rows]
+    if not rows or max_tokens == 0:
+        return continued
+    with tqdm(total=max_tokens, unit="token", delay=1.0, disable=not progress) as bar:
+        logits, state = _read(model, rows, chunk_size)
+        active = list(range(len(rows)))  # which prompt each row of the batch belongs to
+        for number in range(max_tokens):
+            tokens = sample(logits, temperature, top_p, generator)
+            chosen = tokens.tolist()
+            going = [token not in stop for token in chosen]
+            for prompt, token, goes in zip(active, chosen, going, strict=True):
+                if goes:
+                    continued[prompt].append(token)
+                    if on_token is not None:
+                        on_token(prompt, token)
+            bar.update()
+            if number + 1 == max_tokens or not any(going):
+                break
+            if not all(going):
+                kept = torch.tensor(going, device=tokens.device)
+                tokens, state = tokens[kept], state.rows(kept)
+                active = [prompt for prompt, goes in zip(active, going, strict=True) if goes]
+            logits, state = model.step(tokens, state)
+    return continued
+
+
+def _read(model: StatefulModel, rows: list[list[int]], chunk_size: int | None):
+    """The logits after each prompt, and the state there."""
+    device = next(model.parameters()).device
+    longest = max(len(row) for row in rows)
+    tokens = torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=device)
+    lengths = torch.tensor([len(row) for row in rows], device=device)
+    mask = torch.arange(longest, device=device) < lengths[:, None]
+    state, logits = model.init_state(len(rows)), None
+    for part, real in zip(
+        tokens.split(chunk_size or longest, dim=1),
+        mask.split(chunk_size or longest, dim=1),
+        strict=True,
+    ):
+        new, state = model.prefill(part, state, real)
+        # A prompt that ended in an earlier chunk keeps its logits of then.
+        logits = new if logits is None else torch.where(real.any(dim=1, keepdim=True), new, logits)
+    return logits, state
+
+
+def _checked(
+    model: StatefulModel,
+    prompts: Sequence[Sequence[int]],
+    max_tokens: int,
+    chunk_size: int | None,
+    stop: Collection[int],
+) -> list[list[int]]:
+    """The prompts as lists of whole numbers, after every check that needs no computing."""
     if max_tokens < 0:
         raise ValueError(f"max_tokens must be 0 or more: got {max_tokens}")
+    if chunk_size is not None and chunk_size < 1:
+        raise ValueError(
+            f"chunk_size must be at least 1 token, or None for the whole prompt: got {chunk_size}"
+        )
+    if not isinstance(stop, Collection):
+        raise ValueError(f"stop must be a collection of token ids, such as (2,): got {stop!r}")
+    vocab_size, rows = model.config.vocab_size, []
     for number, prompt in enumerate(prompts):
-        if not len(prompt):
+        if isinstance(prompt, str) or not hasattr(prompt, "__len__"):
+            raise ValueError(
+                "prompts must be a list of lists of token ids, one list a prompt: prompt "
+                f"{number} is {prompt!r}. Text goes through mixlab.tokenizer(path).encode(text)"
+                ".ids first, and a single prompt into a list of its own"
+            )
+        row = [int(token) for token in prompt]
+        if not row:
             raise ValueError(
                 f"prompt {number} is empty: a model continues at least one token; start from the "
                 "tokenizer's beginning-of-text token"
             )
-    device = next(model.parameters()).device
-    continued = []
-    for prompt in prompts:
-        tokens = torch.tensor([list(prompt)], device=device)
-        for _ in range(max_tokens):
-            following = sample(model(tokens)[:, -1], temperature, generator)
-            tokens = torch.cat((tokens, following[:, None]), dim=1)
-        continued.append(tokens[0, len(prompt) :].tolist())
-    return continued
+        if unknown := [token for token in row if not 0 <= token < vocab_size]:
+            raise ValueError(
+                f"prompt {number} holds token {unknown[0]}, and this model knows tokens 0 to "
+                f"{vocab_size - 1}: was it tokenized for another model?"
+            )
+        rows.append(row)
+    return rows

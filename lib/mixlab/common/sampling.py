@@ -1,13 +1,51 @@
-"""Choosing the next token from logits: greedy at temperature 0, else by chance."""
+"""Choosing the next token from logits: greedy at temperature 0, else by chance.
+
+Source: Holtzman et al., "The Curious Case of Neural Text Degeneration" (2020), section 3.1 for
+nucleus (top-p) sampling and section 3.3 for temperature.
+"""
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 
+def check_sampling(temperature: float, top_p: float) -> None:
+    """Raise ValueError unless `temperature` is 0 or more and `top_p` in (0, 1]."""
+    if not 0 <= temperature < float("inf"):
+        raise ValueError(f"temperature must be 0 (greedy) or positive: got {temperature}")
+    if not 0 < top_p <= 1:
+        raise ValueError(
+            "top_p must be above 0 and at most 1, the share of probability to draw from: got "
+            f"{top_p}. For greedy choice use temperature=0"
+        )
+
+
+def nucleus(
+    probabilities: Float[Tensor, "batch vocab"], top_p: float
+) -> Float[Tensor, "batch vocab"]:
+    """Keep the most likely tokens until they hold `top_p` of the probability; rescale to sum 1.
+
+    The token that reaches `top_p` is kept, so there is always at least one. Of equally likely
+    tokens at the edge only as many stay as are needed.
+
+    Args:
+        probabilities: rows that sum to 1.
+        top_p: the share to keep, above 0 and at most 1.
+
+    >>> nucleus(torch.tensor([[0.125, 0.5, 0.25, 0.125]]), top_p=0.7)
+    tensor([[0.0000, 0.6667, 0.3333, 0.0000]])
+    """
+    ordered, token = probabilities.sort(dim=-1, descending=True, stable=True)
+    before = ordered.cumsum(dim=-1) - ordered  # probability of all likelier tokens
+    ordered = ordered.masked_fill(before >= top_p, 0.0)
+    kept = torch.zeros_like(probabilities).scatter(-1, token, ordered)
+    return kept / kept.sum(dim=-1, keepdim=True)
+
+
 def sample(
     logits: Float[Tensor, "batch vocab"],
     temperature: float = 0.0,
+    top_p: float = 1.0,
     generator: torch.Generator | None = None,
 ) -> Int[Tensor, " batch"]:
     """One token a row of `logits`.
@@ -16,17 +54,28 @@ def sample(
         logits: unnormalised log-probabilities.
         temperature: 0 takes the largest; 1 samples from the model's own distribution; above 1
             flattens it.
-        generator: source of randomness; PyTorch's global one if None.
+        top_p: sample from the likeliest tokens that together hold this share of the
+            probability, after the temperature; 1 samples from all.
+        generator: source of randomness, on the logits' device; PyTorch's global one if None.
 
     Raises:
-        ValueError: if `temperature` is negative.
+        ValueError: if `temperature` or `top_p` is out of range, or a logit is NaN: taking the
+            largest of NaNs would return tokens as if nothing were wrong.
 
     >>> sample(torch.tensor([[0.0, 3.0, 1.0]]))
     tensor([1])
     """
-    if temperature < 0:
-        raise ValueError(f"temperature must be 0 (greedy) or positive: got {temperature}")
+    check_sampling(temperature, top_p)
+    largest, token = logits.max(dim=-1)  # a NaN anywhere in a row is its largest
+    if bool(largest.isnan().any()):
+        raise ValueError(
+            "the logits hold NaN, so there is no next token to choose: does some query see no "
+            "key, or did the weights or float16 overflow?"
+        )
     if temperature == 0:
-        return logits.argmax(dim=-1)
-    probabilities = (logits.float() / temperature).softmax(dim=-1)
+        return token
+    # The largest logit is subtracted before the division, which could overflow otherwise.
+    probabilities = ((logits.float() - largest.float()[:, None]) / temperature).softmax(dim=-1)
+    if top_p < 1:
+        probabilities = nucleus(probabilities, top_p)
     return torch.multinomial(probabilities, 1, generator=generator).squeeze(-1)
