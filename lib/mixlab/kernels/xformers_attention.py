@@ -1,13 +1,14 @@
-"""Window attention by xformers on CUDA: the kernel that Mistral's own code calls.
+"""Window attention by xformers on CUDA, for batches and packed prompts: what Mistral's code calls.
 
-Readable twin of the same signature: `mixlab.transformer.attention.dense_attention`. Imported only
-when a CUDA tensor asks for it. xformers' masks can be built anywhere, its operator needs CUDA.
+Readable twins of the same signatures: `mixlab.transformer.attention.dense_attention` and
+`mixlab.transformer.packing.packed_attention_dense`. Imported only when a CUDA tensor asks for it.
+xformers' masks can be built anywhere, its operator needs CUDA.
 """
 
 import functools
+from collections.abc import Sequence
 
 import torch
-from einops import rearrange, repeat
 from jaxtyping import Float
 from torch import Tensor
 
@@ -43,17 +44,70 @@ def window_attention(
     Raises:
         RuntimeError: without a CUDA device.
     """
-    from xformers.ops import memory_efficient_attention
     from xformers.ops.fmha.attn_bias import LowerTriangularFromBottomRightLocalAttentionMask
+
+    bias = LowerTriangularFromBottomRightLocalAttentionMask(_window_size=window)
+    return _attend(*(x.transpose(1, 2) for x in (q, k, v)), bias).transpose(1, 2)
+
+
+def packed_bias(
+    q_lengths: Sequence[int],
+    k_lengths: Sequence[int],
+    window: int | None,
+    device: torch.device | str | None = None,
+):
+    """xformers' mask of packed prompts whose keys end where their queries end.
+
+    The masks that `make_local_attention` gives count queries from the first key instead, so
+    after a cache they hide the newest keys; this one is aligned bottom-right throughout.
+
+    Returns:
+        A BlockDiagonalCausalFromBottomRightMask, or its local form if there is a window.
+    """
+    from xformers.ops.fmha.attn_bias import BlockDiagonalMask
+
+    lengths = list(q_lengths), list(k_lengths)
+    mask = BlockDiagonalMask.from_seqlens(*lengths, device=torch.device(device or "cpu"))
+    if window is None:
+        return mask.make_causal_from_bottomright()
+    return mask.make_local_attention_from_bottomright(window)
+
+
+def packed_attention(
+    q: Float[Tensor, "n_queries n_heads head_dim"],
+    k: Float[Tensor, "n_keys n_kv_heads head_dim"],
+    v: Float[Tensor, "n_keys n_kv_heads head_dim"],
+    q_lengths: Sequence[int],
+    k_lengths: Sequence[int],
+    window: int | None = None,
+) -> Float[Tensor, "n_queries n_heads head_dim"]:
+    """Attention of packed prompts, each over its own keys, in one launch.
+
+    Every prompt must bring a query: an empty block has no place in xformers' masks.
+
+    Raises:
+        RuntimeError: without a CUDA device.
+    """
+    bias = packed_bias(q_lengths, k_lengths, window, q.device)
+    return _attend(q[None], k[None], v[None], bias)[0]
+
+
+def _attend(q: Tensor, k: Tensor, v: Tensor, bias) -> Tensor:
+    """xformers' operator over (batch, seq, heads, head_dim), with groups of query heads."""
+    from xformers.ops import memory_efficient_attention
 
     if not q.is_cuda:
         raise RuntimeError(
-            "xformers' attention operator runs on CUDA only; on a CPU call "
-            "mixlab.transformer.attention.banded_attention, which takes the same arguments"
+            "xformers' attention operator runs on CUDA only; on a CPU call attention.attention or "
+            "packing.packed_attention in mixlab.transformer, which take the same arguments"
         )
-    group = q.shape[1] // k.shape[1]
-    q = rearrange(q, "b h s d -> b s h d")
-    k, v = (repeat(x, "b h s d -> b s (h group) d", group=group) for x in (k, v))
-    bias = LowerTriangularFromBottomRightLocalAttentionMask(_window_size=window)
-    out = memory_efficient_attention(q, k, v, attn_bias=bias)
-    return rearrange(out, "b s h d -> b h s d")
+    n_heads, n_kv_heads = q.shape[2], k.shape[2]
+    if n_heads == n_kv_heads:
+        return memory_efficient_attention(q, k, v, attn_bias=bias)
+    group = n_heads // n_kv_heads
+    if any(x.requires_grad for x in (q, k, v)):  # grouped heads have a forward pass only
+        k, v = (x.repeat_interleave(group, dim=2) for x in (k, v))
+        return memory_efficient_attention(q, k, v, attn_bias=bias)
+    q = q.unflatten(2, (n_kv_heads, group))
+    k, v = (x[:, :, :, None].expand(-1, -1, -1, group, -1) for x in (k, v))  # views: no copies
+    return memory_efficient_attention(q, k, v, attn_bias=bias).flatten(2, 3)
