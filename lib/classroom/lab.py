@@ -39,11 +39,12 @@ def lab_arguments(root: Path, extra: list[str]) -> list[str]:
     if not lessons:
         raise ValueError(f"{root / FOLDERS['lesson']}: no lesson here yet. Run: make notebooks")
     return [
-        *(sys.executable, "-m", "jupyterlab", str(lessons[0])),
-        f"--ServerApp.root_dir={root}",
+        *(sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={root}"),
+        f"--LabApp.default_url=/lab/tree/{FOLDERS['lesson']}/{lessons[0].name}",
         "--LabApp.extension_manager=readonly",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.news_url=None",
+        "--LanguageServerManager.autodetect=False",  # the search starts npm, which writes ~/.npm
         *extra,
     ]
 
