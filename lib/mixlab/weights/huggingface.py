@@ -72,6 +72,9 @@ def read_config(path: Path) -> TransformerConfig:
     file = path / "config.json"
     written = read_json(file)
     given = _DEFAULTS | _FAMILIES[written["model_type"]] | written
+    for key in _DEFAULTS:
+        if not isinstance(given[key], int | None):
+            raise ValueError(f"{file} must give {key} as a whole number: got {given[key]!r}")
     # transformers 5 writes rope_parameters, earlier versions rope_theta and rope_scaling.
     rope = given.get("rope_parameters") or given.get("rope_scaling") or {}
     activation = {"swish": "silu"}.get(given.get("hidden_act", "silu"), given.get("hidden_act"))
