@@ -105,9 +105,9 @@ def run(options: argparse.Namespace, root: Path, extra: list[str]) -> int:
 
             return check_command(root, options.notebook, options.timeout)
         case "slides":
-            from classroom.decks import slides_command
+            from classroom.slides import main as slides_command
 
-            return slides_command(root, select(root, options.chapters))
+            return slides_command(root, options.chapters)
         case "doctor":
             from classroom.doctor import doctor_command
 

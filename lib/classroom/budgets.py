@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass
 from statistics import median
 
+from classroom.chapter import Cell, Chapter
 from classroom.problems import Problem
-from classroom.source import Cell, Chapter
 
 LESSON_CELLS = (25, 50)
 PROSE_WORDS = 2200

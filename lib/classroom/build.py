@@ -12,12 +12,13 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from classroom.chapter import Cell, Chapter
 from classroom.execute import run_notebook
 from classroom.layout import FOLDERS, notebook_path, sources, write_atomically
 from classroom.notebook import make_notebook
 from classroom.outputs import keep_text_outputs, output_errors, outputs_digest
 from classroom.problems import ChapterError, Problem
-from classroom.source import Cell, Chapter, read_chapter
+from classroom.source import read_chapter
 
 BUDGET_SECONDS = 60
 Say = Callable[[str], None]

@@ -9,19 +9,16 @@ follow it (data to work on, a function with a bug). Ids count from 1 within a ch
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from classroom.chapter import Cell
 from classroom.problems import Problem
 from classroom.solution_region import split_regions
-
-if TYPE_CHECKING:
-    from classroom.source import Cell
 
 FACTS = ("title", "difficulty", "minutes", "points")
 LESSON_KEYS = ("slide", "show", "to")
 
 
-def exercise_errors(path: Path, cells: "list[Cell]") -> list[Problem]:
+def exercise_errors(path: Path, cells: list[Cell]) -> list[Problem]:
     """Every rule of exercises that a chapter's cells break."""
     problems = []
     for cell in cells:
@@ -49,7 +46,7 @@ def exercise_errors(path: Path, cells: "list[Cell]") -> list[Problem]:
     return problems
 
 
-def _cell_errors(cell: "Cell") -> list[tuple[str, str]]:
+def _cell_errors(cell: Cell) -> list[tuple[str, str]]:
     """(rule, fix) for keys and markers that do not fit the cell's part in an exercise."""
     errors = []
     facts = [key for key in FACTS if getattr(cell, key) is not None]
@@ -88,7 +85,7 @@ def _cell_errors(cell: "Cell") -> list[tuple[str, str]]:
     return errors
 
 
-def _run_errors(path: Path, run: "list[Cell]") -> list[Problem]:
+def _run_errors(path: Path, run: list[Cell]) -> list[Problem]:
     """Rules about an exercise's cells together."""
     first, name = run[0], run[0].exercise
     problems = []

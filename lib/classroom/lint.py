@@ -3,7 +3,6 @@
 Prints a table of what was measured, then each broken rule with file and line.
 """
 
-import ast
 import importlib.util
 import json
 import re
@@ -13,19 +12,18 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import nbformat
-from IPython.core.inputtransformer2 import TransformerManager
 
 from classroom.budgets import Measures, budget_problems, measure
 from classroom.build import BUDGET_SECONDS, kinds
+from classroom.chapter import Chapter
 from classroom.execute import run_notebook
+from classroom.independence import dependence_problems, given_away_problems
 from classroom.layout import FOLDERS, notebook_path
 from classroom.notebook import make_notebook
 from classroom.problems import ChapterError, Problem
-from classroom.solution_region import split_regions
-from classroom.source import Cell, Chapter, read_chapter
+from classroom.source import read_chapter
 
 NOTEBOOK_KB = 500
-GIVEN_AWAY = 30  # characters; shorter lines of an answer are anybody's
 LINK = re.compile(r"\]\(\s*<?([^)>\s]+)>?(?:\s+\"[^\"]*\")?\s*\)")
 
 
@@ -55,8 +53,7 @@ def link_problems(root: Path, chapter: Chapter) -> list[Problem]:
                 continue
             path = unquote(target.partition("#")[0])
             for kind, folder in FOLDERS.items():
-                # Students get exercises alone, so that is where their links must hold.
-                if cell.goes_to(kind) and not (root / folder / path).exists():
+                if cell.goes_to(kind) and not _leads(root, root / folder / path):
                     problems.append(
                         Problem(
                             chapter.path,
@@ -68,79 +65,15 @@ def link_problems(root: Path, chapter: Chapter) -> list[Problem]:
     return problems
 
 
-def dependence_problems(chapter: Chapter) -> list[Problem]:
-    """No exercise may need another's answer: each runs alone, and one gap must cost one mark."""
-    problems = []
-    shared: set[str] = set()
-    for cell in chapter.cells:
-        if cell.exercise is None and cell.goes_to("exercise"):
-            shared |= _names(cell, bound=True)
-    for name, run in chapter.exercises.items():
-        answer = next(cell for cell in run if cell.role == "answer")
-        own = _names(answer, bound=True) - shared
-        for cell in chapter.cells:
-            if cell.exercise == name or not cell.goes_to("exercise"):
-                continue
-            used = own & (_names(cell, bound=False) - _bound_by_run(chapter, cell))
-            if used:
-                problems.append(
-                    Problem(
-                        chapter.path,
-                        cell.line,
-                        f"this cell uses {', '.join(sorted(used))}, "
-                        f"which only the answer of {name} defines.",
-                        "Give it in a prompt, or take it from the library.",
-                    )
-                )
-    return problems
-
-
-def _bound_by_run(chapter: Chapter, cell: Cell) -> set[str]:
-    run = chapter.exercises.get(cell.exercise, [cell])
-    return set().union(*(_names(one, bound=True) for one in run))
-
-
-def _names(cell: Cell, bound: bool) -> set[str]:
-    """Names a code cell binds (`bound`) or reads, by its syntax tree."""
-    if cell.type != "code":
-        return set()
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(TransformerManager().transform_cell(cell.source))):
-        if isinstance(node, ast.Name):
-            if isinstance(node.ctx, ast.Load) != bound:
-                names.add(node.id)
-        elif not bound:
-            continue
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.add(node.name)
-        elif isinstance(node, ast.arg):
-            names.add(node.arg)
-        elif isinstance(node, ast.alias):
-            names.add((node.asname or node.name).partition(".")[0])
-    return names
-
-
-def given_away_problems(chapter: Chapter) -> list[Problem]:
-    """A telling line of an answer must not stand elsewhere in the exercise notebook."""
-    problems = []
-    for cell in chapter.cells:
-        if not cell.goes_to("exercise"):
-            continue
-        shown = "\n".join(split_regions(cell.source)[0])
-        for name, run in chapter.exercises.items():
-            answer = next(cell for cell in run if cell.role == "answer")
-            lines = {line.strip() for line in split_regions(answer.source)[1]}
-            problems += [
-                Problem(
-                    chapter.path,
-                    cell.line,
-                    f"this cell gives away a line of {name}: {line!r}.",
-                    "Reword it, or leave the line out of the solution region.",
-                )
-                for line in sorted(lines)
-                if len(line) >= GIVEN_AWAY and line in shown
-            ]
-    return problems
+def _leads(root: Path, target: Path) -> bool:
+    """Whether a link leads to a file, or to a notebook that a source will give."""
+    if target.exists():
+        return True
+    kind = target.resolve().parent
+    built = target.suffix == ".ipynb" and kind in [
+        (root / folder).resolve() for folder in FOLDERS.values()
+    ]
+    return built and (root / "course" / "source" / f"{target.stem}.py").exists()
 
 
 def size_problems(root: Path, chapter: Chapter) -> list[Problem]:

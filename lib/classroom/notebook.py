@@ -12,9 +12,9 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from classroom.chapter import Cell, Chapter
 from classroom.problems import ChapterError, Problem
 from classroom.solution_region import clear_regions, leaks, split_regions
-from classroom.source import Cell, Chapter
 
 SLIDE_TYPES = {"slide": "slide", "same": "-", "fragment": "fragment", "notes": "notes"}
 FACTS = ("alt", "show", "widget", "volatile", "fails", "exercise", "role")

@@ -2,9 +2,9 @@
 
 import pytest
 
-from classroom import doctor, weights
+from classroom import doctor, machine, weights
 from classroom.__main__ import main
-from classroom.doctor import Row, probe, torch_rows, xformers_row
+from classroom.machine import Row, probe, torch_rows, xformers_row
 
 
 def says(facts=None, why=""):
@@ -24,8 +24,8 @@ def test_a_process_that_crashes_is_a_finding():
 
 
 def test_torch_rows(monkeypatch):
-    monkeypatch.setattr(doctor.os, "cpu_count", lambda: 8)
-    monkeypatch.setattr(doctor.shutil, "which", lambda _: None)
+    monkeypatch.setattr(machine.os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(machine.shutil, "which", lambda _: None)
     rows = {row.name: row for row in torch_rows(says(CPU))}
     assert rows["torch"] == Row("torch", "ok", "2.13.0+cpu, CPU build")
     assert rows["threads"].found == "8 on 8 cores"
@@ -33,7 +33,7 @@ def test_torch_rows(monkeypatch):
     rows = {row.name: row for row in torch_rows(says(CPU | {"threads": 1}))}
     assert rows["threads"].state == "note"
     assert "OMP_NUM_THREADS" in rows["threads"].remedy
-    monkeypatch.setattr(doctor.shutil, "which", lambda _: "/usr/bin/nvidia-smi")
+    monkeypatch.setattr(machine.shutil, "which", lambda _: "/usr/bin/nvidia-smi")
     rows = {row.name: row for row in torch_rows(says(CPU))}
     assert rows["CUDA"].found == "a GPU, but a CPU build of torch"
     assert rows["CUDA"].remedy.endswith("torch==2.13.0")
@@ -54,34 +54,34 @@ def test_xformers_rows():
 
 def test_rows_about_tools():
     nowhere = lambda _: None  # noqa: E731
-    assert doctor.browser_row(nowhere).state == "note"
-    assert doctor.browser_row(lambda name: f"/bin/{name}") == Row("browser", "ok", "/bin/chromium")
-    assert doctor.sandbox_row(nowhere).found == "no bubblewrap"
-    refused = doctor.sandbox_row(lambda _: "/bin/false")
+    assert machine.browser_row(nowhere).state == "note"
+    assert machine.browser_row(lambda name: f"/bin/{name}") == Row("browser", "ok", "/bin/chromium")
+    assert machine.sandbox_row(nowhere).found == "no bubblewrap"
+    refused = machine.sandbox_row(lambda _: "/bin/false")
     assert (refused.state, "cannot isolate" in refused.found) == ("note", True)
     assert "userns" in refused.remedy
-    assert doctor.git_row(nowhere).state == "note"
+    assert machine.git_row(nowhere).state == "note"
 
 
 @pytest.mark.parametrize(("gigabytes", "state"), [(0.5, "problem"), (2, "note"), (50, "ok")])
 def test_disk_row(monkeypatch, tmp_path, gigabytes, state):
-    usage = doctor.shutil._ntuple_diskusage(0, 0, gigabytes * 1e9)
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda _: usage)
-    assert doctor.disk_row(tmp_path).state == state
+    usage = machine.shutil._ntuple_diskusage(0, 0, gigabytes * 1e9)
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: usage)
+    assert machine.disk_row(tmp_path).state == state
 
 
 def test_an_old_python_is_a_problem(monkeypatch):
-    monkeypatch.setattr(doctor.sys, "version_info", (3, 10, 1, "final", 0))
-    row = doctor.python_rows()[0]
+    monkeypatch.setattr(machine.sys, "version_info", (3, 10, 1, "final", 0))
+    row = machine.python_rows()[0]
     assert (row.state, "3.11 to 3.13" in row.remedy) == ("problem", True)
 
 
 def test_packages_that_differ_are_named(monkeypatch):
-    real = doctor.metadata.version
+    real = machine.metadata.version
     monkeypatch.setattr(
-        doctor.metadata, "version", lambda name: "1.0" if name == "einops" else real(name)
+        machine.metadata, "version", lambda name: "1.0" if name == "einops" else real(name)
     )
-    row = doctor.package_row()
+    row = machine.package_row()
     assert row.state == "problem"
     assert "einops is 1.0, wanted ==0.8.2" in row.found
 
@@ -91,9 +91,9 @@ def test_every_problem_comes_in_one_run(monkeypatch, tmp_path, capsys):
         raise RuntimeError("no strength left")
 
     for name in ("package_row", "kernel_row", "weights_row", "sandbox_row", "git_row"):
-        monkeypatch.setattr(doctor, name, faint)
-    monkeypatch.setattr(doctor, "torch_rows", lambda: torch_rows(says(None, "gone")))
-    monkeypatch.setattr(doctor, "xformers_row", lambda: xformers_row(says({"version": "1"})))
+        monkeypatch.setattr(machine, name, faint)
+    monkeypatch.setattr(machine, "torch_rows", lambda: torch_rows(says(None, "gone")))
+    monkeypatch.setattr(machine, "xformers_row", lambda: xformers_row(says({"version": "1"})))
     assert main(["--root", str(tmp_path), "doctor"]) == 1
     printed = capsys.readouterr().out
     assert printed.count("RuntimeError: no strength left") == 5
