@@ -1,11 +1,15 @@
 """Experts: grouped equals loop, gradients too, whatever the router does; losses; upcycling."""
 
+from dataclasses import fields
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixlab.kernels import grouped_experts
+from mixlab.traces.router import repetition, trace_router
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.model import Transformer
 from mixlab.transformer.router_losses import load_balancing_loss, router_z_loss
@@ -300,3 +304,77 @@ def test_upcycle_refuses_what_has_experts_and_too_few():
         upcycle(dense, 1, 1)
     with pytest.raises(ValueError, match="between 1 and n_experts"):
         upcycle(dense, 4, 5)
+
+
+# --- the trace ---------------------------------------------------------------------------------
+
+
+def traced(**changes):
+    torch.manual_seed(0)
+    config = TransformerConfig.tiny(n_experts=8, experts_per_token=2, **changes)
+    model = Transformer(config)
+    for layer in model.layers:
+        torch.nn.init.normal_(layer.feed_forward.gate.weight)
+    tokens = torch.randint(256, (3, 40))
+    return model, tokens, trace_router(model, tokens)
+
+
+def test_trace_is_what_the_layers_did():
+    """Experts that the trace doesn't name could be anything; those it names make the output."""
+    model, tokens, trace = traced(n_layers=1)
+    expected = model(tokens)
+    hidden = []
+    moe = model.layers[0].feed_forward
+    hook = moe.register_forward_hook(lambda _m, args, out: hidden.append((args[0], out)))
+    model(tokens)
+    hook.remove()
+    ((x, out),) = hidden
+    again = experts_loop(
+        x.flatten(0, 1),
+        torch.from_numpy(trace.chosen[0]).flatten(0, 1),
+        torch.from_numpy(trace.gates[0]).flatten(0, 1),
+        moe.w1,
+        moe.w2,
+        moe.w3,
+    )
+    torch.testing.assert_close(again.view_as(out), out, rtol=0, atol=1e-5)
+    for expert in set(range(8)) - set(trace.chosen.flatten().tolist()):
+        moe.w1.data[expert] = float("nan")
+    torch.testing.assert_close(model(tokens), expected)
+
+
+def test_trace_is_plain_and_consistent():
+    _, tokens, trace = traced()
+    assert all(isinstance(getattr(trace, f.name), np.ndarray) for f in fields(trace))
+    assert trace.logits.shape == trace.probabilities.shape == (2, 3, 40, 8)
+    assert trace.chosen.shape == trace.gates.shape == (2, 3, 40, 2)
+    assert (trace.tokens == tokens.numpy()).all()
+    np.testing.assert_allclose(trace.gates.sum(-1), 1, atol=1e-6)
+    np.testing.assert_allclose(trace.probabilities.sum(-1), 1, atol=1e-6)
+    best = np.take_along_axis(trace.probabilities, trace.chosen, axis=-1)
+    np.testing.assert_allclose(trace.gates, best / best.sum(-1, keepdims=True), atol=1e-6)
+    counted = [np.bincount(layer.ravel(), minlength=8) / layer.size for layer in trace.chosen]
+    np.testing.assert_allclose(trace.load, counted)
+    with pytest.raises(AttributeError):
+        trace.gates = None
+
+
+def test_repetition_by_chance():
+    """Pairs of distinct experts drawn at random: 1/8 and 13/28, as in the paper's table 5."""
+    generator = np.random.default_rng(0)
+    chosen = generator.random((1, 200_000, 8)).argsort(axis=-1)[..., :2]
+    assert repetition(chosen) == pytest.approx(1 / 8, abs=0.005)
+    assert repetition(chosen, first_only=False) == pytest.approx(13 / 28, abs=0.005)
+
+
+def test_repetition_counts_pairs():
+    chosen = np.array([[[0, 1], [1, 0], [2, 3]], [[4, 5], [4, 6], [7, 6]]])
+    assert repetition(chosen) == 1 / 4
+    assert repetition(chosen, first_only=False) == 3 / 4
+    with pytest.raises(ValueError, match="two tokens or more"):
+        repetition(chosen[:, :1])
+
+
+def test_dense_models_have_no_router_to_trace():
+    with pytest.raises(ValueError, match="no experts"):
+        trace_router(Transformer(TransformerConfig.tiny()), torch.zeros(1, 3, dtype=torch.long))
