@@ -103,7 +103,8 @@ def run_and_judge(
     for position, (cell, origin) in enumerate(zip(notebook.cells, origins, strict=True)):
         where = f"{name}, cell {position + 1}: "
         if position == run.stopped_at:
-            problems.append(Problem(chapter.path, origin.body_line, f"{where}{run.reason}."))
+            line = origin.body_line + run.line - 1
+            problems.append(Problem(chapter.path, line, f"{where}{run.reason}."))
             break
         if cell.cell_type == "code":
             problems += [

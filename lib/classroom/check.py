@@ -117,7 +117,7 @@ def exercise_notebook(pristine: NotebookNode, exercise: str, answer: str) -> Not
             continue
         copy = deepcopy(cell)
         if facts.get("role") == "answer":
-            copy.source = answer
+            copy.source, copy.outputs, copy.execution_count = answer, [], None
         if facts.get("role") == "check":
             copy.metadata["tags"] = ["nbval-check-output"]
         cells.append(copy)

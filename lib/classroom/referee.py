@@ -100,7 +100,7 @@ def _verdict(case: ElementTree.Element) -> Verdict:
     if outcome is None:
         return Verdict(True)
     if outcome.tag == "skipped":
-        return Verdict(False, "", "the cell was skipped: " + outcome.get("message", ""))
+        return Verdict(False, "", f"the cell was skipped ({outcome.get('message', 'no reason')})")
     text = COLOUR.sub("", outcome.text or "")
     if "Cell outputs differ" in text or "Unrun reference cell" in text:
         return Verdict(
