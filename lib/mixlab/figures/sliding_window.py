@@ -1,0 +1,318 @@
+"""Figures of chapter 02: masks, conventions, costs, bands and real attention.
+
+Each takes plain arrays, made by a trace or a cell, and returns a Plotly figure.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from mixlab.figures import theme
+
+
+def _cells(
+    mask: np.ndarray, colors: Sequence, names: Sequence[str], levels: int = 1, gap: float = 1
+) -> go.Heatmap:
+    """A picture of small whole numbers, one coloured cell each."""
+    labels = np.array(names, dtype=object)[mask.astype(int)]
+    return go.Heatmap(
+        z=mask.astype(int),
+        zmin=0,
+        zmax=levels,
+        colorscale=colors,
+        showscale=False,
+        xgap=gap,
+        ygap=gap,
+        text=labels,
+        hovertemplate="query %{y}, key %{x}: %{text}<extra></extra>",
+    )
+
+
+def window_slider(masks: np.ndarray, window: int) -> go.Figure:
+    """The mask, with a slider over the window and one over the length of the sequence.
+
+    The mask of a shorter sequence is the top left corner of a longer one's, so the second slider
+    only moves the edges of the picture, and the two work together.
+
+    Args:
+        masks: (seq, seq, seq) of truth values; masks[w - 1] is the mask of window w.
+        window: the window shown first.
+    """
+    seq = masks.shape[-1]
+    shown = theme.figure("A window of W: each token sees itself and W − 1 before it", height=560)
+    names = [str(w + 1) for w in range(len(masks))]
+    cells = [
+        _cells(mask, theme.HIDDEN_VISIBLE, ("hidden", "visible")).update(name=f"W = {name}")
+        for mask, name in zip(masks, names, strict=True)
+    ]
+    shown.add_trace(cells[window - 1])
+    shown.frames = [
+        go.Frame(name=name, data=[dict(type="heatmap", z=cell.z, text=cell.text)])
+        for name, cell in zip(names, cells, strict=True)
+    ]
+    theme.square_axes(shown, seq)
+    shown.update_xaxes(range=[-0.5, seq - 0.5])
+    lengths = list(range(4, seq + 1))
+    shorter = [
+        dict(
+            method="relayout",
+            label=str(length),
+            args=[{"xaxis.range": [-0.5, length - 0.5], "yaxis.range": [length - 0.5, -0.5]}],
+        )
+        for length in lengths
+    ]
+    shown.update_layout(
+        sliders=[
+            theme.slider(theme.frame_steps(names), "window W = ", window - 1, len=0.46, x=0),
+            theme.slider(shorter, "sequence length = ", len(lengths) - 1, len=0.46, x=0.54),
+        ],
+        margin_b=120,
+    )
+    return shown
+
+
+def conventions(masks: Mapping[str, np.ndarray], query: int, title: str) -> go.Figure:
+    """Masks side by side, with the keys of one query marked and counted.
+
+    Args:
+        masks: name to (seq, seq) of truth values.
+        query: the row to mark.
+        title: the claim.
+    """
+    names = list(masks)
+    columns = min(4, len(names))
+    rows = -(-len(names) // columns)
+    titles = [f"{name}<br><b>{int(masks[name][query].sum())} keys</b>" for name in names]
+    shown = make_subplots(
+        rows, columns, subplot_titles=titles, horizontal_spacing=0.04, vertical_spacing=0.22
+    )
+    for number, mask in enumerate(masks.values()):
+        marked = mask.astype(int)
+        marked[query] *= 2
+        cells = _cells(
+            marked, theme.HIDDEN_VISIBLE_MARKED, ("hidden", "visible", "visible"), levels=2
+        )
+        shown.add_trace(cells, number // columns + 1, number % columns + 1)
+    look = theme.figure(title, height=120 + 230 * rows)
+    shown.update_layout(look.layout)
+    shown.update_annotations(font_size=13)
+    shown.update_layout(margin=dict(t=120, l=40, b=40))
+    seq = next(iter(masks.values())).shape[-1]
+    shown.update_xaxes(showgrid=False, constrain="domain", dtick=2)
+    shown.update_yaxes(showgrid=False, range=[seq - 0.5, -0.5], dtick=2, constrain="domain")
+    for number in range(len(names)):
+        axis = "" if number == 0 else str(number + 1)
+        shown.layout[f"yaxis{axis}"].scaleanchor = f"x{axis}"
+    shown.update_yaxes(title_text="query", col=1)
+    shown.update_xaxes(title_text="key", row=rows)
+    return shown
+
+
+def steps(pictures: Mapping[str, np.ndarray], title: str, names: Sequence[str]) -> go.Figure:
+    """A matrix as it is built, one slider step an operation.
+
+    Args:
+        pictures: caption to (rows, columns) of 0 and 1, in order.
+        title: the claim.
+        names: what 0 and 1 mean, for the hover text.
+    """
+    shown = theme.figure(title, height=460)
+    captions = list(pictures)
+    cells = [_cells(picture, theme.HIDDEN_VISIBLE, names) for picture in pictures.values()]
+    shown.add_trace(cells[-1])
+    labels = [f"{number + 1}" for number in range(len(captions))]
+    shown.frames = [
+        go.Frame(
+            name=label,
+            data=[dict(type="heatmap", z=cell.z, text=cell.text)],
+            layout=dict(title_text=f"{title}<br><sup>{label}. {caption}</sup>"),
+        )
+        for label, cell, caption in zip(labels, cells, captions, strict=True)
+    ]
+    theme.square_axes(shown, len(cells[-1].z))
+    shown.update_layout(
+        title_text=f"{title}<br><sup>{labels[-1]}. {captions[-1]}</sup>",
+        sliders=[theme.slider(theme.frame_steps(labels), "step ", len(labels) - 1)],
+        margin_b=110,
+    )
+    return shown
+
+
+def cost(lengths: Sequence[int], seconds: Mapping[str, Sequence[float]], title: str) -> go.Figure:
+    """Time against sequence length, on logarithmic axes, one line a method.
+
+    Args:
+        lengths: in tokens.
+        seconds: method to seconds, one for each length.
+        title: the claim.
+    """
+    shown = theme.figure(title, height=460)
+    dashes = ("solid", "dash", "dot", "dashdot")
+    symbols = ("circle", "square", "diamond", "x")
+    for number, (name, times) in enumerate(seconds.items()):
+        milliseconds = [1000 * t for t in times]
+        shown.add_scatter(
+            x=list(lengths),
+            y=milliseconds,
+            name=name,
+            mode="lines+markers",
+            line=dict(width=3, dash=dashes[number % 4]),
+            marker=dict(size=9, symbol=symbols[number % 4]),
+            hovertemplate="%{x:,} tokens: %{y:.2f} ms<extra>" + name + "</extra>",
+        )
+    ticks = [str(length) for length in lengths]
+    shown.update_xaxes(
+        type="log", title_text="sequence length (tokens)", tickvals=list(lengths), ticktext=ticks
+    )
+    shown.update_yaxes(type="log", title_text="time of one attention layer (ms)", dtick=1)
+    shown.update_layout(legend=dict(x=0.02, y=0.98, bgcolor="rgba(255,255,255,0.7)"))
+    return shown
+
+
+def computed(computed: Mapping[str, np.ndarray], visible: np.ndarray, title: str) -> go.Figure:
+    """Which scores each method computes, and which of those anyone sees.
+
+    Args:
+        computed: method to (seq, seq) of truth values.
+        visible: (seq, seq), the mask that all methods share.
+        title: the claim.
+    """
+    names = list(computed)
+    useful = int(visible.sum())
+    titles = [
+        f"{name}: {int(scores.sum()):,} scores,<br>{useful / scores.sum():.0%} of them used"
+        for name, scores in computed.items()
+    ]
+    shown = make_subplots(1, len(names), subplot_titles=titles, horizontal_spacing=0.08)
+    words = ("not computed", "computed, then masked", "computed and used")
+    colors = [[0.0, theme.GREY], [0.5, theme.ORANGE], [1.0, theme.BLUE]]
+    for column, scores in enumerate(computed.values(), start=1):
+        state = scores.astype(int) + (scores & visible)
+        shown.add_trace(_cells(state, colors, words, levels=2, gap=0), 1, column)
+    for word, color in zip(words, (theme.GREY, theme.ORANGE, theme.BLUE), strict=True):
+        shown.add_scatter(
+            x=[None],
+            y=[None],
+            mode="markers",
+            name=word,
+            marker=dict(color=color, symbol="square", size=13, line=dict(width=1, color="#888")),
+        )
+    shown.update_layout(theme.figure(title, height=480).layout)
+    seq = len(visible)
+    shown.update_xaxes(showgrid=False, constrain="domain", title_text="key position")
+    shown.update_yaxes(showgrid=False, constrain="domain", range=[seq - 0.5, -0.5])
+    for number in range(len(names)):
+        axis = "" if number == 0 else str(number + 1)
+        shown.layout[f"yaxis{axis}"].scaleanchor = f"x{axis}"
+    shown.update_yaxes(title_text="query position", col=1)
+    shown.update_layout(legend=dict(orientation="h", y=-0.22), margin_t=110)
+    return shown
+
+
+def attention_maps(
+    maps: Mapping[str, np.ndarray], tokens: Sequence[str], layer: int, title: str
+) -> go.Figure:
+    """Attention weights of a sentence, side by side, with a slider over the layers.
+
+    Args:
+        maps: name to (n_layers, seq, seq), averaged over heads.
+        tokens: the words, one a position.
+        layer: the layer shown first.
+        title: the claim.
+    """
+    names = list(maps)
+    shown = make_subplots(1, len(names), subplot_titles=names, horizontal_spacing=0.12)
+    n_layers, seq, _ = maps[names[0]].shape
+
+    def panels(number: int) -> list[dict]:
+        # What lies above the diagonal isn't small, it doesn't exist: left blank.
+        earlier = np.tril(np.ones((seq, seq), dtype=bool))
+        rounded = [np.where(earlier, maps[name][number].round(3), None) for name in names]
+        return [dict(type="heatmap", z=panel) for panel in rounded]
+
+    words = [f"{position} {token}" for position, token in enumerate(tokens)]
+    for column, panel in enumerate(panels(layer), start=1):
+        shown.add_heatmap(
+            **{key: value for key, value in panel.items() if key != "type"},
+            row=1,
+            col=column,
+            zmin=0,
+            zmax=0.5,
+            colorscale="Cividis",
+            showscale=column == len(names),
+            colorbar=dict(title="weight", tickvals=[0, 0.25, 0.5], ticktext=["0", "¼", "≥ ½"]),
+            hovertemplate="from %{y} to %{x}: %{z:.2f}<extra></extra>",
+            x=words,
+            y=words,
+        )
+    labels = [str(number) for number in range(n_layers)]
+    shown.frames = [
+        go.Frame(name=label, data=panels(number)) for number, label in enumerate(labels)
+    ]
+    shown.update_layout(theme.figure(title, height=560).layout)
+    shown.update_xaxes(showgrid=False, constrain="domain", tickangle=-60, tickfont_size=10)
+    shown.update_yaxes(showgrid=False, constrain="domain", autorange="reversed", tickfont_size=10)
+    shown.update_layout(
+        sliders=[theme.slider(theme.frame_steps(labels), "layer ", layer)],
+        margin=dict(b=120, t=100),
+    )
+    return shown
+
+
+def shares(windows: Sequence[int], parts: Mapping[str, Sequence[float]], title: str) -> go.Figure:
+    """Where attention goes, as stacked shares against the window.
+
+    Args:
+        windows: in tokens.
+        parts: name to shares between 0 and 1, one for each window; they add up to 1.
+        title: the claim.
+    """
+    shown = theme.figure(title, height=420)
+    colors = (theme.BLUE, theme.ORANGE, "#BBBBBB")
+    for (name, values), color in zip(parts.items(), colors, strict=True):
+        shown.add_bar(
+            x=[str(window) for window in windows],
+            y=list(values),
+            name=name,
+            marker_color=color,
+            hovertemplate="W = %{x}: %{y:.0%}<extra>" + name + "</extra>",
+        )
+    shown.update_layout(barmode="stack", legend=dict(orientation="h", y=-0.25))
+    shown.update_xaxes(title_text="window W (tokens)", type="category")
+    shown.update_yaxes(title_text="share of attention", tickformat=".0%", range=[0, 1])
+    return shown
+
+
+def lines(
+    windows: Sequence[int],
+    values: Mapping[str, Sequence[float]],
+    axis: str,
+    title: str,
+    marks: Mapping[str, float] | None = None,
+) -> go.Figure:
+    """A quantity against the window, with vertical marks where something happens.
+
+    Args:
+        windows: in tokens.
+        values: name to numbers, one for each window.
+        axis: name and unit of the quantity.
+        title: the claim.
+        marks: words to the window at which they stand.
+    """
+    shown = theme.figure(title, height=420)
+    for name, numbers in values.items():
+        shown.add_scatter(
+            x=list(windows), y=list(numbers), name=name, mode="lines+markers", line_width=3
+        )
+    for words, where in (marks or {}).items():
+        shown.add_vline(
+            x=where,
+            line=dict(dash="dash", color="#666"),
+            annotation=dict(text=words, font_size=13, yanchor="bottom"),
+        )
+    shown.update_xaxes(title_text="window W (tokens)")
+    shown.update_yaxes(title_text=axis, rangemode="tozero")
+    shown.update_layout(showlegend=len(values) > 1, margin_t=110)
+    return shown

@@ -1,0 +1,80 @@
+"""One look for every figure: Okabe and Ito's colours, plain axes, a title that is a claim.
+
+Source of the colours: Okabe and Ito, "Color Universal Design" (2008): distinguishable with every
+common kind of colour blindness, and in grey. The background is white paper, so that a figure
+reads the same in a light and in a dark notebook; slides exchange it for their own.
+"""
+
+import plotly.graph_objects as go
+
+BLUE, ORANGE, GREEN, PINK = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
+VERMILION, SKY, YELLOW, BLACK = "#D55E00", "#56B4E9", "#F0E442", "#000000"
+GREY = "#E6E6E6"
+CYCLE = (BLUE, ORANGE, GREEN, VERMILION, PINK, SKY)
+
+_TEMPLATE = go.layout.Template(
+    layout=dict(
+        font=dict(family="system-ui, -apple-system, Segoe UI, sans-serif", size=14, color="#222"),
+        title=dict(x=0, xref="paper", xanchor="left", font_size=18),
+        colorway=CYCLE,
+        paper_bgcolor="white",
+        plot_bgcolor="white",
+        margin=dict(l=70, r=30, t=70, b=60),
+        xaxis=dict(gridcolor="#DDD", zeroline=False, automargin=True),
+        yaxis=dict(gridcolor="#DDD", zeroline=False, automargin=True),
+        hoverlabel=dict(font_size=13),
+    )
+)
+
+# Two shades for masks and their kin: hidden and visible. A third marks what is special.
+HIDDEN_VISIBLE = [[0.0, GREY], [1.0, BLUE]]
+HIDDEN_VISIBLE_MARKED = [[0.0, GREY], [0.5, BLUE], [1.0, ORANGE]]
+
+
+def figure(title: str, height: int = 420, **layout) -> go.Figure:
+    """An empty figure in the course's look.
+
+    Args:
+        title: what the figure shows, as a claim.
+        height: in pixels.
+        layout: any of Plotly's layout settings.
+    """
+    empty = go.Figure()
+    empty.update_layout(template=_TEMPLATE, title_text=title, height=height, **layout)
+    return empty
+
+
+def slider(steps: list[dict], prefix: str, active: int = 0, **place) -> dict:
+    """A slider in the course's look.
+
+    Args:
+        steps: Plotly slider steps.
+        prefix: words before the current value.
+        active: index of the step shown first.
+        place: `x`, `y`, `len` and the like.
+    """
+    return dict(
+        steps=steps,
+        active=active,
+        currentvalue=dict(prefix=prefix, font_size=14),
+        pad=dict(t=36),
+        **place,
+    )
+
+
+def frame_steps(names: list[str]) -> list[dict]:
+    """Slider steps that show the frame of each name at once."""
+    options = dict(mode="immediate", frame=dict(duration=0, redraw=True), transition_duration=0)
+    return [dict(method="animate", label=name, args=[[name], options]) for name in names]
+
+
+def square_axes(shown: go.Figure, seq: int, rows: str = "query", columns: str = "key") -> None:
+    """Axes for a (query, key) picture: square cells, query 0 at the top."""
+    shown.update_xaxes(title_text=f"{columns} position", showgrid=False, constrain="domain")
+    shown.update_yaxes(
+        title_text=f"{rows} position",
+        showgrid=False,
+        scaleanchor="x",
+        constrain="domain",
+        range=[seq - 0.5, -0.5],
+    )
