@@ -100,6 +100,7 @@ def test_one_bad_answer_costs_only_itself(course, submit):
             "did not print",
         ),
         ("raise SystemExit", "SystemExit"),
+        ("raise NotImplementedError()", ""),  # nbgrader's stub
     ],
 )
 def test_ways_around_the_check_do_not_pass(built_course, answer, said):
