@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Request
 
 SIZES = ((1280, 720), (1920, 1080))
+WALKS = ((SIZES[0], "light"), (SIZES[1], "light"), (SIZES[0], "dark"))
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 ARGUMENTS = [
     "--no-sandbox",
@@ -75,55 +76,40 @@ def check_deck(path: Path, browser: "Browser | None" = None) -> list[Problem]:
         with open_browser() as opened:
             return check_deck(path, opened)
     found: set[Problem] = set()
-    for width, height in SIZES:
-        found |= _visit(path, browser, width, height, "light")
-    found |= _visit(path, browser, *SIZES[0], "dark")
-    return sorted(found)
-
-
-def _visit(path: Path, browser: "Browser", width: int, height: int, theme: str) -> set[Problem]:
-    """One walk through the deck."""
-    found: set[Problem] = set()
-    slide = [0]
-    size = f"{width}×{height}" + (", dark" if theme == "dark" else "")
+    slide, size = 0, ""
 
     def note(kind: str, detail: str) -> None:
-        found.add(Problem(slide[0], kind, " ".join(detail.split())[:200], size))
+        found.add(Problem(slide, kind, " ".join(detail.split())[:200], size))
 
-    def on_console(message) -> None:
+    def on_console(message: "ConsoleMessage") -> None:
         if message.type == "error":
             note("console error", message.text)
 
-    def on_request(request) -> None:
+    def on_request(request: "Request") -> None:
         if not request.url.startswith(LOCAL):
             note("request", request.url)
 
-    context = browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme=theme, offline=True
-    )
-    page = context.new_page()
-    page.on("console", on_console)
-    page.on("pageerror", lambda error: note("page error", str(error)))
-    page.on("request", on_request)
+    context = browser.new_context(color_scheme="light", offline=True)
     try:
+        page = context.new_page()
+        page.on("console", on_console)
+        page.on("pageerror", lambda error: note("page error", str(error)))
+        page.on("request", on_request)
+        page.set_viewport_size({"width": SIZES[0][0], "height": SIZES[0][1]})
         page.goto(path.resolve().as_uri())
         if not page.evaluate("Boolean(window.deck && window.Reveal && Reveal.isReady())"):
             note("not a deck", "reveal.js did not start")
-            return found
-        for number in range(page.evaluate("Reveal.getTotalSlides()")):
-            slide[0] = number + 1
-            for kind, detail in _inspect(page, number):
-                note(kind, detail)
+            return sorted(found)
+        look = (Path(__file__).parent / "check.js").read_text(encoding="utf-8")
+        for (width, height), theme in WALKS:
+            size = f"{width}×{height}" + (", dark" if theme == "dark" else "")
+            page.set_viewport_size({"width": width, "height": height})
+            page.emulate_media(color_scheme=theme)
+            for number in range(page.evaluate("Reveal.getTotalSlides()")):
+                slide = number + 1
+                page.evaluate("number => deck.visit(number)", number)
+                for kind, detail in page.evaluate(look):
+                    note(kind, detail)
     finally:
         context.close()
-    return found
-
-
-def _inspect(page: "Page", number: int) -> list[tuple[str, str]]:
-    """What the script finds on one slide."""
-    page.evaluate("number => deck.visit(number)", number)
-    return page.evaluate(f"({_script()})()")
-
-
-def _script() -> str:
-    return (Path(__file__).parent / "check.js").read_text(encoding="utf-8")
+    return sorted(found)

@@ -57,6 +57,7 @@
       this.ranges = [...element.querySelectorAll(".steps input")];
       this.originals = new Map();
       this.ready = null;
+      this.turn = 0;
       element.figure = this;
       this.ranges.forEach((range, index) => {
         range.addEventListener("input", () => this.step(index, Number(range.value)));
@@ -91,8 +92,7 @@
       });
       await this.separate();
       this.plot.on("plotly_sliderchange", () => this.sync());
-      this.plot.on("plotly_animating", () => (this.moving = true));
-      this.plot.on("plotly_animated", () => (this.moving = false));
+      this.plot.on("plotly_buttonclicked", () => (this.pressed = true));
       this.sync();
     }
 
@@ -201,8 +201,13 @@
       const position = Math.min(Math.max(wanted, 0), this.count(index) - 1);
       if (slider) {
         const { method = "restyle", args = [] } = slider.steps[position];
+        const before = slider.active ?? 0;
+        const turn = ++this.turn;
+        this.pressed = false;
         if (method !== "skip") await Plotly[method](this.plot, ...args);
-        if (slider.active !== position) {
+        // Plotly moves the knob itself where it recognises the step; or something newer has.
+        if (turn !== this.turn) return;
+        if ((this.slider(index).active ?? 0) === before && before !== position) {
           await Plotly.relayout(this.plot, { [`sliders[${index}].active`]: position });
         }
       } else {
@@ -231,7 +236,9 @@
 
     toggle() {
       if (this.timer) return this.stop();
-      if (this.moving) {
+      // The figure's own play button was pressed, and Plotly's loop over the frames still runs.
+      if (this.pressed && (this.plot._transitionData || {})._animationRaf) {
+        this.pressed = false;
         const halt = { mode: "immediate", frame: { redraw: false }, transition: { duration: 0 } };
         return Plotly.animate(this.plot, [null], halt);
       }
@@ -317,7 +324,16 @@
     return Promise.all(sectionFigures(section).map((figure) => figure.draw()));
   }
 
+  // Tab stays on the slide that is seen. In the overview every slide can be clicked.
+  function enclose() {
+    if (printing) return;
+    for (const section of document.querySelectorAll(".slides > section")) {
+      section.inert = section !== Reveal.getCurrentSlide() && !Reveal.isOverview();
+    }
+  }
+
   function show(section, before) {
+    enclose();
     for (const figure of sectionFigures(before)) figure.stop();
     const done = prepare(section);
     // The neighbours, once this slide stands, so that they are there before they are asked for.
@@ -381,6 +397,12 @@
   const figures = [...document.querySelectorAll(".figure")].map((element) => new Figure(element));
   if (printing) root.dataset.theme = "light";
 
+  // Plotly rejects the promise of an animation that is interrupted, with no reason, and nobody
+  // waits for it: that is no error.
+  window.addEventListener("unhandledrejection", (event) => {
+    if (event.reason === undefined) event.preventDefault();
+  });
+
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", (event) => {
     if (!printing && !new URLSearchParams(location.search).has("theme")) {
       setTheme(event.matches ? "dark" : "light");
@@ -389,9 +411,14 @@
 
   Reveal.on("slidechanged", (event) => show(event.currentSlide, event.previousSlide));
   Reveal.on("ready", (event) => show(event.currentSlide));
-  Reveal.on("pdf-ready", () => document.querySelectorAll("section").forEach(prepare));
+  for (const all of ["pdf-ready", "overviewshown"]) {
+    Reveal.on(all, () => document.querySelectorAll("section").forEach(prepare));
+  }
 
-  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  Reveal.on("overviewshown", enclose);
+  Reveal.on("overviewhidden", enclose);
+
+  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   Reveal.initialize({
     width: 1280,
     height: 720,
@@ -405,7 +432,7 @@
     progress: true,
     help: false,
     scrollActivationWidth: 0,
-    transition: still ? "none" : "fade",
+    transition: calm ? "none" : "fade",
     transitionSpeed: "fast",
     viewDistance: 2,
     mobileViewDistance: 2,
@@ -420,6 +447,8 @@
     setTheme,
     async visit(number) {
       Reveal.configure({ transition: "none" });
+      root.classList.add("still");
+      Reveal.layout();
       Reveal.slide(number, 0, 999);
       await show(Reveal.getCurrentSlide());
       await document.fonts.ready;

@@ -175,10 +175,12 @@ def _plain(text: str) -> Block:
 
 
 def _pre(kind: str, text: str, html: str | None = None) -> Block:
+    """Lines in fixed type; `html` is the same text highlighted."""
     lines = text.split("\n")
+    inner = escape(text, quote=False) if html is None else html
     return Block(
         kind.split()[0],
-        f'<pre class="{kind}"><code>{escape(text, quote=False) if html is None else html}</code></pre>',
+        f'<pre class="{kind}"><code>{inner}</code></pre>',
         lines=len(lines),
         columns=max(map(len, lines)),
     )

@@ -1,0 +1,20 @@
+"""Slides from lessons: one HTML file a chapter, which works offline and from a USB stick.
+
+`render` turns an executed notebook into a deck, `build_all` does so for every chapter, and
+`check_deck` opens a deck in a browser and lists what a class would stumble over.
+"""
+
+from classroom.slides.build import build_all, main
+from classroom.slides.check import Problem, check_deck, find_browser, open_browser
+from classroom.slides.render import SlideError, render
+
+__all__ = [
+    "Problem",
+    "SlideError",
+    "build_all",
+    "check_deck",
+    "find_browser",
+    "main",
+    "open_browser",
+    "render",
+]

@@ -1,0 +1,71 @@
+"""Every chapter's deck: run its lesson, render it, list the decks on one page.
+
+Lessons run on their own kernels, at most one a core; a chapter that fails costs no other its deck.
+"""
+
+import os
+import sys
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from jupyter_core.utils import ensure_event_loop
+
+from classroom.build import run_and_judge
+from classroom.layout import STEM, notebook_path, select, write_atomically
+from classroom.notebook import make_notebook
+from classroom.slides.render import render, render_index
+from classroom.source import read_chapter
+
+
+def build_deck(root: Path, source: Path, out: Path) -> Path:
+    """Run one chapter's lesson and write its deck, out/NN_topic.html.
+
+    The lesson always runs: notebooks in git hold no figures. Raises ChapterError or SlideError.
+    """
+    chapter = read_chapter(source)
+    notebook, origins = make_notebook(chapter, "lesson")
+    lesson = notebook_path(root, "lesson", chapter.stem)
+    run_and_judge(chapter, notebook, origins, lesson)
+    deck = out / f"{chapter.stem}.html"
+    write_atomically(deck, render(notebook, folder=lesson.parent))
+    return deck
+
+
+def build_all(
+    root: Path, chapters: Iterable[str | Path] = (), out: Path | None = None
+) -> dict[str, Path | ValueError]:
+    """The decks of the chapters named ("02", a stem, a source's path; none means all).
+
+    Written to `out` (default root/build/slides) with an index.html over all decks that lie there.
+    Returns, by stem, each deck's path, or the error that kept it from being written.
+    """
+    out = out or root / "build" / "slides"
+    sources = select(root, [str(chapter) for chapter in chapters])
+
+    def build(source: Path) -> Path | ValueError:
+        try:
+            return build_deck(root, source, out)
+        except ValueError as error:
+            return error
+        finally:
+            ensure_event_loop().close()  # nbclient opened one in this thread
+
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        results = dict(zip((s.stem for s in sources), pool.map(build, sources), strict=True))
+    decks = [path for path in sorted(out.glob("*.html")) if STEM.fullmatch(path.stem)]
+    titles = [(path.name, path.stem.replace("_", " ")) for path in decks]
+    write_atomically(out / "index.html", render_index(titles))
+    return results
+
+
+def main(root: Path, chapters: Iterable[str | Path] = (), out: Path | None = None) -> int:
+    """build_all for the command line: says what it wrote and what it could not; 0 if all went."""
+    wrong = 0
+    for stem, result in build_all(root, chapters, out).items():
+        if isinstance(result, Path):
+            print(f"{result} ({result.stat().st_size / 1e6:.1f} MB)")
+        else:
+            wrong += 1
+            print(f"{stem}: {result}", file=sys.stderr)
+    return 1 if wrong else 0
