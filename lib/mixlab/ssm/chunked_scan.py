@@ -24,9 +24,11 @@ from torch import Tensor
 
 from mixlab.ssm.selective_scan import skip_and_gate, step_lengths
 
-# How many numbers a chunk's buffer should hold (half a megabyte in float32), and at least one step.
-CHUNK_NUMBERS = 2**17
+# How many numbers a chunk's buffer should hold (a megabyte in float32), and one step at least.
+CHUNK_NUMBERS = 2**18
 STEP_NUMBERS = 2**14
+# exp(x) = 2^(x log₂ e), and PyTorch's exp2 is two to three times as fast as its exp on a CPU.
+LOG2_E = math.log2(math.e)
 
 
 def selective_scan_chunked(
@@ -143,7 +145,7 @@ def _scan_chunk(u, delta, rates, B, keep, h, chunk: slice, buffers) -> tuple[Ten
     """All states of one chunk, and all its Ā, in the two buffers; h is the state before it."""
     length = chunk.stop - chunk.start
     A_bar, states = buffers[0, :length], buffers[1, :length]
-    torch.mul(delta[chunk, :, None], rates, out=A_bar).exp_()
+    torch.mul(delta[chunk, :, None], rates * LOG2_E, out=A_bar).exp2_()
     if keep is not None:
         A_bar *= keep[chunk]  # nothing of the past survives a start
     torch.mul((delta[chunk] * u[chunk])[:, :, None], B[chunk, :, :, None], out=states)

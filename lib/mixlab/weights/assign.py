@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from mixlab.ssm.config import MambaConfig
+from mixlab.ssm.mamba import Mamba
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.model import Transformer
 from mixlab.transformer.sparse_moe import SparseMoE
@@ -12,19 +14,19 @@ from mixlab.weights.stored import Stored
 
 
 def build(
-    config: TransformerConfig,
+    config: TransformerConfig | MambaConfig,
     tensors: Mapping[str, Stored],
     dtype: torch.dtype | None = None,
     device: torch.device | str | None = None,
     source: str = "the file",
-) -> Transformer:
-    """A Transformer of `config` whose parameters are `tensors`, without a second copy of them.
+) -> nn.Module:
+    """The model of `config` whose parameters are `tensors`, without a second copy of them.
 
     The model is laid out on the meta device, which allocates nothing, and each tensor becomes a
     parameter as it is read, so peak memory is that of the weights.
 
     Args:
-        config: the model's shape.
+        config: the model's shape, of a Transformer or a Mamba.
         tensors: parameters under this library's names (`layers.0.attention.wq.weight`, …).
             Experts come one by one (`layers.0.feed_forward.experts.0.w1.weight`) or stacked
             (`layers.0.feed_forward.w1`). With tied embeddings `output.weight` may be absent.
@@ -38,7 +40,7 @@ def build(
         ValueError: naming every kind of mismatch.
     """
     with torch.device("meta"):
-        model = Transformer(config)
+        model = Mamba(config) if isinstance(config, MambaConfig) else Transformer(config)
     parts = _parts(model, tensors)
     _check_fit(config, parts, tensors, source)
     as_stored = dtype is None and torch.device(device or "cpu").type == "cpu"
@@ -59,7 +61,7 @@ def build(
     return model.eval()
 
 
-def _parts(model: Transformer, tensors: Mapping) -> dict[str, dict[str, torch.Size]]:
+def _parts(model: nn.Module, tensors: Mapping) -> dict[str, dict[str, torch.Size]]:
     """For each parameter, the stored names that make it up, and the shape each must have."""
     parts = {name: {name: parameter.shape} for name, parameter in model.named_parameters()}
     for prefix, module in model.named_modules():
@@ -72,7 +74,7 @@ def _parts(model: Transformer, tensors: Mapping) -> dict[str, dict[str, torch.Si
     return parts
 
 
-def _check_fit(config: TransformerConfig, parts: dict, tensors: Mapping, source: str) -> None:
+def _check_fit(config, parts: dict, tensors: Mapping, source: str) -> None:
     wanted = {name: shape for shapes in parts.values() for name, shape in shapes.items()}
     optional = {"output.weight"} if config.tie_embeddings else set()
     missing = [name for name in wanted if name not in tensors]
