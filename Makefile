@@ -1,0 +1,76 @@
+# Mistral, Mixtral and Mamba from the inside. `make help` explains every verb.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+# A smaller, CPU-only torch on Linux: make setup TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+# Two test processes, one thread each: torch would otherwise start four on two cores.
+WORKERS ?= 2
+PYTEST := -n $(WORKERS) --dist loadfile -q
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lab test notebooks slides check doctor weights bench gpu clean
+
+help: ## Explain these verbs
+	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(VENV)/ready ## Make .venv with everything a lesson needs, the real weights too
+
+$(VENV)/ready: lib/pyproject.toml
+	@python=; for candidate in "$(PYTHON)" python3 python3.13 python3.12 python3.11 python; do \
+	  if [ -n "$$candidate" ] && $$candidate -c 'import sys, venv, ensurepip; \
+	      sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1; \
+	  then python=$$candidate; break; fi; done; \
+	if [ -z "$$python" ]; then \
+	  echo "make: no Python 3.11, 3.12 or 3.13 with the venv module was found."; \
+	  echo "      Install one (on Debian: apt install python3 python3-venv), or name it:"; \
+	  echo "      make setup PYTHON=/path/to/python3.12"; exit 1; fi; \
+	test -x $(PY) || $$python -m venv $(VENV)
+	@echo "Installing the course's packages into $(VENV): a few minutes the first time."
+	@$(PIP) -e lib
+	@PYTHONPATH=lib $(PY) -m classroom weights
+	@touch $@
+
+$(VENV)/ready-to-test: $(VENV)/ready
+	@$(PIP) -e "lib[test]"
+	@touch $@
+
+lab: setup ## Open JupyterLab on the first lesson (ARGS="--no-browser --port 8888")
+	@$(PY) -m classroom lab $(ARGS)
+
+test: $(VENV)/ready-to-test ## Run every test: style, drift, library, doctests, notebooks, slides
+	$(PY) -m ruff check --quiet --config lib/pyproject.toml lib course/source
+	$(PY) -m ruff format --check --quiet --config lib/pyproject.toml lib course/source
+	$(PY) -m classroom notebooks --check
+	$(PY) -m classroom lint
+	cd lib && OMP_NUM_THREADS=1 ../$(PY) -m pytest $(PYTEST) tests
+	cd lib && OMP_NUM_THREADS=1 ../$(PY) -m pytest -q --doctest-modules mixlab classroom
+	OMP_NUM_THREADS=2 $(PY) -m pytest -q -p no:cacheprovider --nbval --nbval-cell-timeout=120 course solutions
+
+notebooks: setup ## Build the three notebooks of each chapter from course/source (ARGS="02")
+	@$(PY) -m classroom notebooks $(ARGS)
+
+slides: setup ## Render each chapter's slides to build/slides (ARGS="02")
+	@$(PY) -m classroom slides $(ARGS)
+
+check: setup ## Tell a student which answers pass (NB=exercises/02_sliding_window.ipynb)
+	@test -n "$(NB)" || { echo "make: which notebook? make check NB=exercises/02_sliding_window.ipynb"; exit 2; }
+	@$(PY) -m classroom check "$(NB)" $(ARGS)
+
+doctor: ## Name every problem of this machine, with its remedy
+	@PYTHONPATH=lib $$(test -x $(PY) && echo $(PY) || echo python3) -m classroom doctor
+
+weights: setup ## Install and verify the real pretrained weights
+	@$(PY) -m classroom weights
+
+bench: $(VENV)/ready-to-test ## Measure the library beside transformers and mambapy (ARGS="--quick")
+	@cd lib && ../$(PY) -m bench $(ARGS)
+
+gpu: $(VENV)/ready-to-test ## On a CUDA machine: the GPU's tests and measurements
+	cd lib && ../$(PY) -m pytest -q -m gpu tests
+	@cd lib && ../$(PY) -m bench --gpu $(ARGS)
+
+clean: ## Remove .venv and build
+	rm -rf $(VENV) build

@@ -1,0 +1,94 @@
+"""What the README and the set-up promise, held against the tree."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+MAKEFILE = (ROOT / "Makefile").read_text()
+
+
+def _pins() -> set[str]:
+    project = tomllib.loads((ROOT / "lib/pyproject.toml").read_text())["project"]
+    return {re.sub(r"\s+", "", line) for line in project["dependencies"]}
+
+
+def test_environment_yml_has_the_same_pins():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    pip = next(entry["pip"] for entry in environment["dependencies"] if isinstance(entry, dict))
+    assert pip[0] == "-e ./lib"
+    assert {re.sub(r"\s+", "", line) for line in pip[1:]} == _pins()
+    python = next(e for e in environment["dependencies"] if str(e).startswith("python"))
+    requires = tomllib.loads((ROOT / "lib/pyproject.toml").read_text())["project"]
+    assert python.removeprefix("python") == requires["requires-python"]
+
+
+def test_every_dependency_is_pinned_and_says_why():
+    text = (ROOT / "lib/pyproject.toml").read_text()
+    for line in re.findall(r'^    "[A-Za-z].*$', text, flags=re.MULTILINE):
+        if line.strip().startswith(('"error', '"ignore', '"gpu', '"browser', '"slow')):
+            continue
+        if "==" in line or "triton" in line:
+            assert "#" in line, f"say in a comment why: {line.strip()}"
+    for pin in _pins():
+        assert "==" in pin or pin.startswith("triton"), pin
+
+
+def test_the_readme_names_every_verb():
+    verbs = re.findall(r"^([a-z]+):.*## ", MAKEFILE, flags=re.MULTILINE)
+    assert len(verbs) >= 8
+    for verb in verbs:
+        assert f"make {verb}" in README, f"the README doesn't explain `make {verb}`"
+
+
+def test_make_help_explains_every_phony_target():
+    phony = re.search(r"^\.PHONY: (.*)$", MAKEFILE, flags=re.MULTILINE)[1].split()
+    explained = re.findall(r"^([a-z]+):.*## ", MAKEFILE, flags=re.MULTILINE)
+    assert sorted(phony) == sorted(explained)
+
+
+def test_the_readmes_map_matches_the_tree():
+    paths = re.findall(r"`((?:lib|course|exercises|solutions)/[^`]*)`", README)
+    assert len(paths) >= 10
+    for path in paths:
+        assert (ROOT / path).exists(), f"the README names {path}, which does not exist"
+
+
+def test_the_readme_lists_every_chapter():
+    for source in sorted((ROOT / "course/source").glob("*.py")):
+        assert f"course/{source.stem}.ipynb" in README
+
+
+def test_chapters_stand_in_three_places():
+    stems = {p.stem for p in (ROOT / "course/source").glob("*.py")}
+    for folder in ("course", "exercises", "solutions"):
+        assert {p.stem for p in (ROOT / folder).glob("*.ipynb")} == stems
+
+
+def _tracked() -> list[Path]:
+    found = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if found.returncode:
+        pytest.skip("not a git checkout")
+    return [ROOT / name for name in found.stdout.split("\0") if name]
+
+
+def test_the_top_level_holds_what_the_design_names():
+    top = {path.relative_to(ROOT).parts[0] for path in _tracked()}
+    named = {"README.md", "Makefile", "environment.yml", "LICENSE"}
+    folders = {"course", "exercises", "solutions", "lib"}
+    assert {name for name in top if not name.startswith(".")} == named | folders
+
+
+def test_no_large_or_generated_file_is_tracked():
+    for path in _tracked():
+        if path.exists():
+            assert path.stat().st_size < 1_000_000, f"{path} is over 1 MB"
+        assert path.suffix not in (".pyc", ".log"), path
+        assert "__pycache__" not in path.parts, path
