@@ -59,12 +59,9 @@ def packed_rule(
     k_block, k_place = block_positions(k_lengths, device)
     cached = [keys - queries for queries, keys in zip(q_lengths, k_lengths, strict=True)]
     q_place = q_place + torch.tensor(cached, dtype=torch.long, device=device)[q_block]
-
-    def sees(batch, head, query, key):
-        same = q_block[query] == k_block[key]
-        return same & visible(q_place[query], k_place[key], window)
-
-    return sees
+    return lambda batch, head, query, key: (
+        (q_block[query] == k_block[key]) & visible(q_place[query], k_place[key], window)
+    )
 
 
 def packed_attention(

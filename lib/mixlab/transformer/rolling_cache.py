@@ -113,6 +113,7 @@ class RollingLayer:
         """Keys and values that a sequence's next token can see, oldest first.
 
         That is window - 1 of them at most: the next token's own key is the last of its window.
+        Where nothing had to be unrotated they are views, which the next write changes.
         """
         keys, values = unrotate(self.keys[row], length), unrotate(self.values[row], length)
         hidden = 1 if self.window is not None and length >= self.window else 0
