@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -40,7 +41,7 @@ class StatefulModel(Protocol):
 @torch.inference_mode()
 def generate(
     model: StatefulModel,
-    prompts: Sequence[Sequence[int]],
+    prompts: Sequence[Sequence[int] | Int[Tensor, " seq"]] | Int[Tensor, "batch seq"],
     max_tokens: int,
     chunk_size: int | None = None,
     temperature: float = 0.0,
@@ -59,7 +60,7 @@ def generate(
 
     Args:
         model: a model as the module's docstring describes, such as `mixlab.load` returns.
-        prompts: token ids, of any lengths of at least one.
+        prompts: token ids, of any lengths of at least one; lists or tensors.
         max_tokens: how many to add at most.
         chunk_size: tokens of a prompt read in one pass, to bound memory; None for all.
         temperature, top_p: as in `mixlab.common.sampling.sample`.
@@ -130,11 +131,7 @@ def _read(model: StatefulModel, rows: list[list[int]], chunk_size: int | None):
 
 
 def _checked(
-    model: StatefulModel,
-    prompts: Sequence[Sequence[int]],
-    max_tokens: int,
-    chunk_size: int | None,
-    stop: Collection[int],
+    model: StatefulModel, prompts, max_tokens: int, chunk_size: int | None, stop
 ) -> list[list[int]]:
     """The prompts as lists of whole numbers, after every check that needs no computing."""
     if max_tokens < 0:
@@ -153,7 +150,7 @@ def _checked(
                 f"{number} is {prompt!r}. Text goes through mixlab.tokenizer(path).encode(text)"
                 ".ids first, and a single prompt into a list of its own"
             )
-        row = [int(token) for token in prompt]
+        row = prompt.tolist() if isinstance(prompt, Tensor) else [int(token) for token in prompt]
         if not row:
             raise ValueError(
                 f"prompt {number} is empty: a model continues at least one token; start from the "

@@ -309,6 +309,10 @@ class RollingCache:
         self.lengths = [start + n for start, n in zip(chunk.starts, chunk.lengths, strict=True)]
         self._open = False
 
+    def sync(self) -> None:
+        """Read `lengths` back from the device, after steps that a CUDA graph replayed."""
+        self.lengths = self.positions.tolist()
+
     def rows(self, index: Int[Tensor, " chosen"] | Bool[Tensor, " batch"]) -> "RollingCache":
         """A cache of some of the sequences; this one stays as it is.
 
