@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mixlab.common.linear import Linear, linear
+from mixlab.common import linear as linear_module
+from mixlab.common.linear import Linear, gated_linear, linear
 
-# Large enough for the second library: 2**18 weights and 16 rows.
+# Large enough for the second library: 2**22 products and 16 rows.
 BIG = (512, 600)
 
 
@@ -16,6 +17,14 @@ def test_equals_float64(shape):
     x, weight = torch.randn(*shape, 600), torch.randn(*BIG) / 600**0.5
     exact = F.linear(x.double(), weight.double()).float()
     torch.testing.assert_close(linear(x, weight), exact, rtol=0, atol=5e-6)
+
+
+@pytest.mark.parametrize("shape", [(3,), (40,), (2, 3, 40)])
+def test_gated_equals_its_formula(shape):
+    torch.manual_seed(0)
+    x, (gate, weight) = torch.randn(*shape, 600), torch.randn(2, *BIG) / 600**0.5
+    exact = F.silu(x.double() @ gate.double().t()) * (x.double() @ weight.double().t())
+    torch.testing.assert_close(gated_linear(x, gate, weight), exact.float(), rtol=0, atol=2e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
@@ -52,3 +61,16 @@ def test_autocast_is_obeyed():
 def test_module_carries_the_name_and_shape_of_nn_linear():
     layer = Linear(3, 5)
     assert {name: p.shape for name, p in layer.named_parameters()} == {"weight": (5, 3)}
+
+
+def test_slices_never_reach_onednn(monkeypatch):
+    """A slice of a matrix takes oneDNN a thousand times as long."""
+    taken = []
+    onednn = lambda x, w, *_: taken.append(w) or F.linear(x, w)  # noqa: E731
+    monkeypatch.setattr(linear_module, "_ONEDNN", onednn)
+    x, stack = torch.randn(64, 600), torch.randn(512, 1200)
+    assert linear(x, stack[:, 300:900]).shape == (64, 512)
+    assert not taken
+    linear(x, stack[:, :600].contiguous())
+    linear(x, stack[:, :600].t().contiguous().t())
+    assert len(taken) == 2
