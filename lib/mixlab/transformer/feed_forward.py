@@ -6,9 +6,8 @@ Mistral's code. In Mixtral each expert is one such layer.
 
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from mixlab.common.linear import Linear, linear
+from mixlab.common.linear import Linear, gated_linear, linear
 from mixlab.transformer.config import TransformerConfig
 
 
@@ -25,7 +24,7 @@ def swiglu(
     >>> swiglu(torch.tensor([2.0]), w1=one, w2=one, w3=one)  # silu(2) * 2
     tensor([3.5232])
     """
-    return linear(F.silu(linear(x, w1)) * linear(x, w3), w2)
+    return linear(gated_linear(x, w1, w3), w2)
 
 
 class FeedForward(nn.Module):
