@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mixlab.common.linear import Linear
 from mixlab.common.norm import RMSNorm
 from mixlab.transformer.attention import Attention
 from mixlab.transformer.config import TransformerConfig
@@ -72,7 +73,7 @@ class Transformer(nn.Module):
         self.tok_embeddings = nn.Embedding(config.vocab_size, config.dim, _weight=empty)
         self.layers = nn.ModuleList(Block(config, window) for window in config.layer_windows)
         self.norm = RMSNorm(config.dim, config.norm_eps)
-        self.output = nn.Linear(config.dim, config.vocab_size, bias=False)
+        self.output = Linear(config.dim, config.vocab_size)
         if config.tie_embeddings:
             self.output.weight = self.tok_embeddings.weight
         self.apply(_initialise)
