@@ -41,13 +41,14 @@ lab: setup ## Open JupyterLab on the first lesson (ARGS="--no-browser --port 888
 	@$(PY) -m classroom lab $(ARGS)
 
 test: $(VENV)/ready-to-test ## Run every test: style, drift, library, doctests, notebooks, slides
-	$(PY) -m ruff check --quiet --config lib/pyproject.toml lib course/source
-	$(PY) -m ruff format --check --quiet --config lib/pyproject.toml lib course/source
+	$(PY) -m ruff check --quiet --config lib/pyproject.toml lib
+	$(PY) -m ruff format --check --quiet --config lib/pyproject.toml lib
 	$(PY) -m classroom notebooks --check
 	$(PY) -m classroom lint
 	cd lib && OMP_NUM_THREADS=1 ../$(PY) -m pytest $(PYTEST) tests
 	cd lib && OMP_NUM_THREADS=1 ../$(PY) -m pytest -q --doctest-modules mixlab classroom
-	OMP_NUM_THREADS=2 $(PY) -m pytest -q -p no:cacheprovider --nbval --nbval-cell-timeout=120 course solutions
+	IPYTHONDIR=$(CURDIR)/build/ipython $(PY) -m pytest -q -p no:cacheprovider -n $(WORKERS) --dist loadfile \
+	  --nbval --nbval-current-env --nbval-cell-timeout=120 course solutions
 
 notebooks: setup ## Build the three notebooks of each chapter from course/source (ARGS="02")
 	@$(PY) -m classroom notebooks $(ARGS)

@@ -8,7 +8,7 @@
 # text and the scores quadruple: at 32,768 tokens, one head of one layer of Mistral 7B would
 # compute half a billion of them, and the model has 32 × 32 such heads. A *sliding window* lets
 # each token look back only $W$ steps. It is one line of code, and the field writes that line in
-# five different ways.
+# ten ways that mean two different things.
 
 # %% [markdown]
 # **You will be able to** write the window's mask and count what it shows; recognise which
@@ -41,7 +41,7 @@ generator = torch.manual_seed(0)
 # Take the sentence *The cat sat on the mat*. With $W = 3$ each token sees itself and the two
 # before it. **Predict:** which words does *mat* see? And how many words does *cat* see?
 
-# %% slide="same" show="output"
+# %% slide="fragment" show="output"
 words = "The cat sat on the mat".split()
 window = 3
 for i, word in enumerate(words):
@@ -112,10 +112,9 @@ figures.window_slider(masks, window=3)
 #
 # The first $W$ queries see $1, 2, \dots, W$ keys; each of the other $L - W$ sees $W$:
 #
-# $$\underbrace{\tfrac{W(W+1)}{2}}_{\text{triangle}} + \underbrace{(L - W)\,W}_{\text{band}}
-# \qquad\text{instead of}\qquad \tfrac{L(L+1)}{2}$$
+# $$\frac{W(W+1)}{2} + (L - W)\,W \qquad\text{instead of}\qquad \frac{L(L+1)}{2}$$
 #
-# For fixed $W$ that grows like $L$, not like $L^2$.
+# A triangle, then a band: for fixed $W$ that grows like $L$, not like $L^2$.
 
 # %% slide="same" show="output"
 for seq in range(1, 13):
@@ -250,7 +249,7 @@ figures.steps(pictures, "Hide all, show the past, hide the distant past", ("hidd
 # Two masks to add, causal and window: why not add them to each other? **Predict** what
 # `lowest + lowest` is in float32, and what a softmax makes of a row that is hidden throughout.
 
-# %% slide="same"
+# %% slide="fragment"
 lowest = torch.finfo(torch.float32).min
 print("lowest + lowest =", lowest + torch.tensor(lowest))
 print("softmax of a row of -inf  :", torch.full((3,), -torch.inf).softmax(0).tolist())
@@ -281,19 +280,22 @@ def masked_kernel(q, k, v, window):
 
 
 def seconds(method, seq, window, repeats=3):
+    """Processor time on one thread: other programs on the machine don't disturb it."""
     q, k, v = torch.randn(3, 1, 2, seq, 64)
-    method(q, k, v, window)  # the first call pays for set-up
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     times = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = time.process_time()
         method(q, k, v, window)
-        times.append(time.perf_counter() - start)
+        times.append(time.process_time() - start)
+    torch.set_num_threads(threads)
     return min(times)
 
 
-# %% slide="same" show="output" volatile=true
-for window in (None, 1024, 128):
-    print(f"W = {window}: {1000 * seconds(dense_attention, 4096, window):.0f} ms")
+# %% slide="fragment" show="output" volatile=true
+for window in (None, 128):
+    print(f"all scores, W = {window}: {1000 * seconds(dense_attention, 4096, window):.0f} ms")
 
 # %% slide="slide" show="output" alt="Time of one attention layer against sequence length on logarithmic axes. The two masked methods rise four times for every doubling, the band only two times, and at 4096 tokens the band is far below both."
 lengths = [256, 512, 1024, 2048, 4096]
@@ -321,21 +323,20 @@ computed = {
 assert not (mask & ~computed["band"]).any()  # nothing visible is left out
 figures.computed(computed, mask, "The mask hides scores, the band never computes them")
 
-# %% [markdown]
+# %% [markdown] slide="slide"
+# ## All blocks are one product
+#
 # All full blocks look alike: the same $B \times (B + W - 1)$ mask, shifted. So they can be one
 # batched matrix product. `unfold` lays the overlapping stretches of keys side by side without
-# copying them: each is a view that starts $B$ keys after the one before.
-#
-# On a CUDA GPU the library hands the same job to xformers, whose kernel skips the tiles outside the
-# band; one function, `mixlab.transformer.attention.attention`, picks the path.
+# copying them: each is a view that starts $B$ keys after the one before. On a CUDA GPU the library
+# hands the same job to xformers, whose kernel skips the tiles outside the band.
 
 
-# %% slide="slide" show="code"
+# %% slide="same" show="code"
 def band(q, k, v, window, block):
-    """One head, (seq, head_dim); seq is a multiple of block, and window - 1 too."""
-    skip = window - 1  # queries whose window isn't full yet: left to a small dense call
+    """One head, (seq, head_dim), without the first window - 1 queries: their band is cut off."""
     span = block + window - 1
-    queries = q[skip:].unflatten(0, (-1, block))  # (blocks, block, head_dim)
+    queries = q[window - 1 :].unflatten(0, (-1, block))  # (blocks, block, head_dim)
     keys = k.unfold(0, span, block).transpose(1, 2)  # (blocks, span, head_dim), a view
     values = v.unfold(0, span, block).transpose(1, 2)
     scores = queries @ keys.transpose(1, 2) / q.shape[1] ** 0.5
@@ -429,7 +430,7 @@ def probability(window):
     return float(logits.softmax(-1)[encoded.ids[name]])
 
 
-# %% slide="same" show="output" alt="Probability of the right continuation against the window. It is near zero up to a window of 63 and jumps to about two thirds from 64 on, where a dashed line marks that the name enters the window."
+# %% slide="fragment" show="output" alt="Probability of the right continuation against the window. It is near zero up to a window of 63 and jumps to about two thirds from 64 on, where a dashed line marks that the name enters the window."
 at_name = distance_to_name + 1  # the smallest window that still shows the name
 windows = [8, 16, 32, 48, at_name - 1, at_name, 66, 68, 72]
 chances = [probability(w) for w in windows]

@@ -82,11 +82,11 @@ def conventions(masks: Mapping[str, np.ndarray], query: int, title: str) -> go.F
         title: the claim.
     """
     names = list(masks)
-    columns = min(4, len(names))
+    columns = min(5, len(names))
     rows = -(-len(names) // columns)
     titles = [f"{name}<br><b>{int(masks[name][query].sum())} keys</b>" for name in names]
     shown = make_subplots(
-        rows, columns, subplot_titles=titles, horizontal_spacing=0.04, vertical_spacing=0.22
+        rows, columns, subplot_titles=titles, horizontal_spacing=0.03, vertical_spacing=0.2
     )
     for number, mask in enumerate(masks.values()):
         marked = mask.astype(int)
@@ -95,19 +95,23 @@ def conventions(masks: Mapping[str, np.ndarray], query: int, title: str) -> go.F
             marked, theme.HIDDEN_VISIBLE_MARKED, ("hidden", "visible", "visible"), levels=2
         )
         shown.add_trace(cells, number // columns + 1, number % columns + 1)
-    look = theme.figure(title, height=120 + 230 * rows)
-    shown.update_layout(look.layout)
+    shown.update_layout(theme.figure(title, height=100 + 220 * rows).layout)
     shown.update_annotations(font_size=13)
-    shown.update_layout(margin=dict(t=120, l=40, b=40))
-    seq = next(iter(masks.values())).shape[-1]
-    shown.update_xaxes(showgrid=False, constrain="domain", dtick=2)
-    shown.update_yaxes(showgrid=False, range=[seq - 0.5, -0.5], dtick=2, constrain="domain")
-    for number in range(len(names)):
+    shown.update_layout(margin=dict(t=110, l=30, r=10, b=20))
+    _square_panels(shown, len(names), next(iter(masks.values())).shape[-1])
+    shown.update_xaxes(showticklabels=False)
+    shown.update_yaxes(showticklabels=False)
+    shown.update_yaxes(title_text="query", title_font_size=12, col=1)
+    return shown
+
+
+def _square_panels(shown: go.Figure, panels: int, seq: int) -> None:
+    """Square cells in every panel, query 0 at the top."""
+    shown.update_xaxes(showgrid=False, constrain="domain")
+    shown.update_yaxes(showgrid=False, constrain="domain", range=[seq - 0.5, -0.5])
+    for number in range(panels):
         axis = "" if number == 0 else str(number + 1)
         shown.layout[f"yaxis{axis}"].scaleanchor = f"x{axis}"
-    shown.update_yaxes(title_text="query", col=1)
-    shown.update_xaxes(title_text="key", row=rows)
-    return shown
 
 
 def steps(pictures: Mapping[str, np.ndarray], title: str, names: Sequence[str]) -> go.Figure:
@@ -123,25 +127,39 @@ def steps(pictures: Mapping[str, np.ndarray], title: str, names: Sequence[str]) 
     cells = [_cells(picture, theme.HIDDEN_VISIBLE, names) for picture in pictures.values()]
     shown.add_trace(cells[-1])
     labels = [f"{number + 1}" for number in range(len(captions))]
+    captions = [
+        dict(
+            text=f"{label}. {caption}",
+            x=0,
+            y=1.02,
+            xref="paper",
+            yref="paper",
+            xanchor="left",
+            yanchor="bottom",
+            showarrow=False,
+            font_size=16,
+        )
+        for label, caption in zip(labels, captions, strict=True)
+    ]
     shown.frames = [
         go.Frame(
             name=label,
             data=[dict(type="heatmap", z=cell.z, text=cell.text)],
-            layout=dict(title_text=f"{title}<br><sup>{label}. {caption}</sup>"),
+            layout=dict(annotations=[caption]),
         )
         for label, cell, caption in zip(labels, cells, captions, strict=True)
     ]
     theme.square_axes(shown, len(cells[-1].z))
     shown.update_layout(
-        title_text=f"{title}<br><sup>{labels[-1]}. {captions[-1]}</sup>",
+        annotations=[captions[-1]],
         sliders=[theme.slider(theme.frame_steps(labels), "step ", len(labels) - 1)],
-        margin_b=110,
+        margin=dict(t=100, b=110),
     )
     return shown
 
 
 def cost(lengths: Sequence[int], seconds: Mapping[str, Sequence[float]], title: str) -> go.Figure:
-    """Time against sequence length, on logarithmic axes, one line a method.
+    """Processor time against sequence length, on logarithmic axes, one line a method.
 
     Args:
         lengths: in tokens.
@@ -166,7 +184,7 @@ def cost(lengths: Sequence[int], seconds: Mapping[str, Sequence[float]], title: 
     shown.update_xaxes(
         type="log", title_text="sequence length (tokens)", tickvals=list(lengths), ticktext=ticks
     )
-    shown.update_yaxes(type="log", title_text="time of one attention layer (ms)", dtick=1)
+    shown.update_yaxes(type="log", title_text="processor time of one layer (ms)", dtick=1)
     shown.update_layout(legend=dict(x=0.02, y=0.98, bgcolor="rgba(255,255,255,0.7)"))
     return shown
 
@@ -200,12 +218,8 @@ def computed(computed: Mapping[str, np.ndarray], visible: np.ndarray, title: str
             marker=dict(color=color, symbol="square", size=13, line=dict(width=1, color="#888")),
         )
     shown.update_layout(theme.figure(title, height=480).layout)
-    seq = len(visible)
-    shown.update_xaxes(showgrid=False, constrain="domain", title_text="key position")
-    shown.update_yaxes(showgrid=False, constrain="domain", range=[seq - 0.5, -0.5])
-    for number in range(len(names)):
-        axis = "" if number == 0 else str(number + 1)
-        shown.layout[f"yaxis{axis}"].scaleanchor = f"x{axis}"
+    _square_panels(shown, len(names), len(visible))
+    shown.update_xaxes(title_text="key position")
     shown.update_yaxes(title_text="query position", col=1)
     shown.update_layout(legend=dict(orientation="h", y=-0.22), margin_t=110)
     return shown
