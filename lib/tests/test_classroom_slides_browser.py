@@ -191,6 +191,17 @@ def test_the_theme_turns_and_keeps_the_figures_state(page):
     assert page.evaluate(f"getComputedStyle({PLOT}.querySelector('.xtick text')).fill") == light
 
 
+def test_grey_lines_change_sides_with_the_theme_and_colours_do_not(page):
+    press(page, "ArrowRight")
+    colors = f"JSON.stringify({PLOT}.data.map((trace) => trace.line.color))"
+    light = page.evaluate(colors)
+    assert light == '["#d55e00","#0072b2","#222222"]'
+    press(page, "d")
+    assert page.evaluate(colors) == '["#d55e00","#0072b2","rgb(221,221,221)"]'
+    press(page, "d")
+    assert page.evaluate(colors) == light
+
+
 @pytest.mark.parametrize(
     ("system", "query", "theme"),
     [("dark", "", "dark"), ("light", "", "light"), ("light", "?theme=dark", "dark")],

@@ -140,8 +140,10 @@
       Math.max(0, Math.min(a.right, b.right) - Math.max(a.left, b.left)) *
       Math.max(0, Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top));
     const area = (a) => a.width * a.height;
-    for (const [index, a] of labels.entries()) {
-      for (const b of labels.slice(index + 1)) {
+    const slanted = ({ text }) => Math.abs(text.getCTM().a) > 0.02 && Math.abs(text.getCTM().b) > 0.02;
+    const upright = labels.filter((label) => !slanted(label)); // a slanted label's box says little
+    for (const [index, a] of upright.entries()) {
+      for (const b of upright.slice(index + 1)) {
         if (shared(a.box, b.box) > 0.3 * Math.min(area(a.box), area(b.box))) {
           const pair = [a, b].map(({ text }) => text.textContent.slice(0, 30)).join(" / ");
           report("figure text overlaps", `${which}: ${pair}`);

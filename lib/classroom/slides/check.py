@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
 SIZES = ((1280, 720), (1920, 1080))
 WALKS = ((SIZES[0], "light"), (SIZES[1], "light"), (SIZES[0], "dark"))
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+BROWSERS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+)
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",

@@ -107,29 +107,48 @@ def _displayed(data: dict[str, Any], alt: str, pictures: Pictures) -> list[Block
 
 
 def figure_block(spec: dict[str, Any], alt: str) -> Block:
-    """An interactive figure. Its title leaves Plotly, to be set in the slide's type and wrap.
-
-    A title that frames or slider steps change stays where it is.
-    """
-    figure = json.loads(json.dumps({key: spec.get(key) for key in ("data", "layout", "frames")}))
+    """An interactive figure, its title taken out to be set in the slide's type."""
+    parts = {key: spec.get(key) for key in ("data", "layout", "frames")}
+    figure = json.loads(json.dumps(parts, allow_nan=False))
     layout = figure["layout"] = figure["layout"] or {}
     figure["data"], figure["frames"] = figure["data"] or [], figure["frames"] or []
     _refuse_formulas(layout)
     block = Block("figure", alt=alt, figure=figure)
-    moving = json.dumps([figure["frames"], layout.get("sliders"), layout.get("updatemenus")])
-    title = layout.get("title") or {}
-    title = title if isinstance(title, dict) else {"text": title}
-    if title.get("text") and not re.search(r'"title(\.text)?":', moving):
-        text, _, rest = re.sub(r"<br\s*/?>", "\n", title["text"]).partition("\n")
-        rest = " ".join([*rest.split("\n"), (title.get("subtitle") or {}).get("text") or ""])
-        block.title = _inline(text)
-        block.subtitle = _inline(rest)
-        del layout["title"]
+    _take_title(block)
     block.sliders = [_slider(slider) for slider in layout.get("sliders") or []]
     if not block.sliders and figure["frames"]:
         names = [str(frame.get("name", n)) for n, frame in enumerate(figure["frames"], 1)]
         block.sliders = [{"name": "frame", "steps": len(names), "active": 0}]
     return block
+
+
+def _take_title(block: Block) -> None:
+    """Move the figure's title to the block: the first line as title, what follows as subtitle.
+
+    Where frames change the title, only lines that all of them share leave the figure.
+    """
+    layout = block.figure["layout"]
+    owners = [layout, *(frame.get("layout") or {} for frame in block.figure["frames"])]
+    owners = [owner for owner in owners if owner.get("title")]
+    for owner in owners:
+        if not isinstance(owner["title"], dict):
+            owner["title"] = {"text": owner["title"]}
+    steps = json.dumps([layout.get("sliders"), layout.get("updatemenus")])
+    if not layout.get("title") or re.search(r'"title(\.text)?":', steps):
+        return
+    texts = [re.sub(r"<br\s*/?>", "\n", owner["title"].get("text") or "") for owner in owners]
+    first = {text.partition("\n")[0] for text in texts}
+    if len(first) > 1 or not texts[0]:
+        return
+    block.title = _inline(first.pop())
+    rest = [" ".join(text.split("\n")[1:]) for text in texts]
+    if len(owners) == 1:
+        subtitle = (layout.pop("title").get("subtitle") or {}).get("text") or ""
+        block.subtitle = _inline(f"{rest[0]} {subtitle}")
+        return
+    for owner, text in zip(owners, rest, strict=True):
+        small = re.fullmatch(r"<(sup|sub)>(.*)</\1>", text.strip())
+        owner["title"]["text"] = small[2] if small else text.strip()
 
 
 def _slider(slider: dict[str, Any]) -> dict[str, Any]:

@@ -101,7 +101,7 @@ def render(notebook: NotebookNode, title: str | None = None, folder: Path | None
             _script(_reveal("plugin/notes/notes.js")),
             *([_script(_plotly())] if figures else []),
         ],
-        deck=_script(_text("deck.js")),
+        deck=_script(_text("figure.js") + _text("deck.js")),
     )
 
 

@@ -1,0 +1,292 @@
+// One interactive figure of a deck: drawn once, at the size its slide leaves it; repainted when
+// the theme turns; stepped and played by keys, whichever way its author built the sliders.
+"use strict";
+
+const Figure = (() => {
+  const CONFIG = { displayModeBar: false, displaylogo: false, showTips: false, responsive: false };
+  const FONT_SIZE = 16;
+  const SMALLEST_FONT = 14;
+
+  const root = document.documentElement;
+  const token = (name) => getComputedStyle(root).getPropertyValue(name).trim();
+
+  // ---- colours ---------------------------------------------------------------------------
+
+  const brush = document.createElement("canvas").getContext("2d"); // reads any CSS colour
+
+  // Red, green and blue of a grey, black or white, the colours of lines that must stand out from
+  // the paper; null for any other colour.
+  function neutral(color) {
+    brush.fillStyle = "#123456"; // what stays if the text is no colour
+    brush.fillStyle = color;
+    const text = brush.fillStyle;
+    const parts = text.startsWith("#")
+      ? [1, 3, 5].map((at) => parseInt(text.slice(at, at + 2), 16))
+      : text.match(/[\d.]+/g).slice(0, 3).map(Number);
+    return Math.max(...parts) - Math.min(...parts) < 24 ? parts : null;
+  }
+
+  // The author's colour in the light theme; in the dark one a grey changes sides.
+  function adapt(object, key, originals) {
+    const color = object && object[key];
+    if (typeof color !== "string") return;
+    const own = originals.get(object) || {};
+    originals.set(object, own);
+    own[key] ??= color;
+    const parts = neutral(own[key]);
+    if (!parts) return;
+    const level = 255 - Math.round((parts[0] + parts[1] + parts[2]) / 3);
+    object[key] = root.dataset.theme === "dark" ? `rgb(${level},${level},${level})` : own[key];
+  }
+
+  // ---- the figure ------------------------------------------------------------------------
+
+  class Figure {
+    constructor(element) {
+      this.element = element;
+      this.plot = element.querySelector(".plot");
+      this.ranges = [...element.querySelectorAll(".steps input")];
+      this.originals = new Map();
+      this.ready = null;
+      this.turn = 0;
+      element.figure = this;
+      this.ranges.forEach((range, index) => {
+        range.addEventListener("input", () => this.step(index, Number(range.value)));
+      });
+    }
+
+    draw() {
+      this.ready ??= this.#draw().catch((error) => {
+        console.error(`figure ${this.element.dataset.spec}: ${error.message || error}`);
+        this.plot.innerHTML = '<p class="figure-error">This figure could not be drawn.</p>';
+      });
+      return this.ready;
+    }
+
+    async #draw() {
+      const spec = JSON.parse(document.getElementById(this.element.dataset.spec).textContent);
+      this.frames = (spec.frames || []).map((frame, index) => frame.name || String(index));
+      const layout = spec.layout;
+      layout.width = this.plot.clientWidth;
+      layout.height = this.plot.clientHeight;
+      layout.autosize = false;
+      layout.dragmode ??= false;
+      layout.margin = layout.margin || {};
+      layout.margin.r ??= 24;
+      if (layout.title && layout.title.text) {
+        layout.title.font = { ...layout.title.font, size: 20 };
+      } else {
+        // The title stands on the slide; what the figure says above its axes keeps its room.
+        const above = (layout.annotations || []).filter((n) => n.yref === "paper" && n.y >= 1);
+        const lines = above.map((note) => String(note.text).split("<br>").length);
+        const needed = 20 + 20 * Math.max(0, ...lines);
+        layout.margin.t = Math.max(needed, (layout.margin.t ?? 60) - 44);
+      }
+      const axes = Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key)).length;
+      layout.font = { ...layout.font, family: token("--sans") };
+      layout.font.size = axes > 8 ? SMALLEST_FONT : Math.max(FONT_SIZE, layout.font.size || 0);
+      raiseFonts([layout, spec.frames]);
+      for (const slider of layout.sliders || []) {
+        const shown = (slider.currentvalue ??= {});
+        shown.font = { ...shown.font, size: FONT_SIZE + 2 };
+      }
+      this.paint(spec.data, layout);
+      await Plotly.newPlot(this.plot, {
+        data: spec.data, layout, frames: spec.frames, config: CONFIG,
+      });
+      await this.separate();
+      this.plot.on("plotly_sliderchange", () => this.sync());
+      this.plot.on("plotly_buttonclicked", () => (this.pressed = true));
+      this.sync();
+    }
+
+    // Every colour that belongs to the paper rather than to the data.
+    paint(data, layout) {
+      const [ink, grid, line, panel] = ["--ink", "--grid", "--line", "--panel"].map(token);
+      const muted = token("--muted");
+      const font = (object, key = "font") => {
+        if (object[key] && object[key].color) object[key].color = ink;
+      };
+      layout.paper_bgcolor = layout.plot_bgcolor = "rgba(0,0,0,0)";
+      layout.font.color = ink;
+      const bases = [layout, layout.template && layout.template.layout].filter(Boolean);
+      for (const base of bases) {
+        if (base !== layout && base.font) base.font.color = ink;
+        for (const key of Object.keys(base).filter((name) => /^[xy]axis\d*$/.test(name))) {
+          const axis = base[key];
+          Object.assign(axis, { gridcolor: grid, zerolinecolor: line, linecolor: muted });
+          axis.tickcolor = muted;
+          font(axis, "tickfont");
+          if (axis.title) font(axis.title);
+        }
+        if (base.legend) Object.assign(base.legend, { bgcolor: "rgba(0,0,0,0)" });
+        if (base.legend) font(base.legend);
+        if (base.title && typeof base.title === "object") font(base.title);
+      }
+      for (const key of ["xaxis", "yaxis"]) {
+        layout[key] = { gridcolor: grid, zerolinecolor: line, automargin: true, ...layout[key] };
+      }
+      for (const menu of layout.updatemenus || []) {
+        Object.assign(menu, { bgcolor: panel, bordercolor: line });
+        menu.font = { ...menu.font, color: ink };
+      }
+      for (const slider of layout.sliders || []) {
+        Object.assign(slider, { tickcolor: muted, bordercolor: line, bgcolor: line });
+        slider.font = { ...slider.font, color: ink };
+        if (slider.currentvalue) font(slider.currentvalue);
+      }
+      layout.hoverlabel = {
+        ...layout.hoverlabel, bgcolor: panel, bordercolor: line,
+        font: { ...(layout.hoverlabel || {}).font, color: ink },
+      };
+      for (const note of layout.annotations || []) {
+        if (note.font && (note.xref === "paper" || !note.xref)) {
+          adapt(note.font, "color", this.originals);
+        }
+        adapt(note, "arrowcolor", this.originals);
+      }
+      for (const shape of layout.shapes || []) adapt(shape.line, "color", this.originals);
+      for (const trace of data) {
+        adapt(trace.line, "color", this.originals);
+        if (/^scatter/.test(trace.type || "scatter")) {
+          adapt(trace.marker, "color", this.originals);
+          adapt(trace.textfont, "color", this.originals);
+        }
+        for (const owner of [trace, trace.marker || {}]) {
+          if (owner.colorbar) owner.colorbar.outlinecolor = line;
+        }
+      }
+    }
+
+    repaint() {
+      if (!this.plot.layout) return;
+      this.paint(this.plot.data, this.plot.layout);
+      Plotly.react(this.plot, this.plot.data, this.plot.layout, CONFIG);
+    }
+
+    // Larger type can push an axis title into the slider below it: move the slider down.
+    async separate() {
+      const { sliders = [], updatemenus = [] } = this.plot.layout;
+      const below = (part) => (part.y ?? 0) <= 0;
+      const titles = [...this.plot.querySelectorAll(".xtitle, .xaxislayer-above .xtick text")];
+      const parts = [...this.plot.querySelectorAll(".slider-group")];
+      if (!titles.length || !parts.length || !sliders.some(below)) return;
+      const scale = this.plot.getBoundingClientRect().height / this.plot.clientHeight || 1;
+      const bottom = Math.max(...titles.map((title) => title.getBoundingClientRect().bottom));
+      const top = Math.min(...parts.map((part) => part.getBoundingClientRect().top));
+      const missing = Math.ceil((bottom - top) / scale) + 10;
+      if (missing <= 0) return;
+      const patch = {};
+      for (const [name, list] of [["sliders", sliders], ["updatemenus", updatemenus]]) {
+        list.forEach((part, index) => {
+          if (below(part)) patch[`${name}[${index}].pad.t`] = ((part.pad || {}).t ?? 20) + missing;
+        });
+      }
+      await Plotly.relayout(this.plot, patch);
+    }
+
+    slider(index) {
+      return (this.plot.layout.sliders || [])[index];
+    }
+
+    active(index) {
+      const slider = this.slider(index);
+      return slider ? slider.active ?? 0 : Number(this.ranges[index].value);
+    }
+
+    count(index) {
+      return Number(this.ranges[index].max) + 1;
+    }
+
+    async step(index, wanted) {
+      if (!this.ranges[index]) return;
+      await this.draw();
+      const slider = this.slider(index);
+      const position = Math.min(Math.max(wanted, 0), this.count(index) - 1);
+      if (slider) {
+        const { method = "restyle", args = [] } = slider.steps[position];
+        const before = slider.active ?? 0;
+        const turn = ++this.turn;
+        this.pressed = false;
+        if (method !== "skip") await Plotly[method](this.plot, ...args);
+        // Plotly moves the knob itself where it recognises the step; or something newer has.
+        if (turn !== this.turn) return;
+        if ((this.slider(index).active ?? 0) === before && before !== position) {
+          await Plotly.relayout(this.plot, { [`sliders[${index}].active`]: position });
+        }
+      } else {
+        const still = { mode: "immediate", frame: { duration: 0 }, transition: { duration: 0 } };
+        await Plotly.animate(this.plot, [this.frames[position]], still);
+      }
+      this.ranges[index].value = position;
+      this.sync();
+    }
+
+    // The keyboard's sliders follow Plotly's, in place and in words.
+    sync() {
+      this.ranges.forEach((range, index) => {
+        const slider = this.slider(index);
+        if (slider) range.value = slider.active ?? 0;
+        const label = slider ? slider.steps[range.value].label : this.frames[range.value];
+        range.setAttribute("aria-valuetext", label ?? range.value);
+        range.nextElementSibling.textContent = label ?? range.value;
+      });
+    }
+
+    // Which slider the keys drive: the one in focus, else the first.
+    get current() {
+      return Math.max(0, this.ranges.indexOf(document.activeElement));
+    }
+
+    toggle() {
+      if (this.timer) return this.stop();
+      // The figure's own play button was pressed, and Plotly's loop over the frames still runs.
+      if (this.pressed && (this.plot._transitionData || {})._animationRaf) {
+        this.pressed = false;
+        const halt = { mode: "immediate", frame: { redraw: false }, transition: { duration: 0 } };
+        return Plotly.animate(this.plot, [null], halt);
+      }
+      const index = this.current;
+      const pace = Math.min(Math.max(this.pace(), 150), 2000);
+      const forward = () => this.step(index, this.active(index) + 1);
+      if (this.active(index) === this.count(index) - 1) this.step(index, 0);
+      else forward();
+      this.timer = setInterval(() => {
+        if (this.active(index) >= this.count(index) - 1) this.stop();
+        else forward();
+      }, pace);
+    }
+
+    stop() {
+      clearInterval(this.timer);
+      this.timer = null;
+    }
+
+    // Milliseconds a frame, as the figure's own play button has it.
+    pace() {
+      for (const menu of this.plot.layout.updatemenus || []) {
+        for (const button of menu.buttons || []) {
+          const options = (button.args || [])[1];
+          if (button.method === "animate" && options && options.frame && options.frame.duration) {
+            return options.frame.duration;
+          }
+        }
+      }
+      return 600;
+    }
+  }
+
+  // Type that is too small on a slide, wherever the figure sets its own.
+  function raiseFonts(part) {
+    if (Array.isArray(part)) return part.forEach(raiseFonts);
+    if (!part || typeof part !== "object") return;
+    for (const [key, value] of Object.entries(part)) {
+      if (/font$/i.test(key) && value && typeof value.size === "number") {
+        value.size = Math.max(SMALLEST_FONT, value.size);
+      }
+      raiseFonts(value);
+    }
+  }
+
+  return Figure;
+})();
