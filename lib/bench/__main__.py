@@ -15,7 +15,7 @@ from torch.profiler import ProfilerActivity, profile
 from bench import machine
 from bench.discover import discover
 from bench.measure import CLOCKS, run_row
-from bench.report import table, write_json
+from bench.report import lines, table, write_json
 from bench.row import Row, Unavailable
 
 BUILD = Path(__file__).resolve().parents[2] / "build" / "bench"
@@ -30,7 +30,7 @@ def arguments(given: list[str] | None) -> argparse.Namespace:
     add("--rows", nargs="+", metavar="PATTERN", help="only rows whose name matches, e.g. 'decode*'")
     add("--quick", action="store_true", help="smaller sizes: seconds a row instead of a minute")
     add("--tiny", action="store_true", help="the tests' sizes, whose figures say nothing")
-    add("--runs", type=int, default=7, help="rounds; at least 5 for figures worth quoting")
+    add("--runs", type=int, default=5, help="rounds; at least 5 for figures worth quoting")
     add("--threads", type=int, help="PyTorch's threads; all cores by default")
     add("--clock", choices=[*CLOCKS], default="wall", help="cpu with --threads 1: shared machines")
     add("--strict", action="store_true", help="end with 1 if a row misses a target or has none")
@@ -72,6 +72,8 @@ def main(given: list[str] | None = None) -> int:
         print(f"{row.name} …", flush=True)
         torch.manual_seed(0)
         outcomes.append(run_row(row, size, chosen.runs, chosen.clock))
+        for line in lines(outcomes[-1]):
+            print("  " + "  ".join(filter(None, line[1:])), flush=True)
     print("\n" + table(outcomes))
     settings = {"size": size, "clock": chosen.clock, "runs": chosen.runs}
     path = chosen.output or BUILD / f"{device}.json"

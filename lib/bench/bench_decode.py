@@ -1,7 +1,8 @@
 """Writing: one token at a time after a prompt, batch 1, and what that holds in memory.
 
 Each step reads every weight that takes part once, so memory bounds it, and the cost of calling
-many small operations comes on top. Both libraries get the same tokens, whatever they predict.
+many small operations comes on top. Both libraries get the same tokens, whatever they predict. Ours
+has its weights laid out by columns, which is what `mixlab.common.columns` is for.
 """
 
 from collections.abc import Callable
@@ -9,8 +10,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from bench.models import MIXTRAL, SMOLLM2, describe, pair, random_tokens, ways
+from bench.models import MIXTRAL, SMOLLM2, WIDE, describe, pair, random_tokens, ways
 from bench.row import Contest, Peer, Row, Size, largest_difference
+from mixlab.common.columns import by_columns
 
 FEW_TOKENS = ("grouped_mm", "batched_mm", "eager")
 
@@ -66,6 +68,7 @@ def decode(shape: dict):
     def setup(size: Size) -> Contest:
         n_prompt, n_tokens = {"full": (512, 32), "quick": (128, 8), "tiny": (12, 4)}[size]
         ours, theirs = pair(shape, size)
+        by_columns(ours)
         vocab_size = theirs.config.vocab_size
         tokens = random_tokens(n_prompt + n_tokens, vocab_size)
         prompt, following = tokens[:, :n_prompt], tokens[:, n_prompt:]
@@ -122,7 +125,10 @@ def memory(size: Size) -> Contest:
 
 
 ROWS = [
-    Row("decode_mistral", "Mistral writes, batch 1", {"transformers": 2.0}, decode(SMOLLM2)),
+    Row("decode_mistral", "Mistral writes, batch 1", {"transformers": 2.0}, decode(WIDE)),
+    Row(
+        "decode_smollm2", "SmolLM2's shape writes, batch 1", {"transformers": 2.0}, decode(SMOLLM2)
+    ),
     Row("decode_mixtral", "Mixtral writes, batch 1", {"transformers": 2.0}, decode(MIXTRAL)),
     Row(
         "decode_memory",

@@ -98,6 +98,12 @@ ROWS = [
         "prefill_mistral",
         "Mistral reads a prompt",
         {"transformers": 1.5},
+        prefill(WIDE, SIZES),
+    ),
+    Row(
+        "prefill_smollm2",
+        "SmolLM2's shape reads a prompt",
+        {"transformers": 1.5},
         prefill(SMOLLM2, SIZES),
     ),
     Row(

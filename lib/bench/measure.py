@@ -86,7 +86,7 @@ class Outcome:
         return not self.problem and all(peer.met for peer in self.against if peer.counts)
 
 
-def run_row(row: Row, size: Size = "full", runs: int = 7, clock: Clock = "wall") -> Outcome:
+def run_row(row: Row, size: Size = "full", runs: int = 5, clock: Clock = "wall") -> Outcome:
     """Set a row up, check and measure it; what goes wrong becomes the outcome's `problem`."""
     try:
         contest = row.setup(size)
