@@ -47,7 +47,7 @@ test: $(VENV)/ready-to-test ## Run every test: style, drift, library, doctests, 
 	$(PY) -m classroom lint
 	cd lib && OMP_NUM_THREADS=1 ../$(PY) -m pytest $(PYTEST) tests
 	cd lib && OMP_NUM_THREADS=1 ../$(PY) -m pytest -q --doctest-modules mixlab classroom
-	IPYTHONDIR=$(CURDIR)/build/ipython $(PY) -m pytest -q -p no:cacheprovider -n $(WORKERS) --dist loadfile \
+	OMP_NUM_THREADS=1 IPYTHONDIR=$(CURDIR)/build/ipython $(PY) -m pytest -q -p no:cacheprovider -n $(WORKERS) --dist loadfile \
 	  --nbval --nbval-current-env --nbval-cell-timeout=120 course solutions
 
 notebooks: setup ## Build the three notebooks of each chapter from course/source (ARGS="02")

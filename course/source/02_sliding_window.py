@@ -185,10 +185,10 @@ figures.conventions(
 assert sorted(keys.values()) == [4] * 6 + [5] * 4
 four = [make for name, make in spellings.items() if keys[name] == 4]
 five = [make for name, make in spellings.items() if keys[name] == 5]
-for seq in range(1, 12):
-    for window in range(1, 12):
-        assert all(torch.equal(make(seq, window), mask_loop(seq, window)) for make in four)
-        assert all(torch.equal(make(seq, window), mask_loop(seq, window + 1)) for make in five)
+for seq, window in [(1, 1), (5, 2), (9, 4), (12, 5), (6, 9)]:
+    ours, one_more = mask_loop(seq, window), mask_loop(seq, window + 1)
+    assert all(torch.equal(make(seq, window), ours) for make in four)
+    assert all(torch.equal(make(seq, window), one_more) for make in five)
 print("there are only two conventions: W keys, and W + 1 keys")
 
 # %% [markdown]
