@@ -1,5 +1,6 @@
 """Cached = uncached, rolling = growing, for every window, chunk, length, layer and batch."""
 
+import inspect
 import subprocess
 import sys
 
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.growing_cache import GrowingCache
 from mixlab.transformer.packing import pack
-from mixlab.transformer.rolling_cache import RollingCache, unrotate
+from mixlab.transformer.rolling_cache import RollingCache, cache_bytes
+from mixlab.transformer.rolling_layer import unrotate
 from tests.caching import CHUNK_SIZES, batches, build_model, shapes, uncached
 
 bounded = settings(max_examples=60, deadline=None, derandomize=True)
@@ -188,6 +190,10 @@ def test_mistakes_are_named():
         model.prefill(pack([[1], []]), cache)
     with pytest.raises(ValueError, match="at least one new token"):
         model.extend(torch.zeros(0, dtype=torch.long), cache, [0, 0])
+    with pytest.raises(ValueError, match="one axis of tokens"):
+        inspect.unwrap(type(model).extend)(model, torch.ones(2, 1, dtype=torch.long), cache, [1, 1])
+    with pytest.raises(ValueError, match=r"holds torch.float64.*float32"):
+        build_model(dtype=torch.float32, window=4).step(torch.tensor([1, 1]), model.init_state(2))
     with pytest.raises(ValueError, match="add up to"):
         model.extend(torch.zeros(3, dtype=torch.long), cache, [1, 1])
     for other, name in [
@@ -236,6 +242,14 @@ def test_hidden_slots_hold_nothing_that_spreads():
         layer.keys[0, 1:], layer.values[0, 1:] = 1e30, 1e30  # the past of another, if it leaked
     logits, _ = model.step(torch.tensor([4, 5, 6]), cache)
     torch.testing.assert_close(logits[0], uncached(model, [1, 4]), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("window", [None, 5, (3, None)])
+def test_cache_bytes_counts_what_is_allocated(window):
+    model = build_model(window=window)
+    for length in (1, 4, 20):
+        _, cache = model.prefill(torch.ones(2, length, dtype=torch.long))
+        assert cache.n_bytes == cache_bytes(model.config, length, torch.float64, batch=2)
 
 
 def test_gradients_are_not_kept():

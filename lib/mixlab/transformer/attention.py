@@ -235,6 +235,6 @@ class Attention(nn.Module):
         """
         tokens, heads = x.shape[0], (self.n_heads, self.n_kv_heads)
         qk = torch.cat((self.wq(x), self.wk(x)), dim=-1).view(tokens, sum(heads), -1)
-        q, k = rotate_wide(qk, cos, sin).split(heads, dim=1)
+        q, k = rotate_wide(qk, cos, sin).split_with_sizes(heads, dim=1)
         v = self.wv(x).view(tokens, self.n_kv_heads, -1)
         return self.wo(attend(q, k, v).flatten(1))

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from mixlab.transformer.attention import dense_attention
 from mixlab.transformer.packing import PackedKeys, PackedQueries
-from mixlab.transformer.rolling_cache import Chunk, RollingCache
+from mixlab.transformer.rolling_cache import RollingCache
+from mixlab.transformer.rolling_layer import Chunk
 
 
 class GrowingLayer:

@@ -124,6 +124,11 @@ class Transformer(nn.Module):
         Raises:
             ValueError: if tokens, lengths and cache don't belong together; see `RollingCache`.
         """
+        if tokens.dim() != 1:
+            raise ValueError(
+                "new tokens are packed along one axis of tokens, one each in a step: got shape "
+                f"{tuple(tokens.shape)}"
+            )
         if sum(lengths) != len(tokens):
             raise ValueError(f"lengths {list(lengths)} must add up to {len(tokens)} tokens")
         x = self.tok_embeddings(tokens)

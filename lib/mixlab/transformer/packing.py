@@ -185,7 +185,7 @@ def packed_attention(
     True
     """
     _check(q, k, v, q_lengths, k_lengths)
-    if q.is_cuda and 0 not in q_lengths and (kernel := _cuda_kernel(q)) is not None:
+    if q.is_cuda and 0 not in q_lengths and (kernel := _cuda_kernel()) is not None:
         return kernel(q, k, v, q_lengths, k_lengths, window)
     if len(set(q_lengths)) == 1 == len(set(k_lengths)) and q_lengths[0]:
         batch = len(q_lengths)
@@ -201,7 +201,7 @@ def packed_attention(
     return torch.cat(parts) if parts else torch.empty_like(q)
 
 
-def _cuda_kernel(q: Tensor):
+def _cuda_kernel():
     """The first of the two GPU kernels that runs here, or None."""
     from mixlab.kernels import flex_attention, xformers_attention
 
