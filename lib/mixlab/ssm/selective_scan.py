@@ -82,7 +82,8 @@ def selective_scan(
             "projection"
         )
     if path == "auto":
-        path = "triton" if u.is_cuda and find_spec("triton") else "chunked"
+        on_gpu = u.is_cuda and u.dtype != torch.float64 and find_spec("triton")
+        path = "triton" if on_gpu else "chunked"
     options = dict(delta_bias=delta_bias, delta_softplus=delta_softplus, starts=starts)
     return _path(path)(u, delta, A, B, C, D, z, state, **options)
 
