@@ -5,6 +5,9 @@ processors. PyTorch also ships oneDNN, whose kernels are compiled for the proces
 AMD EPYC they are 1.2 times as fast or more for a prompt. Both compute in full float32 and differ by
 rounding. oneDNN compiles a kernel for every new shape, half a millisecond, so small products
 stay with `F.linear`, and so do gradients, for which its operator has no formula.
+
+For a single token MKL keeps to one core, whatever the number of threads; oneDNN reads large weights
+with all of them. `mixlab.common.columns` speeds up the small ones.
 """
 
 import torch
@@ -19,6 +22,7 @@ _ONEDNN = (
     else None
 )
 _MIN_ROWS, _MIN_PRODUCTS = 16, 2**22  # below these, a new kernel costs more than it saves
+_MIN_WEIGHTS = 2**19  # of a single token: below, threads wait for each other longer than they work
 
 
 def linear(
@@ -60,12 +64,21 @@ def gated_linear(
 
 def _beats_mkl(x: Tensor, weight: Tensor) -> bool:
     """Whether oneDNN takes these operands, and is worth its start."""
-    return not (
-        x.numel() < _MIN_ROWS * x.shape[-1]
-        or x.numel() * len(weight) < _MIN_PRODUCTS
-        # A slice of a larger matrix would take a thousand times as long.
-        or not (weight.is_contiguous() or weight.t().is_contiguous())
-        or _ONEDNN is None
+    if x.numel() == x.shape[-1]:
+        gains = (
+            weight.numel() >= _MIN_WEIGHTS
+            and weight.is_contiguous()
+            and torch.get_num_threads() > 1
+        )
+    else:
+        gains = (
+            x.numel() >= _MIN_ROWS * x.shape[-1]
+            and x.numel() * len(weight) >= _MIN_PRODUCTS
+            # A slice of a larger matrix would take a thousand times as long.
+            and (weight.is_contiguous() or weight.t().is_contiguous())
+        )
+    return gains and not (
+        _ONEDNN is None
         or not x.device.type == weight.device.type == "cpu"
         or not x.dtype == weight.dtype == torch.float32
         or (torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad))
