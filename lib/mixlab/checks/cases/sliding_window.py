@@ -14,6 +14,7 @@ from mixlab.checks.cases import (
 )
 
 _OURS = ("mixlab.transformer.window", "mixlab.transformer.attention")
+_MASKS = "mixlab.checks.cases.window_masks"
 
 
 def _draw_mask(rng: np.random.Generator) -> list[tuple]:
@@ -74,102 +75,22 @@ def _call_band(answer, q, k, v, window):
     return out
 
 
-def _pairs(seq: int) -> tuple[torch.Tensor, torch.Tensor]:
-    position = torch.arange(seq)
-    return position[:, None], position[None, :]
-
-
-def keeps_distance_below_window(seq, window):
-    """keys at distance 0 to W - 1"""
-    query, key = _pairs(seq)
-    return (query >= key) & (query < key + window)
-
-
-def subtracts_two_triangles(seq, window):
-    """keys at distance 0 to W - 1, as one triangle less another"""
-    ones = torch.ones(seq, seq, dtype=torch.bool)
-    return ones.tril() & ~ones.tril(-window)
-
-
-def loops_over_rows(seq, window):
-    """keys at distance 0 to W - 1, row by row"""
-    mask = torch.zeros(seq, seq, dtype=torch.bool)
-    for row in range(seq):
-        mask[row, max(0, row - window + 1) : row + 1] = True
-    return mask
-
-
-def keeps_one_key_more(seq, window):
-    """the token itself and W earlier keys"""
-    query, key = _pairs(seq)
-    return (query >= key) & (query <= key + window)
-
-
-def keeps_one_key_less(seq, window):
-    """the token itself and W - 2 earlier keys"""
-    query, key = _pairs(seq)
-    return (query >= key) & (query < key + max(1, window - 1))
-
-
-def looks_ahead(seq, window):
-    """keys on both sides, nearer than W"""
-    query, key = _pairs(seq)
-    return (query - key).abs() < window
-
-
-def hides_the_token_itself(seq, window):
-    """the W earlier keys, without the token itself"""
-    query, key = _pairs(seq)
-    return (query > key) & (query <= key + window)
-
-
-def forgets_the_window(seq, window):
-    """every earlier key, however far"""
-    query, key = _pairs(seq)
-    return query >= key
-
-
-def cuts_into_blocks(seq, window):
-    """the earlier keys of its own block of W tokens"""
-    query, key = _pairs(seq)
-    return (query >= key) & (query // window == key // window)
-
-
-def keeps_the_oldest(seq, window):
-    """the first W keys of the sequence instead of the last W"""
-    query, key = _pairs(seq)
-    return (query >= key) & (key < window)
-
-
-def swaps_queries_and_keys(seq, window):
-    """rows and columns swapped"""
-    return keeps_distance_below_window(seq, window).T
-
-
-MASKS = (
-    keeps_distance_below_window,
-    subtracts_two_triangles,
-    loops_over_rows,
-    keeps_one_key_more,
-    keeps_one_key_less,
-    looks_ahead,
-    hides_the_token_itself,
-    forgets_the_window,
-    cuts_into_blocks,
-    keeps_the_oldest,
-    swaps_queries_and_keys,
-)
-
-
 def _draw_masks(rng: np.random.Generator) -> list[tuple]:
+    from mixlab.checks.cases.window_masks import MASKS  # absent where it would answer an exercise
+
     return [(MASKS[i],) for i in rng.permutation(len(MASKS))]
+
+
+def _call_verdict(answer, mask):
+    # A name would tell the right masks from the wrong ones without a test.
+    return answer(lambda seq, window: mask(seq, window))
 
 
 EXERCISES = {
     "02.1": Cases(
         draw=_draw_mask,
         read=read_mask(),
-        forbids=_OURS,
+        forbids=(*_OURS, _MASKS),
         hints=(
             "Number the rows and the columns: `torch.arange(seq)[:, None]` is every query's "
             "position as a column, `[None, :]` every key's as a row. Their difference is a table.",
@@ -182,7 +103,7 @@ EXERCISES = {
     "02.2": Cases(
         draw=_draw_chunk,
         read=read_mask(),
-        forbids=_OURS,
+        forbids=(*_OURS, _MASKS),
         hints=(
             "Draw two queries with three cached keys on paper: 2 rows, 5 columns. Which column "
             "is the first query itself?",
@@ -195,7 +116,7 @@ EXERCISES = {
     "02.3": Cases(
         draw=_draw_count,
         read=read_count,
-        forbids=_OURS,
+        forbids=(*_OURS, _MASKS),
         hints=(
             "Write down how many keys each query sees, for 6 tokens and W = 3: 1, 2, 3, 3, 3, 3.",
             "The first W queries make a triangle, 1 + 2 + … + W. Every later query adds W.",
@@ -208,7 +129,7 @@ EXERCISES = {
         read=read_reals(2),
         call=_call_band,
         seed=7,
-        forbids=_OURS,
+        forbids=(*_OURS, _MASKS),
         hints=(
             "Start with a loop over queries: query i needs only `k[start : i + 1]`. What is "
             "`start`?",
@@ -221,6 +142,7 @@ EXERCISES = {
     "02.5": Cases(
         draw=_draw_masks,
         read=read_verdict,
+        call=_call_verdict,
         forbids=_OURS,
         hints=(
             "A test needs sizes at which a wrong mask differs from a right one. With window >= "

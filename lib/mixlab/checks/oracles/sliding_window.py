@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from mixlab.checks.cases import sliding_window as cases
+from mixlab.checks.cases.window_masks import MASKS
 from mixlab.checks.oracles import Misconception, Oracle
 
 
@@ -197,7 +197,7 @@ EXERCISES = {
         show=lambda mask: f"is_window_mask on a mask of {mask.__doc__}",
         place=lambda index: "",
         name=lambda value: "True (accept)" if value else "False (reject)",
-        examples=tuple((mask,) for mask in cases.MASKS),
+        examples=tuple((mask,) for mask in MASKS),
         misconceptions=(
             Misconception(
                 "your test accepts everything. Does it return False anywhere, at a size where a "
