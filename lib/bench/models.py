@@ -23,14 +23,14 @@ SMOLLM2 = dict(
     vocab_size=49_152,
     tie_word_embeddings=True,
 )
-# Mixtral 8x7B, an eighth as wide and a quarter as deep: 3.5 x dim hidden, 4 query heads a key head.
+# Mixtral 8x7B in small: 3.5 x dim hidden, 4 query heads a key head, 8 experts of which 2 run.
 MIXTRAL = dict(
-    hidden_size=512,
-    num_hidden_layers=8,
-    num_attention_heads=8,
-    num_key_value_heads=2,
+    hidden_size=768,
+    num_hidden_layers=4,
+    num_attention_heads=12,
+    num_key_value_heads=3,
     head_dim=64,
-    intermediate_size=1792,
+    intermediate_size=2688,
     vocab_size=32_000,
     num_local_experts=8,
     num_experts_per_tok=2,

@@ -80,7 +80,7 @@ def test_a_single_token_takes_onednn_only_for_large_rows_on_several_threads(monk
     taken = []
     onednn = lambda x, w, *_: taken.append(w.shape) or F.linear(x, w)  # noqa: E731
     monkeypatch.setattr(linear_module, "_ONEDNN", onednn)
-    large, small = torch.randn(1024, 600), torch.randn(512, 600)
+    large, small = torch.randn(2048, 600), torch.randn(512, 600)
     for threads, expected in ((1, []), (2, [large.shape])):
         monkeypatch.setattr(torch, "get_num_threads", lambda n=threads: n)
         for weight in (large, small, large.t().contiguous().t()):
@@ -94,7 +94,7 @@ def test_a_single_token_on_two_threads(shape):
     torch.set_num_threads(2)
     try:
         torch.manual_seed(4)
-        x, (gate, weight) = torch.randn(shape), torch.randn(2, 1024, 600) / 600**0.5
+        x, (gate, weight) = torch.randn(shape), torch.randn(2, 2048, 600) / 600**0.5
         exact = F.linear(x.double(), weight.double()).float()
         torch.testing.assert_close(linear(x, weight), exact, rtol=0, atol=5e-6)
         gated = F.silu(F.linear(x, gate)) * exact

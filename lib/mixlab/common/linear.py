@@ -22,7 +22,7 @@ _ONEDNN = (
     else None
 )
 _MIN_ROWS, _MIN_PRODUCTS = 16, 2**22  # below these, a new kernel costs more than it saves
-_MIN_WEIGHTS = 2**19  # of a single token: below, threads wait for each other longer than they work
+_MIN_WEIGHTS = 2**20  # of a single token: below, threads wait for each other longer than they work
 
 
 def linear(
