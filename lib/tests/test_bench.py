@@ -80,9 +80,10 @@ def test_a_missing_peer_or_an_error_is_told_in_the_table():
     assert "RuntimeError: no kernel" in text
 
 
-def test_cpu_clock_ignores_sleep():
+@pytest.mark.parametrize("clock", ["cpu", "thread"])
+def test_clocks_of_work_ignore_waiting(clock):
     assert seconds(sleep(0.1), "cpu", clock="wall") > 0.09
-    assert seconds(sleep(0.1), "cpu", clock="cpu") < 0.05
+    assert seconds(sleep(0.1), "cpu", clock=clock) < 0.05
 
 
 def test_peak_counts_what_one_call_holds():
