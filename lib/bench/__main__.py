@@ -32,7 +32,7 @@ def arguments(given: list[str] | None) -> argparse.Namespace:
     add("--tiny", action="store_true", help="the tests' sizes, whose figures say nothing")
     add("--runs", type=int, default=5, help="rounds; at least 5 for figures worth quoting")
     add("--threads", type=int, help="PyTorch's threads; all cores by default")
-    add("--clock", choices=[*CLOCKS], default="wall", help="cpu with --threads 1: shared machines")
+    add("--clock", choices=[*CLOCKS], default="wall", help="on busy machines: see bench.measure")
     add("--strict", action="store_true", help="end with 1 if a row misses a target or has none")
     add("--list", action="store_true", help="name the rows and what they measure")
     add("--profile", metavar="ROW", help="where the time of one row goes, ours and each peer's")

@@ -5,6 +5,7 @@ ours, peer, ours, peer, and what is reported is the median over rounds of peer /
 round, with the lowest and highest.
 """
 
+import ctypes
 import math
 import statistics
 import time
@@ -17,8 +18,12 @@ import torch
 
 from bench.row import Contest, Peer, Row, Size, Unavailable
 
-Clock = Literal["wall", "cpu"]
-CLOCKS: dict[Clock, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
+Clock = Literal["wall", "cpu", "thread"]
+CLOCKS: dict[Clock, Callable[[], float]] = {
+    "wall": time.perf_counter,
+    "cpu": time.process_time,
+    "thread": time.thread_time,
+}
 SHORTEST = 0.05  # seconds; a shorter call is repeated within one sample
 
 
@@ -121,9 +126,12 @@ def _measure(row: Row, contest: Contest, runs: int, clock: Clock) -> dict[str, A
         rounds = [[peer.scale * peer.run() for peer in everyone]]
         peaks = [None] * len(everyone)
     else:
-        # Measuring the peak is also everyone's first warm-up.
-        peaks = [peak_bytes(peer.run, row.device) for peer in everyone]
-        repeats = [_repeats(peer.run, row.device) for peer in everyone]
+        peaks, repeats = [], []
+        for peer in everyone:  # this is also their warm-up
+            start = time.perf_counter()
+            peaks.append(peak_bytes(peer.run, row.device))
+            slow = time.perf_counter() - start > 1
+            repeats.append(1 if slow else _repeats(peer.run, row.device))
         rounds = [
             [
                 peer.scale * seconds(peer.run, row.device, clock, n)
@@ -154,8 +162,10 @@ def _measure(row: Row, contest: Contest, runs: int, clock: Clock) -> dict[str, A
 def seconds(run: Callable[[], Any], device: str, clock: Clock = "wall", repeats: int = 1) -> float:
     """Seconds of one call, averaged over `repeats`; on a GPU until its last kernel has ended.
 
-    The clock "cpu" counts the seconds that processors spent on this process, all threads together:
-    on a machine shared with other work and with one thread it is the steadier one.
+    "wall" is the time on the wall. On a machine that other work keeps busy two clocks are steadier:
+    "cpu", the seconds that processors spent on this process, for one thread; and "thread", those
+    that they spent on the calling thread. With OMP_WAIT_POLICY=passive it doesn't spin while it
+    waits for the other threads, whose share is as large as its own.
     """
     now = CLOCKS[clock]
     _synchronise(device)
@@ -180,8 +190,8 @@ def peak_bytes(run: Callable[[], Any], device: str) -> int | None:
     """The most bytes that one call holds at a time beyond what was held before it.
 
     On a GPU PyTorch's allocator keeps count. On Linux the kernel does: its high-water mark of this
-    process's memory is reset first. Memory that the process had freed but kept counts as held, so
-    small figures come out too low. None elsewhere.
+    process's memory is reset first, after memory that was freed but kept has gone back. None
+    elsewhere.
     """
     if device == "cuda":
         torch.cuda.synchronize()
@@ -191,9 +201,10 @@ def peak_bytes(run: Callable[[], Any], device: str) -> int | None:
         torch.cuda.synchronize()
         return torch.cuda.max_memory_allocated() - before
     try:
+        ctypes.CDLL(None).malloc_trim(0)
         Path("/proc/self/clear_refs").write_text("5")
         before = _status("VmRSS")
-    except (OSError, ValueError):
+    except (OSError, ValueError, AttributeError, TypeError):
         run()
         return None
     run()
