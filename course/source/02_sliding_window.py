@@ -6,19 +6,30 @@
 # %% [markdown] slide="slide"
 # **The problem.** In a plain transformer every token scores every earlier token. Double the
 # text and the scores quadruple: at 32,768 tokens, one head of one layer of Mistral 7B would
-# compute half a billion of them, and the model has 32 × 32 such heads. A *sliding window* lets
-# each token look back only $W$ steps. It is one line of code, and the field writes that line in
-# ten ways that mean two different things.
+# compute half a billion of them, and the model has 32 heads in each of 32 layers. A *sliding
+# window* shows each token only the nearest $W$ tokens. It is one line of code, and the field writes
+# that line in ten ways that mean two different things.
 
 # %% [markdown]
 # **You will be able to** write the window's mask and count what it shows; recognise which
-# convention a code base uses, and the off-by-one that comes with it; say why a mask alone saves
-# nothing, and build the band that does; read what a window does to a real model's attention.
+# convention a code base uses, and the off-by-one that comes with it; say what a mask saves and
+# what only a band saves; read what a window does to a real model's attention.
 #
-# **You need** Python, PyTorch tensors and broadcasting, and the idea of queries, keys and values.
+# **You need** Python, and PyTorch tensors and broadcasting. Attention itself is recalled below.
 #
 # **Time**: 55 minutes, and as much again for the exercises in
 # [exercises/02_sliding_window.ipynb](../exercises/02_sliding_window.ipynb).
+
+# %% [markdown] slide="slide"
+# ## Attention, in four sentences
+#
+# Every token makes three vectors: a *query* (what it looks for), a *key* (what it is found by) and a
+# *value* (what it hands over). The *score* of a query and a key is their dot product, divided by
+# $\sqrt{head\_dim}$, the root of their length. A softmax turns a query's scores into weights that
+# sum to 1, and the token receives the values' mean under them. One such computation is a *head*;
+# each layer runs several.
+#
+# A key that may not be seen must get weight 0: that is a *mask*'s task.
 
 # %%
 import time
@@ -30,7 +41,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from mixlab import load, smollm2, tokenizer
 from mixlab.figures import sliding_window as figures
 from mixlab.traces import sliding_window as traces
-from mixlab.transformer.attention import attention_weights, banded_attention, dense_attention
+from mixlab.transformer.attention import banded_attention, dense_attention
 from mixlab.transformer.window import n_visible_pairs, window_mask
 
 generator = torch.manual_seed(0)
@@ -38,8 +49,8 @@ generator = torch.manual_seed(0)
 # %% [markdown] slide="slide"
 # ## Six tokens, window three
 #
-# Take the sentence *The cat sat on the mat*. With $W = 3$ each token sees itself and the two
-# before it. **Predict:** which words does *mat* see? And how many words does *cat* see?
+# Take the sentence *The cat sat on the mat*, one token a word, and a window of $W = 3$. No token
+# sees a later one. **Predict:** which words does *mat* see? And how many words does *cat* see?
 
 # %% slide="fragment" show="output"
 words = "The cat sat on the mat".split()
@@ -60,9 +71,10 @@ for i, word in enumerate(words):
 # So *mat* sees *on the mat*, and *cat* only two words, because the text begins there.
 
 # %% [markdown] slide="notes"
-# Ask the class to count on their fingers: distance 0 is the token itself. Half of them will have
-# said that W = 3 means three earlier tokens. That is exactly the paper's text against its figures,
-# which comes later.
+# *The usual slip:* half of a class says that $W = 3$ means three *earlier* tokens, and gives *mat*
+# the four words *sat on the mat*. Count on your fingers: distance 0, the token itself, is the first
+# finger. The paper on Mistral 7B makes the same slip between its text and its figures, as we shall
+# see.
 
 # %% [markdown]
 # ## From a loop to one line
@@ -70,6 +82,9 @@ for i, word in enumerate(words):
 # A mask is a table: one row a query, one column a key, True where the row's query sees the
 # column's key. First with two loops, exactly as the rule reads. Then with broadcasting, which makes
 # the whole table of distances at once: a column of query positions minus a row of key positions.
+# The library's `window_mask` does the same; the cell asks whether all three agree, for every window.
+# Then move both sliders: at $W = 1$ a token sees only itself, and a window as long as the text is the
+# full causal triangle.
 
 
 # %%
@@ -88,14 +103,6 @@ def mask_vectorised(seq, window):
 
 
 print(mask_loop(6, 3).int())
-
-# %% [markdown]
-# The library has the same function, `window_mask`. Are the three equal? Not for one example: for
-# every window, those longer than the sequence too. Then draw the mask, and move both sliders: at
-# $W = 1$ each token sees only itself, and once $W$ reaches the sequence's length the band has become
-# the full causal triangle.
-
-# %%
 for seq in range(1, 13):
     for window in range(1, seq + 3):
         assert torch.equal(mask_loop(seq, window), mask_vectorised(seq, window))
@@ -125,7 +132,7 @@ for seq in (4_096, 16_384, 32_768):
     full, band = n_visible_pairs(seq, None), n_visible_pairs(seq, 4096)
     print(f"{seq:>6,} tokens: {full:>11,} scores, {band:>11,} with W = 4096: {full / band:.1f}x")
 
-# %% [markdown]
+# %% [markdown] slide="notes"
 # The middle row explains a number of the paper. "Mistral 7B" (section 2) reports that at 16K tokens
 # with $W = 4096$ its window attention runs twice as fast as full attention. The count allows 2.3x
 # at that length, so nearly all of the saving was realised.
@@ -133,15 +140,16 @@ for seq in (4_096, 16_384, 32_768):
 # %% [markdown] slide="slide"
 # ## One line, ten spellings
 #
-# The paper's text says a query attends to positions "between $i - W$ and $i$". **Predict:** how
-# many keys is that? Its figures draw something else.
+# "Mistral 7B" (Jiang et al. 2023, section 2) says that position $i$ attends to positions "between
+# $i - W$ and $i$". **Predict:** how many keys is that?
 #
-# Each spelling below is the mask that the source's own expression gives.
+# Below, ten sources, each as the mask that its own expression gives. `triu(d)` keeps what lies on
+# or right of a diagonal, $j - i \ge d$; `tril(d)` what lies on or left of it, $j - i \le d$.
 
 
 # %%
 def ring_decode(seq, window):
-    """Mistral's first reference, one token at a time: whatever its W cache slots hold."""
+    """One token at a time; keys wait in W slots, and key i overwrites slot i % W."""
     mask, slots = torch.zeros(seq, seq, dtype=torch.bool), {}
     for i in range(seq):
         slots[i % window] = i
@@ -157,7 +165,7 @@ def distance(seq):
     return torch.arange(seq)[:, None] - torch.arange(seq)
 
 
-# %%
+# %% slide="same" show="code"
 spellings = {
     "paper, text": lambda n, w: causal(n) & (distance(n) <= w),
     "paper, figures": lambda n, w: causal(n) & (distance(n) < w),
@@ -174,95 +182,95 @@ keys = {name: int(make(10, 4)[8].sum()) for name, make in spellings.items()}
 for name, count in keys.items():
     print(f"{name:<20} {count} keys")
 
-# %% slide="slide" show="output" alt="Ten small masks side by side for a window of 4. Row 8 is marked in orange: in six masks it has 4 visible keys, in four masks it has 5, because they also keep the key at distance W."
-figures.conventions(
-    {name: make(10, 4).numpy() for name, make in spellings.items()},
-    query=8,
-    title="W = 4 means four keys to six of these sources, and five to the other four",
-)
-
-# %%
+# %% slide="slide" show="output" alt="Ten small masks for a window of 4, in two rows. The six above show 4 keys to a late query. The four below show 5: an orange stripe marks the extra key, at distance W."
 assert sorted(keys.values()) == [4] * 6 + [5] * 4
-four = [make for name, make in spellings.items() if keys[name] == 4]
-five = [make for name, make in spellings.items() if keys[name] == 5]
 for seq, window in [(1, 1), (5, 2), (9, 4), (12, 5), (6, 9)]:
-    ours, one_more = mask_loop(seq, window), mask_loop(seq, window + 1)
-    assert all(torch.equal(make(seq, window), ours) for make in four)
-    assert all(torch.equal(make(seq, window), one_more) for make in five)
-print("there are only two conventions: W keys, and W + 1 keys")
+    for name, make in spellings.items():
+        more = keys[name] - 4  # none, or one key more than W
+        assert torch.equal(make(seq, window), mask_loop(seq, window + more))
+pictures = {name: make(10, 4).numpy() for name, make in spellings.items()}
+figures.conventions(pictures, 4, "W = 4: four keys to six of these sources, five to the other four")
 
-# %% [markdown]
-# Ten spellings, two meanings; at the left end of an orange row of five stands the key at distance
-# exactly $W$. The worst pair is the two rows called *reference*: one program that
-# shows 5 keys while it reads the prompt and 4 while it writes the answer. Its two halves disagree
-# about one key a token, and no error says so. This course uses $W$ keys everywhere.
+# %% [markdown] slide="notes"
+# Only two meanings: the orange stripe is the key at distance exactly $W$. The worst pair is called
+# *reference*: Mistral's first one-file program shows 5 keys while it reads the prompt in one go
+# (*pre-fill*) and 4 while it writes token by token (*decode*). Its halves disagree about one key a
+# token, and no error says so.
+#
+# *Hugging Face 2024* is its `AttentionMaskConverter`, *2025* the `masking_utils` that replaced it;
+# xformers and flash-attn are libraries of fast attention on GPUs. Where a paper's text and figures
+# disagree, code decides. This course uses $W$ keys everywhere.
 
 # %% [markdown] slide="slide"
 # ## A real mask function, line by line
 #
 # PAI-Megatron trains Mistral with a function called `_make_causal_mask`, which came from Hugging
-# Face's code of October 2023. It works with the mask to *add* to the scores: 0 where a key is
-# visible, the most negative number of the dtype where it is hidden. It also knows *past* keys,
-# already in a cache.
+# Face's code of October 2023. Its mask is made to be *added* to the scores: 0 where a key is
+# visible, the most negative number of the dtype where it is hidden, so that softmax makes the
+# weight 0. It also knows `past` keys, kept from earlier tokens in a cache. Here it is in our names,
+# with a copy of the mask after each line that matters.
 
 
-# %%
+# %% slide="same" show="code"
 def make_causal_mask(n_queries, past, window, dtype=torch.float32):
-    steps, lowest = {}, torch.finfo(dtype).min
+    lowest = torch.finfo(dtype).min  # -3.4e38 in float32
     mask = torch.full((n_queries, n_queries), lowest)
-    steps["hide everything"] = mask.clone()
+    steps = [mask.clone()]  # 1. hide everything
     position = torch.arange(n_queries)
     mask.masked_fill_(position < (position + 1)[:, None], 0)
-    steps["show key j < i + 1: the causal triangle"] = mask.clone()
+    steps.append(mask.clone())  # 2. show the causal triangle
     mask = torch.cat([torch.zeros(n_queries, past), mask], dim=1)
-    steps["show every past key, left of the triangle"] = mask.clone()
-    recent = torch.triu(torch.ones_like(mask), diagonal=past - window + 1)
-    steps["recent = triu(ones, past − W + 1), drawn as visible"] = (1 - recent) * lowest
-    too_old = 1 - recent
+    steps.append(mask.clone())  # 3. show every past key
+    too_old = 1 - torch.triu(torch.ones_like(mask), diagonal=past - window + 1)
+    steps.append(too_old * lowest)  # 4. which keys are too old?
     mask.masked_fill_(too_old.bool(), lowest)
-    steps["hide what is too old: 1 − recent"] = mask.clone()
-    return mask, steps
+    steps.append(mask.clone())  # 5. hide those
+    return steps
 
 
+# %% slide="slide" show="output" alt="Five small masks of six queries over nine keys, numbered as the lines of code: all hidden; the causal triangle; three past keys shown on the left; a lower left triangle of keys that are too old; and the final band of four keys a row."
 for past in range(5):
     for window in range(1, 9):
-        mask, _ = make_causal_mask(n_queries=6, past=past, window=window)
+        mask = make_causal_mask(n_queries=6, past=past, window=window)[-1]
         assert torch.equal(mask == 0, window_mask(6, n_keys=6 + past, window=window))
+captions = ["hide everything", "show the triangle", "show the past", "what is too old?", "hide it"]
+pictures = [(step == 0).numpy() for step in make_causal_mask(n_queries=6, past=3, window=4)]
+figures.steps(pictures, captions, "Hide everything, show the past, hide what is too old")
 
-# %% slide="slide" show="output" alt="A mask of six queries over nine keys, built in five slider steps: all hidden, causal triangle, three past keys shown, the upper triangle of recent keys, and the final band of four keys a row."
-mask, steps = make_causal_mask(n_queries=6, past=3, window=4)
-pictures = {
-    caption: np.pad((step == 0).int().numpy(), ((0, 0), (9 - step.shape[1], 0)))
-    for caption, step in steps.items()
-}
-figures.steps(pictures, "Hide all, show the past, hide the distant past", ("hidden", "visible"))
-
-# %% [markdown]
-# The diagonal decides the convention. Query row $r$ stands at position $r + past$; `triu` with
-# diagonal $d$ keeps $column - r \ge d$, so with $d = past - W + 1$ it keeps
-# $i - j \le W - 1$: $W$ keys. One `+ 1` less, and it would be $W + 1$. The loop under the function
-# has checked the result against our own rule, cached keys included, for every past and window tried.
+# %% [markdown] slide="notes"
+# **1–2.** `position < (position + 1)[:, None]` is a long way to say $j \le i$. **3.** Zeros join on
+# the left: row $r$ now stands at position $i = r + past$. **4–5.** `triu` with diagonal $d$ keeps
+# $j - r \ge d$. With $d = past - W + 1$ that is $i - j \le W - 1$, the recent keys; the rest is too
+# old. Without the `+ 1` it would be $W + 1$ keys. The figure's cell has held the result against our
+# rule for every `past` up to 4 and window up to 8.
+#
+# The same code base has a path through FlashAttention that is handed only queries, keys and values:
+# there the window is silently dropped.
 
 # %% [markdown] slide="slide"
 # ## Why `masked_fill`, and not a sum?
 #
 # Two masks to add, causal and window: why not add them to each other? **Predict** what
-# `lowest + lowest` is in float32, and what a softmax makes of a row that is hidden throughout.
+# `lowest + lowest` is in float32, and what a softmax makes of a row in which every key is hidden.
 
 # %% slide="fragment"
 lowest = torch.finfo(torch.float32).min
 print("lowest + lowest =", lowest + torch.tensor(lowest))
 print("softmax of a row of -inf  :", torch.full((3,), -torch.inf).softmax(0).tolist())
 print("softmax of a row of lowest:", torch.full((3,), lowest).softmax(0))
+mask = window_mask(4, window=2)
+mask[:, :2] = False  # tokens 0 and 1 are padding: nobody may see them
+print("does the row see nothing? :", (~mask).all(dim=1).tolist())
+assert window_mask(9, window=1).any(dim=1).all()  # without padding every query sees itself
 
-q = k = torch.randn(1, 1, 9, 8)
-assert attention_weights(q, k, window=1).isfinite().all()
-
-# %% [markdown]
-# The sum overflows to $-\infty$. A row with nothing but $-\infty$ divides zero by zero, and the NaN
-# spreads to every layer above. The row of finite numbers is quieter and worse: it attends evenly to
-# keys that it must not see. A padded batch under a narrow window has such rows. In a causal mask
-# with $W \ge 1$ there are none: every query sees itself.
+# %% [markdown] slide="notes"
+# The sum overflows to $-\infty$. A row with nothing but $-\infty$ divides zero by zero: NaN, which
+# spreads to every layer above, because even weight 0 times NaN is NaN. The row of finite numbers is
+# quieter and worse: it attends evenly to keys that it must not see.
+#
+# Who makes such rows? *Padding*: short texts of a batch are filled up with tokens that nobody may
+# see, and under a window some rows then see nothing, as in the last line. A causal window mask
+# alone has none: every query sees itself, even at $W = 1$.
 
 # %% [markdown] slide="slide"
 # ## Does the mask make it faster?
@@ -270,8 +278,9 @@ assert attention_weights(q, k, window=1).isfinite().all()
 # At 4,096 tokens a window of 128 leaves 1 score in 16. **Predict:** how much faster does attention
 # run when we mask the other 15?
 #
-# We measure three ways to compute the same numbers: all scores then a mask, PyTorch's fused kernel
-# given the mask, and a *band* that never computes what nobody sees.
+# The next figure times three ways to the same result: all scores, then a mask; PyTorch's *fused
+# kernel*, one routine that makes scores, softmax and mean without storing the table, given the same
+# mask; and a third, the *band*, which we then take apart.
 
 
 # %%
@@ -307,11 +316,22 @@ timed = {
 assert timed["band"][-1] < timed["all scores, then mask"][-1] / 3
 figures.cost(lengths, timed, "W = 128: masks cost the square of the length, a band its length")
 
+# %% [markdown] slide="notes"
+# Masking saved nothing: a score has to be computed before it can be hidden. In the figure read the
+# slopes, since both axes are logarithmic: for twice the length, both masked methods take four times
+# as long, the band twice. The fused kernel is cheaper by a factor, and just as steep. The times are
+# this machine's. Where the table of scores outgrows the processor's cache, the upper line climbs
+# faster still.
+
 # %% [markdown] slide="slide"
 # ## The band
 #
-# The mask hid scores that were already computed: nothing was saved. So don't compute them. Cut the queries into blocks of $B$. A block needs only the $B$ keys of its own and the $W - 1$
-# before them: $B + W - 1$ in all. Everything left of that is never touched.
+# So don't compute what nobody sees. Cut the queries into blocks of $B$. A block needs only its own
+# $B$ keys and the $W - 1$ before them. All $L / B$ blocks together compute
+#
+# $$\frac{L}{B} \cdot B\,(B + W - 1) = L\,(B + W - 1)$$
+#
+# scores: for fixed $W$, linear in $L$.
 
 # %% slide="same" show="output" alt="Two pictures of the same 48 by 48 scores with window 8. All scores: the whole square is computed, most of it orange, wasted. Band: only blocks along the diagonal are computed, most of them blue, used."
 seq, window, block = 48, 8, 8
@@ -328,8 +348,9 @@ figures.computed(computed, mask, "The mask hides scores, the band never computes
 #
 # All full blocks look alike: the same $B \times (B + W - 1)$ mask, shifted. So they can be one
 # batched matrix product. `unfold` lays the overlapping stretches of keys side by side without
-# copying them: each is a view that starts $B$ keys after the one before. On a CUDA GPU the library
-# hands the same job to xformers, whose kernel skips the tiles outside the band.
+# copying them: each is a *view*, the same memory read from $B$ keys further on. On a CUDA GPU the
+# library hands the job to xformers, whose kernel walks over square tiles of the table and skips
+# those outside the band.
 
 
 # %% slide="same" show="code"
@@ -346,7 +367,7 @@ def band(q, k, v, window, block):
 
 
 # %%
-q, k, v = torch.randn(3, 55, 16)
+q, k, v = torch.randn(3, 55, 16)  # 7 queries before the first full window, then 6 blocks of 8
 expected = dense_attention(q[None, None], k[None, None], v[None, None], window=8)[0, 0]
 assert torch.allclose(band(q, k, v, window=8, block=8), expected[7:], atol=1e-5)
 assert k.unfold(0, 15, 8).untyped_storage().data_ptr() == k.untyped_storage().data_ptr()
@@ -355,11 +376,18 @@ for window in range(1, 60):  # the library's band: any length, any window
     assert torch.allclose(banded_attention(*args), dense_attention(*args), atol=1e-5)
 print("band = dense, for every window from 1 to beyond the sequence")
 
+# %% [markdown] slide="notes"
+# With $W = B = 8$, query 7 is the first with a full window. Block 0 holds queries 7–14 and keys
+# 0–14, block 1 queries 15–22 and keys 8–22: neighbours share $W - 1 = 7$ keys, and that is the
+# overlap which `unfold` gives for nothing. The cell above asks whether both tensors start at the same
+# address. What doesn't fill a block, at the start and at the end, the library computes by itself.
+
 # %% [markdown] slide="slide"
 # ## What a window does to a real model
 #
-# SmolLM2 has Mistral's architecture, 30 layers deep, and was trained *without* a window. No
-# parameter depends on the window, so we may impose one and read what happens.
+# SmolLM2 is a small language model with Mistral's architecture: 30 layers of 9 heads. It was trained
+# *without* a window. No parameter depends on the window, so we may impose one and read what
+# happens.
 
 # %%
 model = load(smollm2())
@@ -376,38 +404,43 @@ windowed = traces.attention_maps(model, tokens)
 model.set_window(None)
 print(free.weights.shape, "layers, heads, queries, keys")
 
-# %% slide="slide" show="output" alt="Two heat maps of attention over a sentence of 25 tokens. Without a window a bright column stands at the first token. With a window of 8 the column is gone for later tokens and the weight has moved onto the diagonal band. A slider changes the layer."
-figures.attention_maps(
-    {"no window": free.mean_over_heads(), "window 8": windowed.mean_over_heads()},
-    [token.replace("Ġ", "") for token in encoded.tokens],
-    layer=18,
-    title="Without a window, half of the attention goes to the first token",
-)
+# %% slide="slide" show="output" alt="Two heat maps of attention over a sentence of 25 tokens, averaged over heads. Without a window a bright column stands at the first token. With a window of 8 the column is gone for later tokens and the weight has moved onto the diagonal band. A slider changes the layer."
+maps = {"no window": free.mean_over_heads(), "window 8": windowed.mean_over_heads()}
+late = maps["no window"][12:, 8:].mean(axis=1)  # (layers from 12 on, keys)
+assert (late.argmax(axis=1) == 0).all()
+assert late[:, 0].mean() > 0.5
+names = [token.replace("Ġ", "") for token in encoded.tokens]  # Ġ stands for a space
+title = "Without a window, the first token gets the most attention"
+figures.attention_maps(maps, names, layer=18, title=title)
 
-# %% [markdown]
-# Step through the layers. From the middle of the stack on, the first column is the brightest thing
-# in the picture: queries that need nothing in particular park their weight on the first token. It
-# is called an *attention sink* (Xiao et al., "Efficient Streaming Language Models with Attention
-# Sinks", section 3.1). A window takes it away from every query that is more than $W - 1$ steps in.
+# %% [markdown] slide="notes"
+# Step through the layers. From layer 12 on, the first column is the brightest in every layer, and
+# takes more than half of a late query's attention: queries that need nothing in particular
+# park their weight on the first token. It is called an *attention sink* (Xiao et al., "Efficient
+# Streaming Language Models with Attention Sinks", section 3.1). A window hides it from every query
+# more than $W - 1$ steps in, and their weight must go elsewhere.
 
 # %% slide="slide" show="output" alt="Stacked bars for windows 2, 4, 8 and 16. The share of attention inside the window shrinks for late queries while a large orange part, around two fifths, always belongs to the first token outside the window."
 windows = [2, 4, 8, 16]
 inside = [float(free.share_within(w)[:, :, w:].mean()) for w in windows]
 sink = [float(free.weights[:, :, w:, 0].mean()) for w in windows]
-parts = {
-    "inside the window": inside,
-    "outside: first token": sink,
-    "outside: all others": [1 - a - b for a, b in zip(inside, sink, strict=True)],
-}
-# The first token alone is more than half of what each window cuts off.
-assert all(b > (1 - a) / 2 for a, b in zip(inside, sink, strict=True))
+rest = [1 - a - b for a, b in zip(inside, sink, strict=True)]
+assert all(b > c for b, c in zip(sink, rest, strict=True))  # the first token is most of the loss
+parts = {"in the window": inside, "outside: first token": sink, "outside: all others": rest}
 figures.shares(windows, parts, "Most of what a window cuts off was spent on the first token")
+
+# %% [markdown] slide="notes"
+# This is the model *without* a window: how its late queries spread their attention. Blue would stay
+# visible under a window of $W$; orange and grey would be cut off. Orange is one token alone. That is
+# why engines for endless text keep the first few tokens in sight beside the window (Xiao et al.,
+# section 3.2).
 
 # %% [markdown] slide="slide"
 # ## A name that leaves the window
 #
-# A story names a cat at the start and needs the name again 63 tokens later, at *Marm*. **Predict:**
-# what happens to the probability of the next piece, *al*, as the window shrinks?
+# The tokenizer cuts a cat's name, *Marmalade*, into *Marm*, *al* and *ade*. A story gives the name
+# once and stops in its second mention, after *Marm*, 63 tokens after the first *al*. **Predict:** what
+# happens to the probability of the next piece, *al*, as the window shrinks?
 
 # %%
 story = (
@@ -430,13 +463,14 @@ def probability(window):
     return float(logits.softmax(-1)[encoded.ids[name]])
 
 
-# %% slide="fragment" show="output" alt="Probability of the right continuation against the window. It is near zero up to a window of 63 and jumps to about two thirds from 64 on, where a dashed line marks that the name enters the window."
+# %% slide="fragment" show="output" alt="Probability of the right continuation against the window. It is near zero up to a window of 63 and jumps to about two thirds at 64, where a dashed line marks that the name enters the window. It jumps again, to nearly one, at 72."
 at_name = distance_to_name + 1  # the smallest window that still shows the name
-windows = [8, 16, 32, 48, at_name - 1, at_name, 66, 68, 72]
+windows = [8, 16, 32, 48, at_name - 1, at_name, 68, 71, 72]
 chances = [probability(w) for w in windows]
 below = max(p for w, p in zip(windows, chances, strict=True) if w < at_name)
 above = min(p for w, p in zip(windows, chances, strict=True) if w >= at_name)
 assert above > 5 * below
+assert chances[-1] > chances[-2] + 0.1
 figures.lines(
     windows,
     {"probability of “al”": chances},
@@ -445,17 +479,21 @@ figures.lines(
     marks={f"W = {at_name}: the name is in sight": at_name},
 )
 
-# %% [markdown]
-# The edge is sharp, and it stands exactly where the rule puts it. In principle the name could still
-# arrive: a token within reach of the name could pass it on, layer by layer, and there are 30 layers.
-# This model never learnt to, because it was trained to look for itself. Mistral was trained with
-# its window, and had to. How far information can travel that way is the next chapter's question.
+# %% [markdown] slide="notes"
+# The edge is sharp, and it stands exactly where the rule puts it: distance 63 needs $W = 64$. The
+# second step, from 71 to 72, brings a single key back into the last token's sight: the first
+# token, the sink.
+#
+# Under a shorter window a token within reach of the name could still pass it on, layer by layer, and
+# there are 30 layers. This model never learnt to, because it could always look for itself. Mistral
+# was trained with its window, and had to. How far information travels that way is the next chapter's
+# question.
 
 # %% [markdown] slide="slide"
 # ## Takeaways
 #
-# 1. The rule is $0 \le i - j < W$. The window counts the token itself, and half of the code in the
-#    field disagrees by one key: count before you trust.
+# 1. The rule is $0 \le i - j < W$. The window counts the token itself. Four of ten sources show one
+#    key more: count before you trust.
 # 2. A mask saves nothing, because it hides scores that were already computed. A band of
 #    $B + W - 1$ keys a block makes attention linear in the length.
 # 3. A window imposed on a model that was trained without one takes away its attention sink, and
@@ -464,24 +502,22 @@ figures.lines(
 # %% [markdown]
 # ## Self-test
 #
-# 1. With $W = 5$, which keys does query 3 see? And query 9?
-# 2. A library calls its parameter `window_size=(left, right)`, both inclusive. What do you pass for
-#    our $W$?
-# 3. Why does a causal window mask never give a NaN row, and a padded batch may?
-# 4. A colleague adds a window mask to speed up training and measures no change. Why?
+# 1. With $W = 5$, which keys do queries 3 and 9 see?
+# 2. A library takes `window_size=(left, right)`, both inclusive. What is our $W$ there?
+# 3. Why may a padded batch give NaN rows, and a causal window mask never?
+# 4. A window mask makes training no faster. Why?
 #
 # <details><summary>Answers</summary>
 #
 # 1. 0–3: the text begins there. 5–9.
 # 2. $(W - 1, 0)$.
 # 3. Every query sees itself; a padded one may see only padding.
-# 4. The mask hides scores after they are computed; a band skips them.
+# 4. It hides scores that were computed; a band skips them.
 #
 # </details>
-
-# %% [markdown]
-# **Next.** *If every token sees only $W$ keys, how does Mistral use 32,000 tokens of context at all?* First
-# do the exercises: [exercises/02_sliding_window.ipynb](../exercises/02_sliding_window.ipynb).
+#
+# **Next.** *If every token sees only $W$ keys, how can Mistral use 32,000 tokens?* First
+# [the exercises](../exercises/02_sliding_window.ipynb).
 
 # %% [markdown] to="exercise"
 # # 02 · Sliding window attention: exercises

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+from classroom.referee import error_of
 from mixlab.checks import CheckFailed, check, hint
 from mixlab.checks.core import CHAPTERS, _oracle_of, cases_of, run, seed_of
 from mixlab.checks.digest import SAFE_MARGIN, digest
@@ -109,16 +110,31 @@ def test_unanswered_exercises_say_so():
     def unanswered(seq, window):
         raise NotImplementedError("02.1")
 
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(NotImplementedError) as failure:
         check("02.1", unanswered)
+    assert failure.value._render_traceback_() == ["NotImplementedError: 02.1"]
 
 
 def test_an_error_in_the_answer_names_the_call():
     def broken(seq, window):
         return [0] * seq[window]
 
-    with pytest.raises(CheckFailed, match=r"window_mask\(6, 3\) raised TypeError"):
+    with pytest.raises(CheckFailed, match=r"window_mask\(6, 3\)\n") as failure:
         check("02.1", broken)
+    told = str(failure.value)
+    assert "it raised TypeError: 'int' object is not subscriptable" in told
+    assert "of the answer: return [0] * seq[window]" in told
+    assert "Traceback" not in told
+
+
+def test_a_notebook_shows_messages_alone_and_the_referee_reads_them_whole():
+    with pytest.raises(CheckFailed) as failure:
+        check("02.1", sliding_window.mask_w_plus_one)
+    shown = "\n".join(failure.value._render_traceback_())
+    assert error_of(f"Traceback:\n{shown}\n") == ("CheckFailed", str(failure.value))
+    with pytest.raises(ValueError, match="no exercise") as failure:
+        hint("02.99")
+    assert "\n" not in "".join(failure.value._render_traceback_())
 
 
 def test_arguments_are_copied():

@@ -6,10 +6,12 @@ import importlib.util
 import inspect
 import json
 import os
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -22,19 +24,26 @@ CHAPTERS = {"02": "sliding_window"}
 _hints_shown: Counter[str] = Counter()
 
 
-class CheckFailed(AssertionError):
+class _Plain(Exception):
+    """An error that a notebook shows as its message alone: the frames would be ours."""
+
+    def _render_traceback_(self) -> list[str]:  # IPython calls this
+        return [f"{type(self).__name__}: {self}"]
+
+
+class CheckFailed(_Plain, AssertionError):
     """An answer is not right yet; the message says where, and what was probably misunderstood."""
 
-    def _render_traceback_(self) -> list[str]:
-        # IPython calls this: the student should read the message, not our frames.
-        return [f"CheckFailed: {self}"]
+
+class UnknownExerciseError(_Plain, ValueError):
+    """There is no exercise, or no hint, of that name."""
 
 
 def _chapter(exercise: str, package: str):
     stem = CHAPTERS.get(str(exercise)[:2])
     name = f"mixlab.checks.{package}.{stem}"
     if stem is None or exercise not in (module := importlib.import_module(name)).EXERCISES:
-        raise ValueError(
+        raise UnknownExerciseError(
             f"there is no exercise {exercise!r}: ids look like '02.1', chapter and number; "
             f"chapters with exercises: {', '.join(CHAPTERS)}"
         )
@@ -156,14 +165,18 @@ def _examine(exercise: str, cases: Cases, oracle, answer, arguments: tuple) -> N
     call = oracle.show(*arguments)
     try:
         got = _call(exercise, cases, answer, arguments)
-    except (NotImplementedError, CheckFailed):
+    except NotImplementedError as error:
+        # The student's own line is all there is to see: no frames of ours above it.
+        error._render_traceback_ = lambda: [f"NotImplementedError: {error}"]
+        raise
+    except CheckFailed:
         raise
     except Unreadable as error:
         raise CheckFailed(f"{exercise} is not right yet: {call}\n  {error}") from None
     except Exception as error:
-        raise CheckFailed(
-            f"{exercise} is not right yet: {call} raised {type(error).__name__}: {error}"
-        ) from error
+        lines = [f"{exercise} is not right yet: {call}", *_raised(error)]
+        lines.append(f'  hint("{exercise}") helps a step further.')
+        raise CheckFailed("\n".join(lines)) from error
     expected = oracle.expected(*arguments)
     if _agree(got, expected, cases.atol):
         return
@@ -172,6 +185,35 @@ def _examine(exercise: str, cases: Cases, oracle, answer, arguments: tuple) -> N
         lines.append(f"  Probably: {said}")
     lines.append(f'  hint("{exercise}") helps a step further.')
     raise CheckFailed("\n".join(lines))
+
+
+# What an error's text says to who has met it before.
+_MEANINGS = {
+    "Boolean value of Tensor with more than one value": (
+        "`and`, `or` and `0 <= x < w` ask for one truth value, and a tensor has many. Write "
+        "`(x >= 0) & (x < w)`, with the brackets."
+    ),
+    "ambiguous. Use a.any()": (
+        "`and`, `or` and `0 <= x < w` ask for one truth value, and an array has many. Write "
+        "`(x >= 0) & (x < w)`, with the brackets."
+    ),
+    "Subtraction, the `-` operator, with two bool tensors": (
+        "truth values can't be subtracted. Combine them with `&` and `~`, or subtract numbers."
+    ),
+}
+
+
+def _raised(error: Exception) -> list[str]:
+    """What an answer raised, where in the answer, and what it usually means."""
+    lines = [f"  it raised {type(error).__name__}: {str(error).strip()}"]
+    ours = str(Path(__file__).parents[1])
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        installed = {"site-packages", "lib-dynload"} & set(Path(frame.filename).parts)
+        if not frame.filename.startswith(ours) and not installed and frame.line:
+            lines.append(f"  in line {frame.lineno} of the answer: {frame.line.strip()}")
+            break
+    known = (says for text, says in _MEANINGS.items() if text in str(error))
+    return [*lines, *(f"  Probably: {says}" for says in known)]
 
 
 def _agree(got: np.ndarray, expected: np.ndarray, atol: float) -> bool:
@@ -230,5 +272,5 @@ def hint(exercise: str, number: int | None = None) -> None:
         _hints_shown[exercise] = min(_hints_shown[exercise] + 1, len(hints))
         number = _hints_shown[exercise]
     if not 1 <= number <= len(hints):
-        raise ValueError(f"exercise {exercise} has hints 1 to {len(hints)}: got {number}")
+        raise UnknownExerciseError(f"exercise {exercise} has hints 1 to {len(hints)}: got {number}")
     print(f"Hint {number} of {len(hints)}: {hints[number - 1]}")

@@ -41,7 +41,7 @@ def window_slider(masks: np.ndarray, window: int) -> go.Figure:
         window: the window shown first.
     """
     seq = masks.shape[-1]
-    shown = theme.figure("A window of W: each token sees itself and W − 1 before it", height=560)
+    shown = theme.figure("A window of W: each token sees itself and W − 1 before it", height=600)
     names = [str(w + 1) for w in range(len(masks))]
     cells = [
         _cells(mask, theme.HIDDEN_VISIBLE, ("hidden", "visible")).update(name=f"W = {name}")
@@ -68,40 +68,44 @@ def window_slider(masks: np.ndarray, window: int) -> go.Figure:
             theme.slider(theme.frame_steps(names), "window W = ", window - 1, len=0.46, x=0),
             theme.slider(shorter, "sequence length = ", len(lengths) - 1, len=0.46, x=0.54),
         ],
-        margin_b=120,
+        margin_b=150,
     )
     return shown
 
 
-def conventions(masks: Mapping[str, np.ndarray], query: int, title: str) -> go.Figure:
-    """Masks side by side, with the keys of one query marked and counted.
+def conventions(masks: Mapping[str, np.ndarray], window: int, title: str) -> go.Figure:
+    """Masks in two rows: those that show W keys, then those that also show the key at distance W.
 
     Args:
         masks: name to (seq, seq) of truth values.
-        query: the row to mark.
+        window: W, the number that every source was given.
         title: the claim.
     """
-    names = list(masks)
-    columns = min(5, len(names))
-    rows = -(-len(names) // columns)
-    titles = [f"{name}<br><b>{int(masks[name][query].sum())} keys</b>" for name in names]
+    seq = next(iter(masks.values())).shape[-1]
+    distance = np.subtract.outer(np.arange(seq), np.arange(seq))
+    groups = {"keys": {}, "more": {}}
+    for name, mask in masks.items():
+        groups["more" if mask[distance == window].any() else "keys"][name] = mask
+    columns = max(len(group) for group in groups.values())
+    titles = [
+        name for group in groups.values() for name in [*group, *[""] * (columns - len(group))]
+    ]
     shown = make_subplots(
-        rows, columns, subplot_titles=titles, horizontal_spacing=0.03, vertical_spacing=0.2
+        2, columns, subplot_titles=titles, horizontal_spacing=0.025, vertical_spacing=0.22
     )
-    for number, mask in enumerate(masks.values()):
-        marked = mask.astype(int)
-        marked[query] *= 2
-        cells = _cells(
-            marked, theme.HIDDEN_VISIBLE_MARKED, ("hidden", "visible", "visible"), levels=2
-        )
-        shown.add_trace(cells, number // columns + 1, number % columns + 1)
-    shown.update_layout(theme.figure(title, height=100 + 220 * rows).layout)
+    words = ("hidden", "visible", "visible, at distance W")
+    for row, (group, keys) in enumerate(zip(groups.values(), (window, window + 1), strict=True)):
+        for column, mask in enumerate(group.values()):
+            marked = mask.astype(int) + (mask & (distance == window))
+            cells = _cells(marked, theme.HIDDEN_VISIBLE_MARKED, words, levels=2)
+            shown.add_trace(cells, row + 1, column + 1)
+        shown.update_yaxes(title_text=f"<b>{keys} keys</b>", row=row + 1, col=1)
+    shown.update_layout(theme.figure(title, height=480).layout)
     shown.update_annotations(font_size=13)
-    shown.update_layout(margin=dict(t=110, l=30, r=10, b=20))
-    _square_panels(shown, len(names), next(iter(masks.values())).shape[-1])
+    shown.update_layout(margin=dict(t=110, l=40, r=10, b=20))
+    _square_panels(shown, 2 * columns, seq)
     shown.update_xaxes(showticklabels=False)
-    shown.update_yaxes(showticklabels=False)
-    shown.update_yaxes(title_text="query", title_font_size=12, col=1)
+    shown.update_yaxes(showticklabels=False, title_font_size=16)
     return shown
 
 
@@ -114,47 +118,29 @@ def _square_panels(shown: go.Figure, panels: int, seq: int) -> None:
         shown.layout[f"yaxis{axis}"].scaleanchor = f"x{axis}"
 
 
-def steps(pictures: Mapping[str, np.ndarray], title: str, names: Sequence[str]) -> go.Figure:
-    """A matrix as it is built, one slider step an operation.
+def steps(pictures: Sequence[np.ndarray], captions: Sequence[str], title: str) -> go.Figure:
+    """A mask as it is built, one numbered panel a step.
 
     Args:
-        pictures: caption to (rows, columns) of 0 and 1, in order.
+        pictures: (rows, columns) of truth values, in order. A step may have fewer columns than
+            the last one: they stand at the right, where they end up.
+        captions: what each step does.
         title: the claim.
-        names: what 0 and 1 mean, for the hover text.
     """
-    shown = theme.figure(title, height=460)
-    captions = list(pictures)
-    cells = [_cells(picture, theme.HIDDEN_VISIBLE, names) for picture in pictures.values()]
-    shown.add_trace(cells[-1])
-    labels = [f"{number + 1}" for number in range(len(captions))]
-    captions = [
-        dict(
-            text=f"{label}. {caption}",
-            x=0,
-            y=1.02,
-            xref="paper",
-            yref="paper",
-            xanchor="left",
-            yanchor="bottom",
-            showarrow=False,
-            font_size=16,
-        )
-        for label, caption in zip(labels, captions, strict=True)
-    ]
-    shown.frames = [
-        go.Frame(
-            name=label,
-            data=[dict(type="heatmap", z=cell.z, text=cell.text)],
-            layout=dict(annotations=[caption]),
-        )
-        for label, cell, caption in zip(labels, cells, captions, strict=True)
-    ]
-    theme.square_axes(shown, len(cells[-1].z))
-    shown.update_layout(
-        annotations=[captions[-1]],
-        sliders=[theme.slider(theme.frame_steps(labels), "step ", len(labels) - 1)],
-        margin=dict(t=100, b=110),
-    )
+    rows, columns = pictures[-1].shape
+    titles = [f"<b>{n}</b> {words}" for n, words in enumerate(captions, start=1)]
+    shown = make_subplots(1, len(pictures), subplot_titles=titles, horizontal_spacing=0.03)
+    for number, picture in enumerate(pictures, start=1):
+        cells = _cells(picture, theme.HIDDEN_VISIBLE, ("hidden", "visible"))
+        first = columns - picture.shape[1]
+        shown.add_trace(cells.update(x=list(range(first, columns))), 1, number)
+    shown.update_layout(theme.figure(title, height=300).layout)
+    shown.update_annotations(font_size=14)
+    shown.update_layout(margin=dict(t=100, l=50, r=10, b=50))
+    _square_panels(shown, len(pictures), rows)
+    shown.update_xaxes(title_text="key", dtick=2, range=[-0.5, columns - 0.5])
+    shown.update_yaxes(showticklabels=False, dtick=1)
+    shown.update_yaxes(title_text="query row", showticklabels=True, col=1)
     return shown
 
 
@@ -265,12 +251,12 @@ def attention_maps(
     shown.frames = [
         go.Frame(name=label, data=panels(number)) for number, label in enumerate(labels)
     ]
-    shown.update_layout(theme.figure(title, height=560).layout)
+    shown.update_layout(theme.figure(title, height=590).layout)
     shown.update_xaxes(showgrid=False, constrain="domain", tickangle=-60, tickfont_size=10)
     shown.update_yaxes(showgrid=False, constrain="domain", autorange="reversed", tickfont_size=10)
     shown.update_layout(
         sliders=[theme.slider(theme.frame_steps(labels), "layer ", layer)],
-        margin=dict(b=120, t=100),
+        margin=dict(b=150, t=100),
     )
     return shown
 

@@ -57,7 +57,7 @@ def slider(steps: list[dict], prefix: str, active: int = 0, **place) -> dict:
         steps=steps,
         active=active,
         currentvalue=dict(prefix=prefix, font_size=14),
-        pad=dict(t=36),
+        pad=dict(t=64),
         **place,
     )
 

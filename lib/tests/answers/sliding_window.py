@@ -61,6 +61,23 @@ def mask_causal_only(seq, window):
     return torch.ones(seq, seq, dtype=torch.bool).tril()
 
 
+def mask_one_less(seq, window):
+    i = torch.arange(seq)
+    return (i[:, None] >= i) & (i[:, None] - i < window - 1)
+
+
+def mask_slices(seq, window):
+    mask = torch.zeros(seq, seq, dtype=torch.bool)
+    for i in range(seq):
+        mask[i, i - window + 1 : i + 1] = True
+    return mask
+
+
+def mask_chained_comparison(seq, window):
+    i = torch.arange(seq)
+    return 0 <= i[:, None] - i < window
+
+
 def mask_additive(seq, window):
     return torch.zeros(seq, seq).masked_fill(~mask_broadcast(seq, window), -torch.inf)
 
@@ -121,6 +138,21 @@ def chunk_one_diagonal_moved(n_queries, past, window):
     return (ones.tril(past).bool()) & ~(ones.tril(-window).bool())
 
 
+def chunk_one_diagonal_moved_and_one_more(n_queries, past, window):
+    ones = torch.ones(n_queries, past + n_queries)
+    return (ones.tril(past) - ones.tril(-window - 1)).bool()
+
+
+def chunk_one_less(n_queries, past, window):
+    ones = torch.ones(n_queries, past + n_queries)
+    return (ones.tril(past) - ones.tril(past - window + 1)).bool()
+
+
+def chunk_subtracts_truth(n_queries, past, window):
+    ones = torch.ones(n_queries, past + n_queries, dtype=torch.bool)
+    return ones.tril(past) - ones.tril(past - window)
+
+
 def chunk_no_window(n_queries, past, window):
     return torch.ones(n_queries, past + n_queries).tril(past).bool()
 
@@ -165,6 +197,10 @@ def count_all_causal(seq, window):
 def count_small_triangle(seq, window):
     w = min(seq, window)
     return w * (w - 1) // 2 + (seq - w) * w
+
+
+def count_small_triangle_too_long(seq, window):
+    return window * (window - 1) // 2 + (seq - window) * window
 
 
 def count_window_too_long(seq, window):
@@ -230,6 +266,22 @@ def band_without_scale(q, k, v, window):
 
 def band_one_more(q, k, v, window):
     return band_loop(q, k, v, window + 1)
+
+
+def band_divides_by_seq(q, k, v, window):
+    return band_loop(q * (q.shape[1] / q.shape[0]) ** 0.5, k, v, window)
+
+
+def band_one_less(q, k, v, window):
+    return band_loop(q, k, v, max(1, window - 1))
+
+
+def band_slices(q, k, v, window):
+    rows = []
+    for i in range(len(q)):
+        near = slice(i - window + 1, i + 1)
+        rows.append((k[near] @ q[i] / q.shape[1] ** 0.5).softmax(0) @ v[near])
+    return torch.stack(rows)
 
 
 def band_both_sides(q, k, v, window):
@@ -306,6 +358,14 @@ def judge_last_row(make_mask):
     return make_mask(9, 3)[-1].tolist() == [False] * 6 + [True] * 3
 
 
+def judge_one_odd_size(make_mask):
+    return torch.equal(make_mask(6, 3), mask_broadcast(6, 3))
+
+
+def judge_one_even_size(make_mask):
+    return torch.equal(make_mask(10, 4), mask_broadcast(10, 4))
+
+
 def judge_window_one(make_mask):
     return torch.equal(make_mask(6, 1), torch.eye(6, dtype=torch.bool))
 
@@ -331,6 +391,9 @@ WRONG = {
         (mask_transposed, "rows and columns are swapped"),
         (mask_inverted, "True where the key is hidden"),
         (mask_causal_only, "only the future is hidden"),
+        (mask_one_less, "W - 1 keys"),
+        (mask_slices, "a slice that starts below 0"),
+        (mask_chained_comparison, "ask for one truth value, and a tensor has many"),
         (mask_additive, "the mask to add to the scores"),
         (mask_returns_nothing, "None (does the function return"),
         (mask_wrong_size, "expected shape"),
@@ -342,6 +405,9 @@ WRONG = {
         (chunk_only_window_mended, "the diagonals ignore the cached keys"),
         (chunk_only_past_mended, "W + 1 keys"),
         (chunk_one_diagonal_moved, "the other one has not"),
+        (chunk_one_diagonal_moved_and_one_more, "it still keeps one key too many"),
+        (chunk_one_less, "W - 1 keys"),
+        (chunk_subtracts_truth, "truth values can't be subtracted"),
         (chunk_no_window, "only the future is hidden"),
         (chunk_square, "expected shape"),
     ],
@@ -350,6 +416,7 @@ WRONG = {
         (count_clipped_rectangle, "or all `seq` when"),
         (count_all_causal, "the window has no effect"),
         (count_small_triangle, "counted it without"),
+        (count_small_triangle_too_long, "And the window may be longer"),
         (count_window_too_long, "longer than the sequence"),
         (count_one_more, "counts the token itself, so W in all"),
         (count_string, "expected one whole number"),
@@ -358,6 +425,9 @@ WRONG = {
         (band_dense, "inside the window should ever be computed"),
         (band_without_scale, "not divided by √head_dim"),
         (band_one_more, "W + 1 keys"),
+        (band_divides_by_seq, "divided by √seq"),
+        (band_one_less, "W - 1 keys"),
+        (band_slices, "a slice that starts below 0"),
         (band_both_sides, "also see later keys"),
         (band_no_window, "the window has no effect"),
         (band_zero_padding, "share their attention with padding"),
@@ -370,6 +440,8 @@ WRONG = {
         (judge_causality, "only asks for causality"),
         (judge_counts, "counts the keys of a row"),
         (judge_last_row, "looks at the last row only"),
+        (judge_one_odd_size, "your test tries one size only"),
+        (judge_one_even_size, "your test tries one size only"),
         (judge_window_one, "is_window_mask on a mask of"),
         (judge_returns_mask, "expected True or False"),
     ],

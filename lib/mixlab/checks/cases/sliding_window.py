@@ -146,7 +146,7 @@ EXERCISES = {
         forbids=_OURS,
         hints=(
             "A test needs sizes at which a wrong mask differs from a right one. With window >= "
-            "seq, a mask that forgets the window looks right.",
+            "seq, a mask that forgets the window looks right. One size is never enough.",
             "For every seq up to 10 or so and every window from 1 to seq + 1, compare each pair "
             "(i, j) with the rule `0 <= i - j < window`.",
             "Return False at the first pair that disagrees, and True only after the last loop.",

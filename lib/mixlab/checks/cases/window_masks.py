@@ -74,6 +74,21 @@ def keeps_the_oldest(seq, window):
     return (query >= key) & (key < window)
 
 
+def rounds_the_window_up_to_odd(seq, window):
+    """W keys where W is odd and W + 1 where it is even"""
+    return keeps_distance_below_window(seq, window // 2 * 2 + 1)
+
+
+def rounds_the_window_up_to_even(seq, window):
+    """W keys where W is even and W + 1 where it is odd"""
+    return keeps_distance_below_window(seq, (window + 1) // 2 * 2)
+
+
+def never_more_than_four(seq, window):
+    """at most four keys, even where W is larger"""
+    return keeps_distance_below_window(seq, min(window, 4))
+
+
 def swaps_queries_and_keys(seq, window):
     """rows and columns swapped"""
     return keeps_distance_below_window(seq, window).T
@@ -90,5 +105,8 @@ MASKS = (
     forgets_the_window,
     cuts_into_blocks,
     keeps_the_oldest,
+    rounds_the_window_up_to_odd,
+    rounds_the_window_up_to_even,
+    never_more_than_four,
     swaps_queries_and_keys,
 )

@@ -26,9 +26,9 @@ def _count(seq, window):
     return np.array(sum(min(i + 1, window) for i in range(seq)))
 
 
-def _attend(q, k, v, mask, scale=True):
+def _attend(q, k, v, mask, divide_by=None):
     q, k, v = (x.double().numpy() for x in (q, k, v))
-    scores = q @ k.T / (np.sqrt(q.shape[1]) if scale else 1.0)
+    scores = q @ k.T / np.sqrt(divide_by or q.shape[1])
     scores = np.where(mask, scores, -np.inf)
     weights = np.exp(scores - scores.max(axis=1, keepdims=True))
     return weights / weights.sum(axis=1, keepdims=True) @ v
@@ -46,6 +46,24 @@ def _padded_band(q, k, v, window):
     scores = np.where(_mask(len(q), window), q @ k.T / np.sqrt(q.shape[1]), -np.inf)
     weights = np.exp(scores - scores.max(axis=1, keepdims=True))
     return (weights / weights.sum(axis=1, keepdims=True) @ v)[window - 1 :]
+
+
+def _slices_from_the_end(q, k, v, window):
+    """Each query over the slice from i - window + 1, below 0 too, where Python counts back."""
+    out = np.zeros(v.shape)
+    for i, query in enumerate(q):
+        seen = slice(i - window + 1, i + 1)
+        if len(k[seen]):
+            everything = np.ones((1, len(k[seen])), dtype=bool)
+            out[i] = _attend(query[None], k[seen], v[seen], everything)[0]
+    return out
+
+
+def _mask_sliced_from_the_end(seq, window):
+    mask = np.zeros((seq, seq), dtype=bool)
+    for i in range(seq):
+        mask[i, i - window + 1 : i + 1] = True
+    return mask
 
 
 def _example(seq):
@@ -74,6 +92,14 @@ _ONE_MORE = (
     "your window has W + 1 keys. It counts the token itself, so a window of 3 is the token and "
     "two before it: the distance must stay below W."
 )
+_ONE_LESS = (
+    "your window has W - 1 keys. A window of 3 is the token and two before it: distances 0, 1 "
+    "and 2."
+)
+_FROM_THE_END = (
+    "a slice that starts below 0 counts from the end, so the first queries see nothing, or the "
+    "wrong keys. Let it start at max(0, …)."
+)
 _STRICT = (
     "your queries don't see themselves. Distance 0, the token itself, is inside every window; "
     "without it the first query would see nothing at all."
@@ -95,6 +121,8 @@ EXERCISES = {
         examples=((6, 3), (4, 1), (3, 5)),
         misconceptions=(
             Misconception(_ONE_MORE, lambda s, w: (_distance(s) >= 0) & (_distance(s) <= w)),
+            Misconception(_ONE_LESS, lambda s, w: (_distance(s) >= 0) & (_distance(s) < w - 1)),
+            Misconception(_FROM_THE_END, _mask_sliced_from_the_end),
             Misconception(_STRICT, lambda s, w: (_distance(s) > 0) & (_distance(s) <= w)),
             Misconception(_STRICT, lambda s, w: (_distance(s) > 0) & (_distance(s) < w)),
             Misconception(_AHEAD, lambda s, w: abs(_distance(s)) < w),
@@ -127,7 +155,15 @@ EXERCISES = {
                 lambda n, p, w: np.tri(n, n + p, p, bool) & ~np.tri(n, n + p, -w, bool),
             ),
             Misconception(
+                "the causal diagonal has moved by `past`. The other one has not, and it still "
+                "keeps one key too many.",
+                lambda n, p, w: np.tri(n, n + p, p, bool) & ~np.tri(n, n + p, -w - 1, bool),
+            ),
+            Misconception(
                 _ONE_MORE, lambda n, p, w: (_distance(n, p) >= 0) & (_distance(n, p) <= w)
+            ),
+            Misconception(
+                _ONE_LESS, lambda n, p, w: (_distance(n, p) >= 0) & (_distance(n, p) < w - 1)
             ),
             Misconception(_NO_WINDOW, lambda n, p, w: _distance(n, p) >= 0),
             Misconception(_INVERTED, lambda n, p, w: ~_chunk(n, p, w)),
@@ -158,6 +194,11 @@ EXERCISES = {
                 lambda s, w: np.array(min(w, s) * (min(w, s) - 1) // 2 + max(s - w, 0) * w),
             ),
             Misconception(
+                "the triangle at the start has W (W + 1) / 2 pairs, with the diagonal; you have "
+                "counted it without. And the window may be longer than the sequence.",
+                lambda s, w: np.array(w * (w - 1) // 2 + (s - w) * w),
+            ),
+            Misconception(
                 "your count is right while the window fits, and wrong when it is longer than the "
                 "sequence: then there are no keys to fill it.",
                 lambda s, w: np.array(w * (w + 1) // 2 + (s - w) * w),
@@ -177,9 +218,15 @@ EXERCISES = {
         misconceptions=(
             Misconception(
                 "the scores are not divided by √head_dim, so the softmax is too sharp.",
-                lambda q, k, v, w: _attend(q, k, v, _mask(len(q), w), scale=False),
+                lambda q, k, v, w: _attend(q, k, v, _mask(len(q), w), divide_by=1),
+            ),
+            Misconception(
+                "the scores are divided by √seq. head_dim is the last axis, q.shape[1].",
+                lambda q, k, v, w: _attend(q, k, v, _mask(len(q), w), divide_by=len(q)),
             ),
             Misconception(_ONE_MORE, lambda q, k, v, w: _band(q, k, v, w + 1)),
+            Misconception(_ONE_LESS, lambda q, k, v, w: _band(q, k, v, w - 1) if w > 1 else None),
+            Misconception(_FROM_THE_END, _slices_from_the_end),
             Misconception(_AHEAD, lambda q, k, v, w: _attend(q, k, v, abs(_distance(len(q))) < w)),
             Misconception(
                 "the window has no effect: every query still sees all earlier keys.",
@@ -208,6 +255,14 @@ EXERCISES = {
                 "your test rejects everything, right masks too. Print the first pair at which it "
                 "thinks that the rule is broken.",
                 lambda mask: np.array(False),
+            ),
+            *(
+                Misconception(
+                    "your test tries one size only. Some masks are right there and wrong at "
+                    "another: a window of 3 can't tell W from W rounded up to an odd number.",
+                    lambda mask, size=size: np.array((mask(*size).numpy() == _mask(*size)).all()),
+                )
+                for size in ((9, 3), (9, 4), (9, 5), (5, 2))
             ),
             Misconception(
                 "your test only asks for causality: it accepts masks whose window is too long.",
