@@ -23,7 +23,9 @@ from classroom.environment import SLOW_IMPORT, kernel_environment
 
 COLOUR = re.compile(r"(?:\x1b|#x1B)\[[0-9;]*m")
 HEADER = re.compile(r"^(\w[\w.]*) {2,}Traceback \(most recent call last\)$", re.MULTILINE)
-LAST_ERROR = re.compile(r"^(\w+(?:Error|Exception|Interrupt)): ?(.*)", re.MULTILINE | re.DOTALL)
+LAST_ERROR = re.compile(
+    r"^(\w+(?:Error|Exception|Interrupt|Failed)): ?(.*)", re.MULTILINE | re.DOTALL
+)
 PYTEST = f"import sys; sys.modules[{SLOW_IMPORT!r}] = None; import pytest; sys.exit(pytest.main())"
 START_SECONDS = 120  # for pytest and a kernel to start on a busy machine
 
@@ -129,5 +131,5 @@ def error_of(report: str) -> tuple[str, str]:
         pattern = re.compile(rf"^{re.escape(name)}(?:: ?(.*))?\s*\Z", re.MULTILINE | re.DOTALL)
         found = pattern.search(report, headers[-1].end())
         return name, (found.group(1) or "").strip() if found else ""
-    found = LAST_ERROR.search(report)  # a SyntaxError has no header
+    found = LAST_ERROR.search(report)  # a SyntaxError has no header, nor a check's own message
     return (found.group(1), found.group(2).strip()) if found else ("", "")
