@@ -14,6 +14,8 @@ gives that of some of the sequences.
 """
 
 from collections.abc import Callable, Collection, Sequence
+from numbers import Integral
+from operator import index
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -73,8 +75,8 @@ def generate(
         The new tokens of each prompt, without the prompt.
 
     Raises:
-        ValueError: for an empty prompt, token ids that the model doesn't know, or numbers out
-            of range.
+        ValueError: for an empty prompt, what are no token ids or none that the model knows, or
+            numbers out of range.
 
     >>> from mixlab.transformer.config import TransformerConfig
     >>> from mixlab.transformer.model import Transformer
@@ -134,23 +136,25 @@ def _checked(
     model: StatefulModel, prompts, max_tokens: int, chunk_size: int | None, stop
 ) -> list[list[int]]:
     """The prompts as lists of whole numbers, after every check that needs no computing."""
-    if max_tokens < 0:
-        raise ValueError(f"max_tokens must be 0 or more: got {max_tokens}")
-    if chunk_size is not None and chunk_size < 1:
+    if not isinstance(max_tokens, Integral) or max_tokens < 0:
+        raise ValueError(f"max_tokens must be 0 or more, a whole number: got {max_tokens!r}")
+    if chunk_size is not None and (not isinstance(chunk_size, Integral) or chunk_size < 1):
         raise ValueError(
-            f"chunk_size must be at least 1 token, or None for the whole prompt: got {chunk_size}"
+            f"chunk_size must be at least 1 token, or None for the whole prompt: got {chunk_size!r}"
         )
-    if not isinstance(stop, Collection):
+    if isinstance(stop, str) or not isinstance(stop, Collection):
         raise ValueError(f"stop must be a collection of token ids, such as (2,): got {stop!r}")
     vocab_size, rows = model.config.vocab_size, []
     for number, prompt in enumerate(prompts):
-        if isinstance(prompt, str) or not hasattr(prompt, "__len__"):
+        try:
+            listed = prompt.tolist() if hasattr(prompt, "tolist") else prompt  # tensors, arrays
+            row = [index(token) for token in listed]
+        except TypeError as error:
             raise ValueError(
                 "prompts must be a list of lists of token ids, one list a prompt: prompt "
                 f"{number} is {prompt!r}. Text goes through mixlab.tokenizer(path).encode(text)"
                 ".ids first, and a single prompt into a list of its own"
-            )
-        row = prompt.tolist() if isinstance(prompt, Tensor) else [int(token) for token in prompt]
+            ) from error
         if not row:
             raise ValueError(
                 f"prompt {number} is empty: a model continues at least one token; start from the "

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 def rms_norm(
     x: Float[Tensor, "*batch dim"], weight: Float[Tensor, " dim"], eps: float = 1e-5
 ) -> Float[Tensor, "*batch dim"]:
-    """Normalise the last axis to root mean square 1, in float32, and scale it by `weight`.
+    """Normalise the last axis to root mean square 1, in float32 or better; scale it by `weight`.
 
     The readable twin of `RMSNorm.forward`: the same formula, written out.
 
@@ -28,9 +28,9 @@ def rms_norm(
     >>> rms_norm(torch.tensor([3.0, 4.0]), torch.ones(2), eps=0.0)
     tensor([0.8485, 1.1314])
     """
-    x32 = x.float()
-    scale = torch.rsqrt(x32.square().mean(dim=-1, keepdim=True) + eps)
-    return (x32 * scale).to(x.dtype) * weight
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    scale = torch.rsqrt(wide.square().mean(dim=-1, keepdim=True) + eps)
+    return (wide * scale).to(x.dtype) * weight
 
 
 class RMSNorm(nn.Module):

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+_FLOAT32 = torch.finfo(torch.float32)
+
 
 def check_sampling(temperature: float, top_p: float) -> None:
     """Raise ValueError unless `temperature` is 0 or more and `top_p` in (0, 1]."""
@@ -59,21 +61,23 @@ def sample(
         generator: source of randomness, on the logits' device; PyTorch's global one if None.
 
     Raises:
-        ValueError: if `temperature` or `top_p` is out of range, or a logit is NaN: taking the
-            largest of NaNs would return tokens as if nothing were wrong.
+        ValueError: if `temperature` or `top_p` is out of range, or a row's largest logit is NaN
+            or infinite: taking it would return a token as if nothing were wrong.
 
     >>> sample(torch.tensor([[0.0, 3.0, 1.0]]))
     tensor([1])
     """
     check_sampling(temperature, top_p)
     largest, token = logits.max(dim=-1)  # a NaN anywhere in a row is its largest
-    if bool(largest.isnan().any()):
+    if not bool(largest.isfinite().all()):
         raise ValueError(
-            "the logits hold NaN, so there is no next token to choose: does some query see no "
-            "key, or did the weights or float16 overflow?"
+            "the logits hold NaN or have no finite maximum, so there is no next token to choose: "
+            "does some query see no key, or did the weights or float16 overflow?"
         )
     if temperature == 0:
         return token
+    # A float64 temperature may round to 0 or infinity in float32, and 0 / 0 is NaN.
+    temperature = min(max(temperature, _FLOAT32.tiny), _FLOAT32.max)
     # The largest logit is subtracted before the division, which could overflow otherwise.
     probabilities = ((logits.float() - largest.float()[:, None]) / temperature).softmax(dim=-1)
     if top_p < 1:

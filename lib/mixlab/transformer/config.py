@@ -64,7 +64,8 @@ an equal group of query heads: got n_heads=5, n_kv_heads=2
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a positive whole number: got {value!r}")
         for name in ("rope_theta", "norm_eps"):
-            if not 0 < (value := getattr(self, name)) < math.inf:
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 < value < math.inf:
                 raise ValueError(f"{name} must be a positive number: got {value!r}")
         if self.n_heads % self.n_kv_heads:
             raise ValueError(

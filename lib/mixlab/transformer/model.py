@@ -85,20 +85,34 @@ class Transformer(nn.Module):
             tokens: token ids below `config.vocab_size`.
 
         Raises:
-            ValueError: if there are no tokens.
+            ValueError: if there are no tokens, tokens of another shape, or, on a CPU, ids that
+                the model doesn't know.
         """
         return self.output(self.norm(self.hidden(tokens)))
 
     def hidden(self, tokens: Int[Tensor, "batch seq"]) -> Float[Tensor, "batch seq dim"]:
         """The residual stream after the last block, before the final norm."""
-        if tokens.shape[1] == 0:
-            raise ValueError("a sequence needs at least one token: got tokens of shape (…, 0)")
+        if tokens.dim() != 2 or tokens.shape[1] == 0:
+            raise ValueError(
+                "tokens must be rows (batch, seq) of at least one token each: got shape "
+                f"{tuple(tokens.shape)}. A single sequence is a batch of one: tokens[None]"
+            )
         positions = torch.arange(tokens.shape[1], device=tokens.device)
         cos, sin = rope_table(positions, self.config.head_dim, self.config.rope_theta)
-        x = self.tok_embeddings(tokens)
+        x = self._embed(tokens)
         for layer in self.layers:
             x = layer(x, cos, sin)
         return x
+
+    def _embed(self, tokens: Tensor) -> Tensor:
+        try:
+            return self.tok_embeddings(tokens)
+        except IndexError as error:  # a GPU looks later, and stops the whole process
+            raise ValueError(
+                f"this model knows tokens 0 to {self.config.vocab_size - 1}: got ids from "
+                f"{int(tokens.min())} to {int(tokens.max())}. Was the text tokenized for another "
+                "model?"
+            ) from error
 
     def init_state(
         self, batch: int, capacity: int | None = None, static: bool = False
@@ -131,7 +145,7 @@ class Transformer(nn.Module):
             )
         if sum(lengths) != len(tokens):
             raise ValueError(f"lengths {list(lengths)} must add up to {len(tokens)} tokens")
-        x = self.tok_embeddings(tokens)
+        x = self._embed(tokens)
         chunk = cache.begin(lengths, self.config)
         tables = rope_table(chunk.positions, self.config.head_dim, self.config.rope_theta)
         cos, sin = widen(*tables, dtype=x.dtype)
@@ -214,5 +228,17 @@ def _initialise(module: nn.Module) -> None:
 def next_token_loss(
     logits: Float[Tensor, "batch seq vocab"], tokens: Int[Tensor, "batch seq"]
 ) -> Float[Tensor, ""]:
-    """Mean cross-entropy, in nats a token, of each token under the logits before it."""
-    return F.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten())
+    """Mean cross-entropy, in nats a token, of each token under the logits before it.
+
+    Raises:
+        ValueError: if the sequences have no second token to predict.
+
+    >>> round(next_token_loss(torch.zeros(1, 5, 8), torch.arange(5)[None]).exp().item(), 4)
+    8.0
+    """
+    if tokens.shape[1] < 2:
+        raise ValueError(
+            "the first token is given and the others are predicted, so a loss needs sequences of "
+            f"at least 2 tokens: got shape {tuple(tokens.shape)}"
+        )
+    return F.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten().long())

@@ -95,17 +95,27 @@ def pack_rows(
         mask: True at real tokens; all of them by default.
 
     Raises:
-        ValueError: if `mask` has another shape than `tokens`.
+        ValueError: if `tokens` are no rows, or `mask` has another shape or isn't boolean.
 
     >>> pack_rows(torch.tensor([[1, 2], [3, 0]]), torch.tensor([[True, True], [True, False]]))
     Packed(tokens=tensor([1, 2, 3]), lengths=(2, 1))
     """
+    if tokens.dim() != 2:
+        raise ValueError(
+            f"tokens must be rows (batch, seq): got shape {tuple(tokens.shape)}. A single prompt "
+            "is a batch of one: tokens[None]"
+        )
     if mask is None:
         return Packed(tokens.flatten(), (tokens.shape[1],) * tokens.shape[0])
     if mask.shape != tokens.shape:
         raise ValueError(
             f"mask must have the shape of the tokens, {tuple(tokens.shape)}: got "
             f"{tuple(mask.shape)}"
+        )
+    if mask.dtype != torch.bool:
+        raise ValueError(
+            f"mask must be True at real tokens: got {mask.dtype}, which would pick tokens by "
+            "number. An attention_mask of ones and zeros becomes one by .bool()"
         )
     return Packed(tokens[mask], tuple(mask.sum(dim=1).tolist()))
 

@@ -83,6 +83,7 @@ class RollingCache:
             )
         self.config, self.static = config, static
         self.lengths = [0] * batch
+        self._furthest = [0] * batch  # the longest each has been since it was empty
         self.positions = torch.zeros(batch, dtype=torch.long, device=device)  # where each goes on
         shape = (batch, config.n_kv_heads, config.head_dim)
         self.layers = [
@@ -127,12 +128,16 @@ class RollingCache:
             self.positions += 1
         else:
             self.positions += torch.tensor(chunk.lengths, device=self.positions.device)
-        self.lengths = [start + n for start, n in zip(chunk.starts, chunk.lengths, strict=True)]
+        self._go_on([start + n for start, n in zip(chunk.starts, chunk.lengths, strict=True)])
         self._open = False
 
     def sync(self) -> None:
         """Read `lengths` back from the device, after steps that a CUDA graph replayed."""
-        self.lengths = self.positions.tolist()
+        self._go_on(self.positions.tolist())
+
+    def _go_on(self, lengths: list[int]) -> None:
+        self.lengths = lengths
+        self._furthest = [max(pair) for pair in zip(self._furthest, lengths, strict=True)]
 
     def rows(self, index: Int[Tensor, " chosen"] | Bool[Tensor, " batch"]) -> "RollingCache":
         """A cache of some of the sequences; this one stays as it is.
@@ -142,7 +147,8 @@ class RollingCache:
         [0, 0]
         """
         chosen = copy(self)
-        chosen.lengths = torch.tensor(self.lengths)[index.cpu()].tolist()
+        for name in ("lengths", "_furthest"):
+            setattr(chosen, name, torch.tensor(getattr(self, name))[index.cpu()].tolist())
         chosen.positions = self.positions[index]
         chosen.layers = [layer.rows(index) for layer in self.layers]
         return chosen
@@ -159,14 +165,20 @@ class RollingCache:
             if not 0 <= new <= old:
                 raise ValueError(f"sequence {row} has {old} tokens: can't truncate to {new}")
             for window in self.config.layer_windows:
-                # The next token sees back to new - window + 1; the ring to old - window.
-                if window is not None and old > window > 1 and 0 < new < old - 1:
+                # The next token sees back to new - window + 1; the ring to furthest - window,
+                # which an earlier truncation didn't bring back.
+                furthest = self._furthest[row]
+                if window is not None and furthest > window > 1 and 0 < new < furthest - 1:
                     raise ValueError(
-                        f"can't truncate sequence {row} from {old} to {new} tokens: a ring of "
-                        f"{window} slots no longer holds position {max(0, new - window + 1)}. "
-                        "Pre-fill the shorter sequence into a new cache"
+                        f"can't truncate sequence {row} from {old} to {new} tokens: it has had "
+                        f"{furthest}, and a ring of {window} slots no longer holds position "
+                        f"{max(0, new - window + 1)}. Pre-fill the shorter sequence into a new "
+                        "cache"
                     )
         self.lengths = list(lengths)
+        self._furthest = [
+            far if new else 0 for new, far in zip(lengths, self._furthest, strict=True)
+        ]
         self.positions.copy_(torch.tensor(self.lengths))
 
     def _check(self, lengths: tuple[int, ...], config: TransformerConfig | None) -> None:

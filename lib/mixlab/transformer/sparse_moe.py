@@ -98,6 +98,8 @@ def experts_grouped(x: Tokens, chosen: Chosen, gates: Gates, w1: Up, w2: Down, w
         if grouped_experts.available(x, w1):
             return grouped_experts.experts_grouped(x, chosen, gates, w1, w2, w3)
     k = chosen.shape[1]
+    if not len(x):
+        return torch.zeros_like(x)
     if len(x) == 1:
         parts = [swiglu(x, w1[e], w2[e], w3[e]) for e in chosen[0].tolist()]
         return combine(torch.cat(parts)[None], gates, x.dtype)
