@@ -48,9 +48,9 @@ def load(
         from mixlab.weights.gguf import load_gguf
 
         return load_gguf(path, dtype=dtype, device=device)
-    if (path / "config.json").exists():
+    if (path / "config.json").is_file():
         return _load_config_json(path, dtype, device)
-    if (path / "params.json").exists():
+    if (path / "params.json").is_file():
         from mixlab.weights.mistral import load_mistral
 
         return load_mistral(path, dtype=dtype, device=device)

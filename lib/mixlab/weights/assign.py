@@ -12,6 +12,8 @@ from mixlab.transformer.model import Transformer
 from mixlab.transformer.sparse_moe import SparseMoE
 from mixlab.weights.stored import Stored
 
+_COMPUTED = (torch.float32, torch.bfloat16, torch.float16, torch.float64)
+
 
 def build(
     config: TransformerConfig | MambaConfig,
@@ -37,8 +39,10 @@ def build(
         The model, in evaluation mode; its parameters want no gradient.
 
     Raises:
-        ValueError: naming every kind of mismatch.
+        ValueError: naming every kind of mismatch, or a type that this model can't compute in.
     """
+    if dtype is not None and dtype not in _COMPUTED:
+        raise ValueError(f"dtype must be one of {', '.join(map(str, _COMPUTED))}: got {dtype!r}")
     with torch.device("meta"):
         model = Mamba(config) if isinstance(config, MambaConfig) else Transformer(config)
     parts = _parts(model, tensors)
@@ -46,7 +50,14 @@ def build(
     as_stored = dtype is None and torch.device(device or "cpu").type == "cpu"
 
     def read(name: str, keep: bool) -> Tensor:
-        return tensors[name].read(keep and as_stored).to(dtype=dtype, device=device)
+        tensor = tensors[name].read(keep and as_stored)
+        if tensor.dtype not in _COMPUTED:
+            raise ValueError(
+                f"{source} stores {name} as {tensor.dtype}: expected one of "
+                f"{', '.join(map(str, _COMPUTED))}. Is the checkpoint quantised? Its scales would "
+                "be ignored, and its logits wrong"
+            )
+        return tensor.to(dtype=dtype, device=device)
 
     for name, shapes in parts.items():
         if len(shapes) == 1:

@@ -13,7 +13,14 @@ import torch
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.model import Transformer
 from mixlab.weights.assign import build
-from mixlab.weights.stored import Stored, find_safetensors, open_safetensors, read_json, rename
+from mixlab.weights.stored import (
+    Stored,
+    find_safetensors,
+    fraction,
+    open_safetensors,
+    read_json,
+    rename,
+)
 
 _LAYER = "model.layers.{}."
 _MOE = "block_sparse_moe."
@@ -77,11 +84,14 @@ def read_config(path: Path) -> TransformerConfig:
             raise ValueError(f"{file} must give {key} as a whole number: got {given[key]!r}")
     # transformers 5 writes rope_parameters, earlier versions rope_theta and rope_scaling.
     rope = given.get("rope_parameters") or given.get("rope_scaling") or {}
-    activation = {"swish": "silu"}.get(given.get("hidden_act", "silu"), given.get("hidden_act"))
+    if not isinstance(rope, dict):
+        raise ValueError(f"{file} must describe RoPE in an object, or null: got {rope!r}")
+    activation = given.get("hidden_act")
+    activation = "silu" if activation in (None, "swish") else activation
     for what, expected, got in [
         ("rope_type", "default", rope.get("rope_type", rope.get("type", "default"))),
         ("partial_rotary_factor", 1.0, rope.get("partial_rotary_factor", 1.0)),
-        ("hidden_act", "silu", activation or "silu"),
+        ("hidden_act", "silu", activation),
         ("attention_bias", False, given.get("attention_bias") or False),
         ("mlp_bias", False, given.get("mlp_bias") or False),
         ("quantization_config", None, given.get("quantization_config")),
@@ -104,8 +114,8 @@ def read_config(path: Path) -> TransformerConfig:
         window=given["sliding_window"],
         n_experts=given.get("num_local_experts", 1),
         experts_per_token=given.get("num_experts_per_tok", 1),
-        rope_theta=float(rope.get("rope_theta") or given["rope_theta"]),
-        norm_eps=given["rms_norm_eps"],
+        rope_theta=fraction(rope.get("rope_theta") or given["rope_theta"]),
+        norm_eps=fraction(given["rms_norm_eps"]),
         tie_embeddings=bool(given.get("tie_word_embeddings")),
         max_seq=given["max_position_embeddings"],
     )
@@ -118,7 +128,7 @@ def our_tensors(theirs: dict[str, Stored]) -> dict[str, Stored]:
         if name.endswith(".rotary_emb.inv_freq"):
             continue  # written by old versions; it follows from rope_theta
         name = rename(name, NAMES | _STACKED)
-        if name.endswith(".feed_forward.w13"):
+        if name.endswith(".feed_forward.w13") and len(stored.shape) == 3:
             half = stored.shape[1] // 2
             ours[name.replace("w13", "w1")] = stored.map(lambda w, half=half: w[:, :half])
             ours[name.replace("w13", "w3")] = stored.map(lambda w, half=half: w[:, half:])

@@ -11,7 +11,7 @@ import torch
 from mixlab.ssm.config import MambaConfig
 from mixlab.ssm.mamba import Mamba
 from mixlab.weights.assign import build
-from mixlab.weights.stored import find_safetensors, open_safetensors, read_json, rename
+from mixlab.weights.stored import find_safetensors, fraction, open_safetensors, read_json, rename
 
 _MIXER = "A_log D conv1d.weight conv1d.bias dt_proj.weight dt_proj.bias x_proj.weight".split()
 _MIXER += "in_proj.weight in_proj.bias out_proj.weight out_proj.bias".split()
@@ -47,18 +47,24 @@ def read_config(path: Path) -> MambaConfig:
     """The configuration in a folder's config.json.
 
     Raises:
-        ValueError: if it asks for something that this model doesn't compute, or a size is no
-            whole number.
+        ValueError: if it asks for something that this model doesn't compute, or what should be
+            a number is none.
     """
     file = path / "config.json"
     given = _DEFAULTS | read_json(file)
     sizes = ["hidden_size", "num_hidden_layers", "vocab_size", "state_size", "conv_kernel"]
     for key in [*sizes, "expand"]:
-        if not isinstance(given[key], int):
+        if type(given[key]) is not int:
             raise ValueError(f"{file} must give {key} as a whole number: got {given[key]!r}")
+    for key in ("layer_norm_epsilon", "time_step_min", "time_step_max"):
+        if not isinstance(given[key], int | float):
+            raise ValueError(f"{file} must give {key} as a number: got {given[key]!r}")
+    if (rank := given["time_step_rank"]) != "auto" and type(rank) is not int:
+        raise ValueError(f"{file} must give time_step_rank as 'auto' or a size: got {rank!r}")
+    activation = "silu" if given["hidden_act"] == "swish" else given["hidden_act"]
     d_inner = given["expand"] * given["hidden_size"]
     for what, expected, got in [
-        ("hidden_act", "silu", {"swish": "silu"}.get(given["hidden_act"], given["hidden_act"])),
+        ("hidden_act", "silu", activation),
         ("intermediate_size", d_inner, given.get("intermediate_size") or d_inner),
         ("quantization_config", None, given.get("quantization_config")),
     ]:
@@ -67,7 +73,6 @@ def read_config(path: Path) -> MambaConfig:
                 f"{file} asks for {what} = {got!r}; this model computes {expected!r} only, and "
                 "ignoring the difference would give wrong logits"
             )
-    rank = given["time_step_rank"]
     return MambaConfig(
         dim=given["hidden_size"],
         n_layers=given["num_hidden_layers"],
@@ -78,10 +83,10 @@ def read_config(path: Path) -> MambaConfig:
         dt_rank=None if rank == "auto" else rank,
         bias=bool(given["use_bias"]),
         conv_bias=bool(given["use_conv_bias"]),
-        norm_eps=given["layer_norm_epsilon"],
+        norm_eps=fraction(given["layer_norm_epsilon"]),
         tie_embeddings=bool(given["tie_word_embeddings"]),
-        dt_min=given["time_step_min"],
-        dt_max=given["time_step_max"],
+        dt_min=fraction(given["time_step_min"]),
+        dt_max=fraction(given["time_step_max"]),
         residual_in_fp32=bool(given["residual_in_fp32"]),
     )
 

@@ -13,7 +13,14 @@ from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.model import Transformer
 from mixlab.transformer.rope import interleaved_to_half
 from mixlab.weights.assign import build
-from mixlab.weights.stored import Stored, find_safetensors, open_safetensors, read_json, rename
+from mixlab.weights.stored import (
+    Stored,
+    find_safetensors,
+    fraction,
+    open_safetensors,
+    read_json,
+    rename,
+)
 
 _MOE = "layers.{}.block_sparse_moe."
 # Some early Mixtral files borrow Hugging Face's name for the expert layer.
@@ -61,13 +68,15 @@ def read_params(path: Path) -> TransformerConfig:
     if isinstance(window, list):  # a pattern, repeated over the layers
         window = tuple(window) * (given["n_layers"] // max(1, len(window)))
     experts = given.get("moe") or given
+    if not isinstance(experts, dict):
+        raise ValueError(f"{file} must describe its experts in an object: got moe = {experts!r}")
     theta = given.get("rope_theta") or (1_000_000.0 if window is None else 10_000.0)
     return TransformerConfig(
-        **{key: given[key] for key in _REQUIRED},
+        **{key: given[key] for key in _REQUIRED} | {"norm_eps": fraction(given["norm_eps"])},
         window=window,
         n_experts=experts.get("num_experts") or 1,
         experts_per_token=experts.get("num_experts_per_tok") or 1,
-        rope_theta=float(theta),
+        rope_theta=fraction(theta),
         tie_embeddings=bool(given.get("tied_embeddings")),
         max_seq=given.get("max_seq_len") or given.get("max_position_embeddings") or 32_768,
     )

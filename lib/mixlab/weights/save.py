@@ -53,8 +53,13 @@ def save(model: nn.Module, folder: str | Path, max_shard_bytes: int = 5_000_000_
     for name, shard in zip(names, shards, strict=True):
         whole = {tensor_name: tensor.contiguous() for tensor_name, tensor in shard.items()}
         save_file(whole, folder / f".{name}.partial", metadata={"format": "pt"})
-    for old in [*folder.glob("model*.safetensors"), *folder.glob("model.safetensors.index.json")]:
-        old.unlink()
+    for pattern in (
+        "model.safetensors",
+        "model-*-of-*.safetensors",
+        "model.safetensors.index.json",
+    ):
+        for old in folder.glob(pattern):
+            old.unlink()
     for name in names:
         (folder / f".{name}.partial").replace(folder / name)
     if len(shards) > 1:

@@ -68,6 +68,15 @@ def read_json(path: Path) -> dict:
     return given
 
 
+def fraction(given: object) -> object:
+    """JSON writes 10000.0 as 10000, too: a whole number becomes a float, all else stays.
+
+    >>> fraction(10_000), fraction("1e4")
+    (10000.0, '1e4')
+    """
+    return float(given) if isinstance(given, int) else given
+
+
 def find_safetensors(folder: Path, stem: str) -> list[Path]:
     """The files of one checkpoint: `stem`.safetensors, or its shards, by the index if there is one.
 
@@ -76,10 +85,18 @@ def find_safetensors(folder: Path, stem: str) -> list[Path]:
         stem: "model" for Hugging Face, "consolidated" for Mistral.
 
     Raises:
-        ValueError: if there is none, or shards are missing.
+        ValueError: if there is none, shards are missing, or the index is none.
     """
     if (index := folder / f"{stem}.safetensors.index.json").exists():
-        named = sorted(set(read_json(index)["weight_map"].values()))
+        weight_map = read_json(index).get("weight_map")
+        if not isinstance(weight_map, dict) or not all(
+            isinstance(name, str) and Path(name).name == name for name in weight_map.values()
+        ):
+            raise ValueError(
+                f"{index} must map tensors to files beside it under 'weight_map': got "
+                f"{str(weight_map)[:80]}. Copy or download it again"
+            )
+        named = sorted(set(weight_map.values()))
         if absent := [name for name in named if not (folder / name).exists()]:
             raise ValueError(
                 f"{index.name} names files that are not in {folder}: {', '.join(absent)}. "
