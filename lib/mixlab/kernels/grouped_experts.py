@@ -13,7 +13,12 @@ from torch.nn import functional as F
 
 
 def available(x: Tensor, weight: Tensor) -> bool:
-    """Whether the kernel takes these operands: Ampere or later, rows of whole 16-byte pieces."""
+    """Whether the kernel takes these operands: Ampere or later, rows of whole 16-byte pieces.
+
+    Args:
+        x: (tokens, dim), on a CUDA device.
+        weight: (n_experts, hidden_dim, dim), that of all experts.
+    """
     if not hasattr(F, "grouped_mm") or torch.cuda.get_device_capability(x.device) < (8, 0):
         return False
     dtype = _working_dtype(x)

@@ -8,6 +8,7 @@ the two together. Source: "Mistral 7B" (2023), section 2, where it is what the r
 from copy import copy
 
 import torch
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from mixlab.transformer.attention import dense_attention
@@ -49,7 +50,7 @@ class GrowingLayer:
                 mixed.append(dense_attention(*batched, self.window)[0].transpose(0, 1))
         return torch.cat(mixed)
 
-    def rows(self, index: Tensor) -> "GrowingLayer":
+    def rows(self, index: Int[Tensor, " chosen"] | Bool[Tensor, " batch"]) -> "GrowingLayer":
         """A copy that holds some of the sequences."""
         chosen = copy(self)
         chosen.held = [self.held[row] for row in torch.arange(len(self.held))[index.cpu()]]

@@ -91,7 +91,11 @@ class Transformer(nn.Module):
         return self.output(self.norm(self.hidden(tokens)))
 
     def hidden(self, tokens: Int[Tensor, "batch seq"]) -> Float[Tensor, "batch seq dim"]:
-        """The residual stream after the last block, before the final norm."""
+        """The residual stream after the last block, before the final norm.
+
+        Raises:
+            ValueError: as in calling the model.
+        """
         if tokens.dim() != 2 or tokens.shape[1] == 0:
             raise ValueError(
                 "tokens must be rows (batch, seq) of at least one token each: got shape "

@@ -12,7 +12,7 @@ from copy import copy
 from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -204,7 +204,7 @@ class RollingLayer:
             chunk.shared[key] = compute(chunk)
         return chunk.shared[key]
 
-    def rows(self, index: Tensor) -> "RollingLayer":
+    def rows(self, index: Int[Tensor, " chosen"] | Bool[Tensor, " batch"]) -> "RollingLayer":
         """A copy that holds some of the sequences."""
         chosen = copy(self)
         chosen.keys, chosen.values = self.keys[index], self.values[index]

@@ -140,7 +140,7 @@ def interleaved_to_half(
 def half_to_interleaved(
     weight: Float[Tensor, "rows dim"], n_heads: int
 ) -> Float[Tensor, "rows dim"]:
-    """The inverse of `interleaved_to_half`.
+    """The inverse of `interleaved_to_half`; arguments and errors as there.
 
     >>> half_to_interleaved(torch.tensor([[0.0], [2.0], [1.0], [3.0]]), n_heads=1).flatten()
     tensor([0., 1., 2., 3.])
