@@ -22,13 +22,11 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mixlab.ssm.selective_scan import skip_and_gate, step_lengths
+from mixlab.ssm.selective_scan import LOG2_E, skip_and_gate, step_lengths
 
 # How many numbers a chunk's buffer should hold (a megabyte in float32), and one step at least.
 CHUNK_NUMBERS = 2**18
 STEP_NUMBERS = 2**14
-# exp(x) = 2^(x log₂ e), and PyTorch's exp2 is two to three times as fast as its exp on a CPU.
-LOG2_E = math.log2(math.e)
 
 
 def selective_scan_chunked(
