@@ -11,7 +11,7 @@ PYTEST := -n $(WORKERS) --dist loadfile -q
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test notebooks slides check doctor weights bench gpu clean
+.PHONY: help setup lab test notebooks slides check grade doctor weights bench gpu clean
 
 help: ## Explain these verbs
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -59,6 +59,10 @@ slides: setup ## Render each chapter's slides to build/slides (ARGS="02")
 check: setup ## Tell a student which answers pass (NB=exercises/02_sliding_window.ipynb)
 	@test -n "$(NB)" || { echo "make: which notebook? make check NB=exercises/02_sliding_window.ipynb"; exit 2; }
 	@$(PY) -m classroom check "$(NB)" $(ARGS)
+
+grade: setup ## Grade a class in a sandbox (SUBMISSIONS=folder OUT=build/grades)
+	@test -n "$(SUBMISSIONS)" || { echo "make: which folder? make grade SUBMISSIONS=folder"; exit 2; }
+	@$(PY) -m classroom grade "$(SUBMISSIONS)" --out "$(or $(OUT),build/grades)" $(ARGS)
 
 doctor: ## Name every problem of this machine, with its remedy
 	@PYTHONPATH=lib $$(test -x $(PY) && echo $(PY) || echo python3) -m classroom doctor

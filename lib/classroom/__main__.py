@@ -37,6 +37,20 @@ def parser() -> argparse.ArgumentParser:
         "--timeout", type=float, default=60, help="seconds a cell may take (default: 60)"
     )
 
+    grade = commands.add_parser(
+        "grade",
+        help="grade a folder of submissions in a sandbox",
+        description="Grade one folder, notebook or zip a student. A run that was interrupted is "
+        "continued by the same command.",
+    )
+    grade.add_argument("submissions", type=Path, help="the folder of submissions")
+    grade.add_argument("--out", type=Path, help="where reports go (default: build/grades)")
+    grade.add_argument("--seed", type=int, help="base of the hidden inputs (default: fresh)")
+    grade.add_argument("--workers", type=int, help="submissions at a time (default: by cores)")
+    grade.add_argument(
+        "--timeout", type=float, default=20, help="seconds a cell may take (default: 20)"
+    )
+
     lint = commands.add_parser(
         "lint",
         help="hold chapters to their budgets, links and style",
@@ -104,6 +118,13 @@ def run(options: argparse.Namespace, root: Path, extra: list[str]) -> int:
             from classroom.check import check_command
 
             return check_command(root, options.notebook, options.timeout)
+        case "grade":
+            from classroom.grade.run import grade_command
+
+            out = options.out or root / "build" / "grades"
+            return grade_command(
+                root, options.submissions, out, options.seed, options.workers, options.timeout
+            )
         case "slides":
             from classroom.slides import main as slides_command
 

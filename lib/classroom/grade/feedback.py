@@ -1,0 +1,67 @@
+"""What a student is told. Every sentence is ours: what a submission's process said is never shown.
+
+A process that is graded knows the hidden inputs, and one that runs for the feedback can read the
+oracles; either could say them. So their words only choose among sentences: a misconception is one
+that the check knows, a call is one of the public ones, an error has the name of a built-in.
+"""
+
+from classroom.grade.judge import Judgement
+from classroom.grade.reference import Exercise
+
+SAID = {
+    "timeout": "The answer took too long. Does a loop never end?",
+    "died": "The answer ended its process: it took too much memory or CPU time, or exited.",
+    "flood": "The answer printed or drew far too much.",
+    "unreported": "The run gave no complete report, so nothing is credited.",
+    "setup": "A cell before the answer failed; that is not the answer's fault. Tell your teacher.",
+    "kind": "The answer returns something of another kind than the exercise asks for.",
+    "empty": "",
+}
+ON_FRESH = (
+    "Right on the public inputs, wrong on fresh ones. Does the answer hold for every size, or only "
+    "for those of the examples?"
+)
+
+
+def explain(
+    exercise: Exercise, judged: Judgement, taught: Judgement | None
+) -> tuple[str, str, str]:
+    """(status, message, misconception) of an exercise that was run.
+
+    `taught` is the run with oracles on public inputs; it words the message and decides nothing.
+    """
+    if judged.passed:
+        return "passed", "", ""
+    if judged.kind == "empty":
+        return "not answered", "", ""
+    if judged.kind == "library":
+        module = next((m for m in exercise.forbids if m in judged.text), "the library")
+        return (
+            "library",
+            f"The answer uses {module}, which holds what this exercise asks you to write.",
+            "",
+        )
+    if judged.kind == "syntax":
+        return "wrong", f"The answer is not valid Python ({judged.error}).", ""
+    message = SAID.get(judged.kind, "")
+    if judged.kind == "error":
+        name = judged.error or "an error of its own"
+        message = f"The answer raises {name} on the inputs of the check."
+    if judged.kind in ("wrong", "error", "kind") and taught is not None:
+        said, misconception = _taught(exercise, taught)
+        if judged.kind != "wrong":
+            said = "" if taught.passed else said
+        return "wrong", " ".join(filter(None, [message, said])), misconception
+    status = judged.kind if judged.kind in ("timeout", "died", "flood", "unreported") else "wrong"
+    return status, message, ""
+
+
+def _taught(exercise: Exercise, taught: Judgement) -> tuple[str, str]:
+    """(message, misconception) from what the check said on public inputs."""
+    if taught.passed:
+        return ON_FRESH, ""
+    words = " ".join(taught.text.split())
+    misconception = next((s for s in exercise.sayings if " ".join(s.split()) in words), "")
+    calls = [call for call in exercise.calls if " ".join(call.split()) in words]
+    call = max(calls, key=len, default="")
+    return (f"Wrong already on a public input: {call}." if call else ""), misconception

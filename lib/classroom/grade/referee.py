@@ -1,0 +1,153 @@
+"""nbval outside of the box: compares what boxed kernels print with what only it can see.
+
+`python -m classroom.grade.referee FOLDER` runs every notebook in FOLDER, in the order of their
+names, and writes a line of JSON to FOLDER/verdicts.jsonl as soon as a cell is decided, so that a
+run which ends early keeps what it had. nbval itself is bent in four places, each because a
+submission would otherwise decide:
+
+- kernels are reached over local sockets in the box's own folder, never over the network;
+- a kernel that is dead is noticed within a second, not after the cell's whole time;
+- messages are counted, and a kernel that floods or talks past its notebook's time is cut off;
+- of a check's output only the lines of checks are compared: what an answer prints while it is
+  called, draws or warns is its own affair. All such lines count, so guessing several is no use.
+"""
+
+import ctypes
+import json
+import os
+import re
+import resource
+import signal
+import sys
+import time
+from pathlib import Path
+
+from classroom.environment import SLOW_IMPORT
+
+CHECK_LINE = re.compile(r"\d\d\.\d+ ✓ ?[^\n]*")
+MAX_MESSAGES = 20_000
+MAX_TEXT = 4_000_000
+MEMORY = 2**31
+PR_SET_PDEATHSIG = 1
+
+
+class CutOff(RuntimeError):
+    """A kernel that is no longer listened to; the message begins with one of our own words."""
+
+
+def check_lines(outputs: list) -> list:
+    """One stream with the lines of checks that the outputs hold."""
+    import nbformat
+
+    text = "".join(
+        output.text
+        for output in outputs
+        if output.output_type == "stream" and output.name == "stdout"
+    )
+    lines = "\n".join(CHECK_LINE.findall(text))
+    return [nbformat.v4.new_output("stream", name="stdout", text=lines)]
+
+
+def bend_nbval(notebook_seconds: float) -> None:
+    """Put the four changes in place."""
+    import nbval.kernel
+    import nbval.plugin
+    import zmq
+    from jupyter_client.manager import KernelManager
+
+    def manager(kernel_name, kernel_spec_manager):
+        spec = kernel_spec_manager.get_kernel_spec(kernel_name)
+        context = zmq.Context()
+        context.setsockopt(zmq.MAXMSGSIZE, MAX_TEXT)
+        return KernelManager(
+            kernel_name=kernel_name,
+            kernel_spec_manager=kernel_spec_manager,
+            context=context,
+            transport="ipc",
+            ip=str(Path(spec.metadata["sockets"]) / kernel_name),
+        )
+
+    def get_message(self, stream, timeout=None):
+        if not hasattr(self, "deadline"):
+            self.deadline = time.monotonic() + notebook_seconds
+            self.messages = self.text = 0
+        until = time.monotonic() + (notebook_seconds if timeout is None else timeout)
+        while True:
+            now = time.monotonic()
+            if now > self.deadline:
+                self.cut_off("Timeout: the notebook took too long")
+            try:
+                message = original(self, stream, timeout=max(0.0, min(1.0, until - now)))
+                break
+            except nbval.kernel.Empty:
+                if not self.is_alive():
+                    self.cut_off("Died: the kernel ended")
+                if time.monotonic() >= until:
+                    raise
+        self.messages += 1
+        self.text += len(str(message["content"]))
+        if self.messages > MAX_MESSAGES or self.text > MAX_TEXT:
+            self.cut_off("Flood: the kernel printed too much")
+        return message
+
+    def cut_off(self, reason):
+        self.km.shutdown_kernel(now=True)
+        raise CutOff(reason)
+
+    def compare_outputs(self, test, ref, skip_compare=None):
+        return compare(self, check_lines(test), check_lines(ref), skip_compare)
+
+    nbval.kernel.KernelManager = manager
+    original = nbval.kernel.RunningKernel.get_message
+    nbval.kernel.RunningKernel.get_message = get_message
+    nbval.kernel.RunningKernel.cut_off = cut_off
+    compare = nbval.plugin.IPyNbCell.compare_outputs
+    nbval.plugin.IPyNbCell.compare_outputs = compare_outputs
+
+
+class Scribe:
+    """Writes down what pytest reports of each cell, at once."""
+
+    def __init__(self, path: Path):
+        self.file = path.open("a", encoding="utf-8")
+
+    def pytest_runtest_logreport(self, report) -> None:
+        """A cell's call, or whatever went wrong around it."""
+        if report.when != "call" and report.passed:
+            return
+        expected_to_fail = hasattr(report, "wasxfail")
+        verdict = {
+            "notebook": Path(report.nodeid.split("::")[0]).name,
+            "passed": report.when == "call" and report.passed and not expected_to_fail,
+            "outcome": "xfailed" if expected_to_fail else report.outcome,
+            "report": str(report.longrepr or "")[-20_000:],
+            "seconds": round(report.duration, 2),
+        }
+        self.file.write(json.dumps(verdict) + "\n")
+        self.file.flush()
+
+
+def main() -> int:
+    """`referee FOLDER CELL_SECONDS NOTEBOOK_SECONDS`; dies with the process that started it."""
+    folder, cell_seconds, notebook_seconds = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    sys.modules[SLOW_IMPORT] = None
+    os.chdir(folder)
+    import pytest
+
+    bend_nbval(notebook_seconds)
+    names = sorted(path.name for path in folder.glob("*.ipynb"))
+    return pytest.main(
+        [
+            *("-p", "nbval.plugin", "-p", "no:cacheprovider", "-q", "-c", "pytest.ini"),
+            *("--rootdir", ".", "--confcutdir", ".", "--nbval-lax", "--color=no"),
+            *("--nbval-cell-timeout", cell_seconds, *names),
+        ],
+        plugins=[Scribe(folder / "verdicts.jsonl")],
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,149 @@
+"""What the solution prints on fresh seeds, found in a process of its own.
+
+The grader's process imports neither torch nor mixlab; it gives the solution's cells to
+`python -m mixlab.checks.seeds` and reads back JSON.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+from classroom.check import exercise_notebook, read_notebook
+from classroom.layout import FOLDERS
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise as it is graded. `line` is secret: it never enters a box."""
+
+    ident: str
+    title: str
+    points: int
+    seed: int
+    line: str
+    forbids: tuple[str, ...]
+    calls: tuple[str, ...]
+    sayings: tuple[str, ...]
+    hints: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A chapter's pristine notebook and what its exercises must print."""
+
+    stem: str
+    pristine: NotebookNode
+    exercises: dict[str, Exercise]
+
+    def notebook(self, exercise: str, answer: str, public: bool = False) -> NotebookNode:
+        """The notebook of one exercise with this answer, and the expected line where nbval looks.
+
+        With `public` the notebook expects what the course's own solution printed.
+        """
+        notebook = exercise_notebook(self.pristine, exercise, answer)
+        for cell in notebook.cells:
+            if cell.metadata.get("classroom", {}).get("role") == "check":
+                # One cell's answer may not end another's comparison: the marks are ours alone.
+                if not public:
+                    line = self.exercises[exercise].line
+                    cell.outputs = [_printed(line)]
+                cell.execution_count = 1
+            else:
+                cell.outputs, cell.execution_count = [], None
+        notebook.metadata = {}
+        return notebook
+
+
+def _printed(text: str) -> NotebookNode:
+    return NotebookNode(output_type="stream", name="stdout", text=text)
+
+
+def chapters(root: Path) -> dict[str, Path]:
+    """Chapter number -> its solution notebook."""
+    return {path.stem[:2]: path for path in sorted((root / FOLDERS["solution"]).glob("*.ipynb"))}
+
+
+def find_reference(root: Path, number: str, base: int) -> Reference:
+    """Ask for seeds and expected lines of a chapter.
+
+    Raises:
+        ValueError: if there is no such chapter, or the solution does not pass its own checks.
+    """
+    path = chapters(root).get(number)
+    if path is None:
+        raise ValueError(f"there are no exercises of chapter {number} in {root / 'solutions'}")
+    pristine = read_notebook(path)
+    facts, answers = {}, {}
+    for cell in pristine.cells:
+        given = cell.metadata.get("classroom", {})
+        if "title" in given:
+            facts[given["exercise"]] = given
+        if given.get("role") == "answer":
+            answers[given["exercise"]] = cell.source
+    asked = {
+        exercise: [cell.source for cell in exercise_notebook(pristine, exercise, answer).cells]
+        for exercise, answer in answers.items()
+    }
+    finished = subprocess.run(
+        [sys.executable, "-m", "mixlab.checks.seeds"],
+        input=json.dumps({"base": base, "exercises": asked}),
+        capture_output=True,
+        text=True,
+        env=_trusted_environment(root),
+    )
+    if finished.returncode:
+        raise ValueError(
+            f"{path}: the solution does not pass its own checks, so nothing can be graded:\n"
+            f"{finished.stderr.strip()[-2000:]}\nRun: make test, or make doctor"
+        )
+    exercises = {
+        ident: Exercise(
+            ident=ident,
+            title=facts[ident]["title"],
+            points=facts[ident]["points"],
+            **{key: tuple(v) if isinstance(v, list) else v for key, v in found.items()},
+        )
+        for ident, found in json.loads(finished.stdout).items()
+    }
+    return Reference(path.stem, pristine, exercises)
+
+
+def _trusted_environment(root: Path) -> dict[str, str]:
+    environment = {name: value for name, value in os.environ.items() if name != "MIXLAB_SEEDS"}
+    return environment | {"PYTHONPATH": str(root / "lib"), "OMP_NUM_THREADS": "1"}
+
+
+def to_json(reference: Reference) -> dict:
+    """For a run that may be continued."""
+    return {"exercises": {name: asdict(one) for name, one in reference.exercises.items()}}
+
+
+def from_json(root: Path, number: str, kept: dict) -> Reference:
+    """The reference that an interrupted run worked with."""
+    path = chapters(root)[number]
+    exercises = {
+        ident: Exercise(**{k: tuple(v) if isinstance(v, list) else v for k, v in found.items()})
+        for ident, found in kept["exercises"].items()
+    }
+    return Reference(path.stem, read_notebook(path), exercises)
+
+
+def course_digest(root: Path) -> str:
+    """What the grades depend on: the solution notebooks, the checks, and the grader itself."""
+    hashed = hashlib.sha256()
+    library = root / "lib"
+    for path in sorted(
+        [
+            *(root / FOLDERS["solution"]).glob("*.ipynb"),
+            *(library / "mixlab" / "checks").rglob("*.py"),
+            *Path(__file__).parent.glob("*.py"),
+        ]
+    ):
+        hashed.update(f"{path.name}|".encode() + path.read_bytes())
+    return hashed.hexdigest()

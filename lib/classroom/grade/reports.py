@@ -1,0 +1,140 @@
+"""What comes out: grades.csv, junit.xml, a feedback page a student and a page of the class."""
+
+import csv
+import io
+import re
+import unicodedata
+import xml.etree.ElementTree as ElementTree
+from collections import Counter
+from hashlib import sha256
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, select_autoescape
+
+from classroom.grade.grading import Grade
+from classroom.grade.reference import Reference
+from classroom.layout import write_atomically
+
+COLUMNS = ("student", "chapter", "exercise", "title", "points", "out_of", "status", "reason")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write_reports(
+    out: Path,
+    grades: list[Grade],
+    problems: dict[str, list[str]],
+    references: dict[str, Reference],
+    protected: bool,
+) -> None:
+    """Write all four to `out`, each whole or not at all."""
+    write_atomically(out / "grades.csv", grades_csv(grades))
+    write_atomically(out / "junit.xml", junit_xml(grades))
+    pages = Environment(
+        loader=PackageLoader("classroom.grade", "pages"), autoescape=select_autoescape(default=True)
+    )
+    hints = {
+        ident: exercise.hints
+        for reference in references.values()
+        for ident, exercise in reference.exercises.items()
+    }
+    kept = set()
+    for student, found in problems.items():
+        own = [grade for grade in grades if grade.student == student]
+        page = pages.get_template("feedback.html").render(
+            student=student, grades=own, problems=found, hints=hints
+        )
+        file = out / "feedback" / page_name(student)
+        kept.add(file.name)
+        write_atomically(file, page)
+    for file in (out / "feedback").glob("*.html"):
+        if file.name not in kept:  # of a student who is no longer among the submissions
+            file.unlink()
+    page = pages.get_template("class.html").render(
+        **class_facts(grades, problems), problems=problems, protected=protected
+    )
+    write_atomically(out / "class.html", page)
+
+
+def page_name(student: str) -> str:
+    """A file name that every system takes, and no two students share.
+
+    >>> page_name("Zoë")[:4], page_name("Zoë") == page_name("Zoe")
+    ('Zoe-', False)
+    """
+    plain = unicodedata.normalize("NFKD", student).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", plain).strip("-")[:40] or "student"
+    return f"{plain}-{sha256(student.encode()).hexdigest()[:8]}.html"
+
+
+def grades_csv(grades: list[Grade]) -> str:
+    """One line an exercise of a student; a name that a spreadsheet would compute is quoted."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for grade in grades:
+        student = f"'{grade.student}" if grade.student.startswith(FORMULA) else grade.student
+        row = [student, grade.chapter, grade.exercise, grade.title, grade.points, grade.out_of]
+        writer.writerow([*row, grade.status, grade.message])
+    return text.getvalue()
+
+
+def junit_xml(grades: list[Grade]) -> str:
+    """One suite, one case an exercise of a student; whatever did not pass is a failure."""
+    failures = sum(grade.status != "passed" for grade in grades)
+    suite = ElementTree.Element(
+        "testsuite", name="grades", tests=str(len(grades)), failures=str(failures)
+    )
+    for grade in grades:
+        case = ElementTree.SubElement(
+            suite,
+            "testcase",
+            classname=f"{grade.student}.{grade.chapter}",
+            name=grade.exercise,
+            time=f"{grade.seconds:.1f}",
+        )
+        if grade.status != "passed":
+            failure = ElementTree.SubElement(case, "failure", message=grade.status)
+            failure.text = grade.message
+    ElementTree.indent(suite)
+    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def class_facts(grades: list[Grade], problems: dict[str, list[str]]) -> dict:
+    """The class page's numbers: a row an exercise, misconceptions by count, a row a student."""
+    exercises = []
+    for ident in sorted({grade.exercise for grade in grades}):
+        own = [grade for grade in grades if grade.exercise == ident]
+        passed = sum(grade.status == "passed" for grade in own)
+        times = sorted(grade.seconds for grade in own if grade.seconds)
+        exercises.append(
+            {
+                "ident": ident,
+                "title": own[0].title,
+                "passed": passed,
+                "of": len(own),
+                "share": round(100 * passed / len(own)),
+                "median": times[len(times) // 2] if times else 0.0,
+                "statuses": Counter(g.status for g in own if g.status != "passed").most_common(),
+            }
+        )
+    misconceptions = Counter(
+        (grade.exercise, grade.misconception) for grade in grades if grade.misconception
+    ).most_common(10)
+    students = []
+    for student in problems:
+        own = [grade for grade in grades if grade.student == student]
+        students.append(
+            {
+                "name": student,
+                "page": f"feedback/{page_name(student)}",
+                "points": sum(grade.points for grade in own),
+                "of": sum(grade.out_of for grade in own),
+            }
+        )
+    return {
+        "exercises": exercises,
+        "misconceptions": misconceptions,
+        "most": max((count for _, count in misconceptions), default=1),
+        "slowest": max((row["median"] for row in exercises), default=0.0) or 1.0,
+        "students": students,
+    }

@@ -1,0 +1,93 @@
+"""What a grader must know of an exercise before it grades: a safe seed, and what to expect.
+
+`python -m mixlab.checks.seeds` reads JSON from standard input: {"base": number, "exercises": {id:
+[cell source, …, check cell source]}}, the cells being the solution's. For each exercise it draws
+seeds from `base` until one keeps the solution's result clear of every rounding border, and writes
+JSON: {id: {"seed", "line", "forbids", "calls", "sayings", "hints"}}. `line` is what the check
+prints for the solution; `calls` and `sayings` are all that the check may say, on public inputs,
+about a call and about a misunderstanding. It runs the solution, and belongs in a process of its
+own.
+"""
+
+import contextlib
+import io
+import json
+import os
+import sys
+
+import numpy as np
+
+import mixlab.checks
+from mixlab.checks.core import CheckFailed, _oracle_of, cases_of, check, run
+from mixlab.checks.digest import SAFE_MARGIN
+
+TRIES = 200
+
+
+def solution_of(cells: list[str]) -> tuple[str, object]:
+    """(exercise, answer) that the last cell hands to `check`."""
+    handed = []
+    original, mixlab.checks.check = mixlab.checks.check, lambda *given: handed.append(given)
+    try:
+        namespace = {"__name__": "__main__"}
+        for cell in cells:
+            exec(compile(cell, "<solution>", "exec"), namespace)
+    finally:
+        mixlab.checks.check = original
+    if len(handed) != 1:
+        raise ValueError(
+            f"an exercise's check cell calls check(id, answer) once: got {len(handed)} calls in "
+            f"{cells[-1]!r}"
+        )
+    return handed[0]
+
+
+def safe_seed(exercise: str, answer, base: int) -> int:
+    """A seed drawn from `base` at which the answer's result lies clear of rounding borders.
+
+    Raises:
+        ValueError: if no seed does; then the exercise's tolerance is too wide for its digest.
+    """
+    rng = np.random.default_rng([base, *exercise.encode()])
+    for _ in range(TRIES):
+        seed = int(rng.integers(1, 2**31))
+        if run(exercise, answer, seed)[0].margin >= SAFE_MARGIN:
+            return seed
+    raise ValueError(f"{exercise}: none of {TRIES} seeds keeps {SAFE_MARGIN} tolerances' distance")
+
+
+def expect(cells: list[str], base: int) -> dict:
+    """Everything a grader needs of one exercise."""
+    exercise, answer = solution_of(cells)
+    seed = safe_seed(exercise, answer, base)
+    os.environ["MIXLAB_SEEDS"] = json.dumps({exercise: seed})
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed):
+            check(exercise, answer)  # holds the solution against the oracle too
+    except CheckFailed as failure:
+        raise ValueError(f"the solution itself fails on seed {seed}: {failure}") from None
+    finally:
+        del os.environ["MIXLAB_SEEDS"]
+    cases, oracle = cases_of(exercise), _oracle_of(exercise)
+    public = cases.draw(np.random.default_rng(cases.seed))
+    return {
+        "seed": seed,
+        "line": printed.getvalue(),
+        "forbids": list(cases.forbids),
+        "calls": sorted({oracle.show(*arguments) for arguments in (*oracle.examples, *public)}),
+        "sayings": [known.says for known in oracle.misconceptions],
+        "hints": list(cases.hints),
+    }
+
+
+def main() -> None:
+    """Standard input to standard output; nothing that a cell prints comes between."""
+    asked = json.load(sys.stdin)
+    with contextlib.redirect_stdout(sys.stderr):
+        found = {name: expect(cells, asked["base"]) for name, cells in asked["exercises"].items()}
+    json.dump(found, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""A class to grade: submissions written from the course's own notebook."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from classroom.check import answer_id, read_notebook
+from classroom.grade.run import grade_command
+
+ROOT = Path(__file__).parents[3]
+SOLUTION = ROOT / "solutions" / "02_sliding_window.ipynb"
+EXERCISES = ROOT / "exercises" / "02_sliding_window.ipynb"
+NAMES = {
+    "02.1": "window_mask",
+    "02.2": "chunk_mask",
+    "02.3": "n_scores",
+    "02.4": "banded",
+    "02.5": "is_window_mask",
+}
+
+
+def filled(answers: dict[str, str], before: dict[str, str] | None = None) -> dict:
+    """The exercise notebook with these answers; `before` puts a cell ahead of an answer."""
+    notebook = read_notebook(EXERCISES)
+    cells = []
+    for cell in notebook.cells:
+        ident = answer_id(cell)
+        if ident in (before or {}):
+            extra = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
+            cells.append({**extra, "source": before[ident]})
+        if ident in answers:
+            cell.source = answers[ident]
+        cells.append(cell)
+    return {**notebook, "cells": cells}
+
+
+def right_answers() -> dict[str, str]:
+    """The solution's answer cells."""
+    notebook = read_notebook(SOLUTION)
+    return {ident: cell.source for cell in notebook.cells if (ident := answer_id(cell))}
+
+
+def write(folder: Path, student: str, notebook: dict) -> Path:
+    """Hand a notebook in."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{student}.ipynb"
+    path.write_text(json.dumps(notebook, ensure_ascii=True))
+    return path
+
+
+def grade(folder: Path, out: Path, **options) -> dict[tuple[str, str], dict]:
+    """Grade and read grades.csv back: (student, exercise) -> row."""
+    assert grade_command(ROOT, folder, out, workers=2, **options) == 0
+    with (out / "grades.csv").open(encoding="utf-8", newline="") as file:
+        return {(row["student"], row["exercise"]): row for row in csv.DictReader(file)}
+
+
+@pytest.fixture(scope="session")
+def answers() -> dict[str, str]:
+    """The solution's answers."""
+    return right_answers()

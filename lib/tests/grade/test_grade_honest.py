@@ -1,0 +1,202 @@
+"""Answers that are right, however they are written or saved, score in full."""
+
+import copy
+import json
+import os
+import zipfile
+
+import pytest
+
+from tests.grade.conftest import EXERCISES, filled, grade, right_answers, write
+
+# Each differs from the solution in a way that must not matter.
+VARIETY: dict[str, tuple[str, str]] = {
+    "other_names": (
+        "02.1",
+        "def window_mask(n, w):\n"
+        "    rows, columns = torch.arange(n).unsqueeze(1), torch.arange(n)\n"
+        "    return (columns <= rows) & (columns > rows - w)",
+    ),
+    "extra_imports": (
+        "02.1",
+        "import numpy as np\nimport itertools\nfrom einops import rearrange\n"
+        "def window_mask(seq, window):\n"
+        "    i = rearrange(torch.arange(seq), 'i -> i 1'); j = np.arange(seq)\n"
+        "    return (i.numpy() >= j) & (i.numpy() - j < window)",
+    ),
+    "loops": (
+        "02.1",
+        "def window_mask(seq, window):\n"
+        "    return [[0 <= i - j < window for j in range(seq)] for i in range(seq)]",
+    ),
+    "integer_mask": (
+        "02.2",
+        "def chunk_mask(n_queries, past, window):\n"
+        "    i = torch.arange(past, past + n_queries)[:, None]\n"
+        "    j = torch.arange(past + n_queries)[None]\n"
+        "    return ((i - j >= 0) * (i - j < window)).int()",
+    ),
+    "printed_debugging": (
+        "02.3",
+        "def n_scores(seq, window):\n"
+        "    print('called with', seq, window)\n"
+        "    w = min(window, seq)\n"
+        "    print('no newline at the end', end='')\n"
+        "    print()\n"
+        "    return w * (w + 1) // 2 + (seq - w) * w\n"
+        "print(n_scores(5, 3))",
+    ),
+    "warnings": (
+        "02.3",
+        "import warnings, sys, logging\n"
+        "def n_scores(seq, window):\n"
+        "    warnings.warn('deprecated')\n"
+        "    print('to stderr', file=sys.stderr)\n"
+        "    logging.warning('logged')\n"
+        "    return sum(min(i + 1, window) for i in range(seq))",
+    ),
+    "float_result": (
+        "02.3",
+        "def n_scores(s, w):\n    w = min(w, s)\n    return w * (2*s - w + 1) / 2",
+    ),
+    "plots": (
+        "02.2",
+        "import matplotlib.pyplot as plt\n"
+        "def chunk_mask(n_queries, past, window):\n"
+        "    ones = torch.ones(n_queries, past + n_queries)\n"
+        "    return (ones.tril(past) - ones.tril(past - window)).bool()\n"
+        "plt.imshow(chunk_mask(4, 2, 3))\nplt.show()",
+    ),
+    "float64": (
+        "02.4",
+        "def banded(q, k, v, window):\n"
+        "    q, k, v = q.double(), k.double(), v.double()\n"
+        "    out = torch.empty_like(v)\n"
+        "    for i in range(len(q)):\n"
+        "        s = slice(max(0, i + 1 - window), i + 1)\n"
+        "        out[i] = torch.softmax(q[i] @ k[s].T / q.shape[-1] ** .5, -1) @ v[s]\n"
+        "    return out",
+    ),
+    "vectorised_float32": (
+        "02.4",
+        "def banded(q, k, v, window):\n"
+        "    n, d = q.shape\n"
+        "    pad = torch.zeros(window - 1, d)\n"
+        "    ks = torch.cat([pad, k]).unfold(0, window, 1)\n"
+        "    vs = torch.cat([pad, v]).unfold(0, window, 1)\n"
+        "    scores = torch.einsum('nd,ndw->nw', q, ks) / d ** 0.5\n"
+        "    age = torch.arange(window - 1, -1, -1)\n"
+        "    scores = scores.masked_fill(age > torch.arange(n)[:, None], float('-inf'))\n"
+        "    return torch.einsum('nw,ndw->nd', scores.softmax(-1), vs)",
+    ),
+    "numpy": (
+        "02.4",
+        "import numpy as np\n"
+        "def banded(q, k, v, window):\n"
+        "    q, k, v = (x.numpy() for x in (q, k, v))\n"
+        "    rows = []\n"
+        "    for i, query in enumerate(q):\n"
+        "        keys = k[max(0, i - window + 1): i + 1]\n"
+        "        e = np.exp(keys @ query / np.sqrt(q.shape[1]))\n"
+        "        rows.append((e / e.sum()) @ v[max(0, i - window + 1): i + 1])\n"
+        "    return np.stack(rows)",
+    ),
+    "tensor_compare": (
+        "02.5",
+        "def is_window_mask(make_mask):\n"
+        "    def right(s, w):\n"
+        "        d = torch.arange(s)[:, None] - torch.arange(s)\n"
+        "        return (d >= 0) & (d < w)\n"
+        "    return all(torch.equal(make_mask(s, w), right(s, w))\n"
+        "               for s in range(1, 12) for w in range(1, 14))",
+    ),
+}
+
+
+def _packed() -> list[dict[str, str]]:
+    """The variety as submissions: each takes one variant an exercise, the rest is the solution."""
+    packs: list[dict[str, str]] = []
+    for ident, code in VARIETY.values():
+        pack = next((pack for pack in packs if ident not in pack), None)
+        if pack is None:
+            packs.append(pack := {})
+        pack[ident] = code
+    return packs
+
+
+def _format_3(notebook: dict) -> dict:
+    cells = []
+    for cell in notebook["cells"]:
+        old = {"cell_type": cell["cell_type"], "metadata": dict(cell["metadata"])}
+        if cell["cell_type"] == "code":
+            old |= {"input": cell["source"].splitlines(True), "outputs": [], "language": "python"}
+        else:
+            old["source"] = cell["source"].splitlines(True)
+        cells.append(old)
+    return {
+        "nbformat": 3,
+        "nbformat_minor": 0,
+        "metadata": {"name": ""},
+        "worksheets": [{"cells": cells}],
+    }
+
+
+def write_variety(folder) -> dict[str, list[str]]:
+    """Hand in the variety; student -> exercises that must pass."""
+    right = right_answers()
+    handed: dict[str, list[str]] = {}
+    for number, pack in enumerate(_packed()):
+        write(folder, f"variant {number}", filled(pack))
+        handed[f"variant {number}"] = list(pack)
+
+    helper = (
+        "from math import sqrt\ndef _reach(seq, window):\n    return min(window, seq)\n\nx = 1/1"
+    )
+    answer = (
+        "def n_scores(seq, window):\n"
+        "    r = _reach(seq, window)\n    return r * (r + 1) // 2 + (seq - r) * r"
+    )
+    write(folder, "helper cells", filled({"02.3": answer}, before={"02.3": helper}))
+    handed["helper cells"] = ["02.3"]
+
+    write(folder, "old format", _format_3(filled({"02.3": right["02.3"]})))
+    handed["old format"] = ["02.3"]
+
+    classic = copy.deepcopy(filled({"02.3": right["02.3"]}))  # 4.4: no cell ids
+    classic["nbformat_minor"] = 4
+    for cell in classic["cells"]:
+        cell.pop("id", None)
+        cell["metadata"] = {k: v for k, v in cell["metadata"].items() if k != "classroom"}
+        cell["source"] = cell["source"].splitlines(True)
+    write(folder, "other front end", classic)
+    handed["other front end"] = ["02.3"]
+
+    nested = folder / "Zoë Ångström 佐藤" / "my work" / "week 2"
+    write(nested, "Übung (final) v2", filled({"02.3": right["02.3"]}))
+    handed["Zoë Ångström 佐藤"] = ["02.3"]
+
+    with zipfile.ZipFile(folder / "zipped.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a folder/ü.ipynb", json.dumps(filled({"02.3": right["02.3"]})))
+        archive.writestr("__MACOSX/._ü.ipynb", b"\0\1")
+        archive.writestr("a folder/.ipynb_checkpoints/ü.ipynb", EXERCISES.read_text())
+    handed["zipped"] = ["02.3"]
+    return handed
+
+
+SEEDS = range(1, 21) if os.environ.get("MIXLAB_SLOW") else [1]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_honest_score_in_full(seed, tmp_path):
+    """MIXLAB_SLOW=1 tries twenty seeds."""
+    handed = write_variety(tmp_path / "handed in")
+    rows = grade(tmp_path / "handed in", tmp_path / "out", seed=seed)
+    failures = {
+        (student, ident): rows[student, ident]["status"] + ": " + rows[student, ident]["reason"]
+        for student, passed in handed.items()
+        for ident in passed
+        if rows[student, ident]["status"] != "passed"
+    }
+    assert failures == {}
+    others = {row["status"] for (s, i), row in rows.items() if i not in handed[s]}
+    assert others == {"not answered"}
