@@ -49,8 +49,8 @@ generator = torch.manual_seed(0)
 # %% [markdown] slide="slide"
 # ## Six tokens, window three
 #
-# Take the sentence *The cat sat on the mat*, one token a word, and a window of $W = 3$. No token
-# sees a later one. **Predict:** which words does *mat* see? And how many words does *cat* see?
+# Take the sentence *The cat sat on the mat*, one token a word. No token sees a later one, and the
+# window has $W = 3$. **Predict:** which words does *mat* see? And how many words does *cat* see?
 
 # %% slide="fragment" show="output"
 words = "The cat sat on the mat".split()
@@ -327,11 +327,8 @@ figures.cost(lengths, timed, "W = 128: masks cost the square of the length, a ba
 # ## The band
 #
 # So don't compute what nobody sees. Cut the queries into blocks of $B$. A block needs only its own
-# $B$ keys and the $W - 1$ before them. All $L / B$ blocks together compute
-#
-# $$\frac{L}{B} \cdot B\,(B + W - 1) = L\,(B + W - 1)$$
-#
-# scores: for fixed $W$, linear in $L$.
+# $B$ keys and the $W - 1$ before them: that makes $B\,(B + W - 1)$ scores. All $L / B$ blocks
+# together compute $L\,(B + W - 1)$: for fixed $W$, linear in $L$.
 
 # %% slide="same" show="output" alt="Two pictures of the same 48 by 48 scores with window 8. All scores: the whole square is computed, most of it orange, wasted. Band: only blocks along the diagonal are computed, most of them blue, used."
 seq, window, block = 48, 8, 8

@@ -113,13 +113,14 @@ def _square_panels(shown: go.Figure, panels: int, seq: int) -> None:
     """Square cells in every panel, query 0 at the top."""
     shown.update_xaxes(showgrid=False, constrain="domain")
     shown.update_yaxes(showgrid=False, constrain="domain", range=[seq - 0.5, -0.5])
+    shown.update_yaxes(constraintoward="top")  # right under the panel's title
     for number in range(panels):
         axis = "" if number == 0 else str(number + 1)
         shown.layout[f"yaxis{axis}"].scaleanchor = f"x{axis}"
 
 
 def steps(pictures: Sequence[np.ndarray], captions: Sequence[str], title: str) -> go.Figure:
-    """A mask as it is built, one numbered panel a step.
+    """A mask as it is built, one numbered panel a step, three a row.
 
     Args:
         pictures: (rows, columns) of truth values, in order. A step may have fewer columns than
@@ -129,16 +130,21 @@ def steps(pictures: Sequence[np.ndarray], captions: Sequence[str], title: str) -
     """
     rows, columns = pictures[-1].shape
     titles = [f"<b>{n}</b> {words}" for n, words in enumerate(captions, start=1)]
-    shown = make_subplots(1, len(pictures), subplot_titles=titles, horizontal_spacing=0.03)
-    for number, picture in enumerate(pictures, start=1):
+    across, down = 3, -(-len(pictures) // 3)
+    shown = make_subplots(
+        down, across, subplot_titles=titles, horizontal_spacing=0.05, vertical_spacing=0.24
+    )
+    for number, picture in enumerate(pictures):
         cells = _cells(picture, theme.HIDDEN_VISIBLE, ("hidden", "visible"))
         first = columns - picture.shape[1]
-        shown.add_trace(cells.update(x=list(range(first, columns))), 1, number)
-    shown.update_layout(theme.figure(title, height=300).layout)
+        shown.add_trace(
+            cells.update(x=list(range(first, columns))), number // across + 1, number % across + 1
+        )
+    shown.update_layout(theme.figure(title, height=130 + 200 * down).layout)
     shown.update_annotations(font_size=14)
     shown.update_layout(margin=dict(t=100, l=50, r=10, b=50))
-    _square_panels(shown, len(pictures), rows)
-    shown.update_xaxes(title_text="key", dtick=2, range=[-0.5, columns - 0.5])
+    _square_panels(shown, across * down, rows)
+    shown.update_xaxes(title_text="key", dtick=1, range=[-0.5, columns - 0.5])
     shown.update_yaxes(showticklabels=False, dtick=1)
     shown.update_yaxes(title_text="query row", showticklabels=True, col=1)
     return shown
