@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from mixlab.generate import generate
 from mixlab.ssm.config import PUBLISHED, MambaConfig
 from mixlab.ssm.mamba import Mamba, MambaState
+from mixlab.ssm.packing import segment_starts
 
 
 def model_of(seed=0, dtype=torch.float64, **changes) -> Mamba:
@@ -87,8 +88,6 @@ def test_the_future_does_not_act_on_the_past():
 
 
 def test_packed_sequences_do_not_leak():
-    from mixlab.ssm.packing import segment_starts
-
     model, seqlens = model_of(), [1, 6, 2, 9, 3]
     sequences = [tokens_of(1, n, seed=n) for n in seqlens]
     packed = model(torch.cat(sequences, dim=1), starts=segment_starts(seqlens))
@@ -178,6 +177,27 @@ def test_gradients_reach_every_parameter_and_are_right():
             parameter += step
         slope = (gradient * step).sum()
         assert (up - down).item() / 2 == pytest.approx(slope.item(), abs=1e-13, rel=1e-4)
+
+
+@pytest.mark.parametrize("form", ["packed", "left", "right"])
+def test_packed_and_padded_batches_train_as_their_sequences_would(form):
+    model, lengths = model_of().requires_grad_(True), [7, 3, 1, 5]
+    sequences = [tokens_of(1, n, seed=n) for n in lengths]
+    expected = torch.autograd.grad(
+        sum(model(sequence).logsumexp(-1).sum() for sequence in sequences),
+        list(model.parameters()),
+    )
+    if form == "packed":
+        logits = model(torch.cat(sequences, dim=1), starts=segment_starts(lengths))
+    else:
+        real = torch.arange(7) < torch.tensor(lengths)[:, None]
+        real = real if form == "right" else real.flip(1)
+        tokens = torch.full((4, 7), 49)
+        tokens[real] = torch.cat(sequences, dim=1)[0]
+        logits = model(tokens, mask=real)[real]
+    got = torch.autograd.grad(logits.logsumexp(-1).sum(), list(model.parameters()))
+    for ours, theirs in zip(got, expected, strict=True):
+        equal(ours, theirs, tolerance=1e-9)
 
 
 def test_a_tiny_mamba_learns_to_repeat():
