@@ -167,7 +167,8 @@ def _examine(exercise: str, cases: Cases, oracle, answer, arguments: tuple) -> N
         got = _call(exercise, cases, answer, arguments)
     except NotImplementedError as error:
         # The student's own line is all there is to see: no frames of ours above it.
-        error._render_traceback_ = lambda: [f"NotImplementedError: {error}"]
+        shown = [f"NotImplementedError: {error}"]
+        error._render_traceback_ = lambda: shown
         raise
     except CheckFailed:
         raise
