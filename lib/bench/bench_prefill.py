@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.machine import SIDE, square_product
-from bench.models import MIXTRAL, SMOLLM2, WIDE, describe, pair, random_tokens, ways
+from bench.models import MIXTRAL, SMOLLM2, WIDE, ExactAngles, describe, pair, random_tokens, ways
 from bench.row import Contest, Peer, Row, Size, largest_difference
 
 # grouped_mm and eager are the peer's ways of running experts over many tokens. batched_mm copies
@@ -52,6 +52,7 @@ def prefill(shape: dict, tokens: dict[Size, int], window: int | None = None):
 
     def setup(size: Size) -> Contest:
         ours, theirs = pair(shape, size, window)
+        theirs.model.rotary_emb = ExactAngles(ours.config.head_dim, ours.config.rope_theta)
         prompt = random_tokens(tokens[size], theirs.config.vocab_size)
         note = f"{tokens[size]:,} tokens, {describe(ours.config)}."
         return prefill_contest(ours, theirs, prompt, note)

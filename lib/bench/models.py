@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 import mixlab
 from bench.row import Size, require
+from mixlab.transformer.rope import rope_table
 
 # SmolLM2-135M, whose weights the course uses: Mistral's architecture, 134,515,008 parameters.
 SMOLLM2 = dict(
@@ -94,6 +95,22 @@ def pair(
         theirs.save_pretrained(folder)
         ours = mixlab.load(folder, dtype=dtype, device=device)
     return ours, theirs.to(device=device, dtype=dtype).requires_grad_(False)
+
+
+class ExactAngles(nn.Module):
+    """RoPE's tables from float64 angles, for a peer that computes them in float32.
+
+    At position 16,384 a float32 angle is off by up to a thousandth of a radian, which moves logits
+    by more than the tolerance. With exact angles in both, long prompts can be compared.
+    """
+
+    def __init__(self, head_dim: int, theta: float):
+        super().__init__()
+        self.head_dim, self.theta = head_dim, theta
+
+    def forward(self, x: Tensor, position_ids: Tensor) -> tuple[Tensor, Tensor]:
+        cos, sin = rope_table(position_ids[0], self.head_dim, self.theta)
+        return tuple(torch.cat((t, t), dim=-1)[None].to(x.dtype) for t in (cos, sin))
 
 
 def ways(theirs: nn.Module, names: tuple[str, ...]) -> list[str | None]:
