@@ -81,7 +81,8 @@ def bend_nbval(notebook_seconds: float) -> None:
                 break
             except nbval.kernel.Empty:
                 if not self.is_alive():
-                    self.cut_off("Died: the kernel ended")
+                    interrupted = getattr(self, "interrupted", False)  # which ends a boxed kernel
+                    self.cut_off("Timeout: " if interrupted else "Died: the kernel ended")
                 if time.monotonic() >= until:
                     raise
         self.messages += 1
@@ -89,6 +90,10 @@ def bend_nbval(notebook_seconds: float) -> None:
         if self.messages > MAX_MESSAGES or self.text > MAX_TEXT:
             self.cut_off("Flood: the kernel printed too much")
         return message
+
+    def interrupt(self):
+        self.interrupted = True
+        self.km.interrupt_kernel()
 
     def cut_off(self, reason):
         self.km.shutdown_kernel(now=True)
@@ -100,6 +105,7 @@ def bend_nbval(notebook_seconds: float) -> None:
     nbval.kernel.KernelManager = manager
     original = nbval.kernel.RunningKernel.get_message
     nbval.kernel.RunningKernel.get_message = get_message
+    nbval.kernel.RunningKernel.interrupt = interrupt
     nbval.kernel.RunningKernel.cut_off = cut_off
     compare = nbval.plugin.IPyNbCell.compare_outputs
     nbval.plugin.IPyNbCell.compare_outputs = compare_outputs

@@ -54,8 +54,11 @@ def grade_command(
     hidden = (root.resolve(), submissions.resolve(), out.resolve())
     workers = workers or _workers(limits)
     with staged(root, hidden, references, cell_seconds, limits) as course:
-        _rehearse(course)
         fingerprint = _fingerprint(course)
+        rehearsed = state / "rehearsed"
+        if not rehearsed.exists() or rehearsed.read_text() != fingerprint:
+            _rehearse(course)
+            write_atomically(rehearsed, fingerprint)
         records = _grade_all(course, entries, state / "results", fingerprint, workers)
     grades = [Grade(**grade) for record in records.values() for grade in record["grades"]]
     problems = {student: record["problems"] for student, record in records.items()}

@@ -1,0 +1,186 @@
+"""Whatever is handed in, the readable part is taken, the rest is named, and nothing is run or hurt.
+
+These read submissions only; no kernel starts.
+"""
+
+import io
+import json
+import os
+import zipfile
+
+import pytest
+
+from classroom.grade.answers import MAX_ANSWER, read_cells, take_answers
+from classroom.grade.collect import find_entries, read_submission
+from classroom.grade.grading import _not_run, answers_of
+from classroom.solution_region import stub
+from tests.grade.conftest import filled, right_answers, write
+
+GOOD = json.dumps(filled({"02.3": "def n_scores(s, w): return 1"})).encode()
+BAD_BYTES = {
+    "empty": b"",
+    "no JSON": b"hello",
+    "binary": bytes(range(256)) * 10,
+    "cut off": GOOD[:-200],
+    "a list": b"[]",
+    "a number": b"3",
+    "too deep": b"[" * 100_000,
+    "too deep inside": b'{"nbformat": 4, "cells": ' + b"[" * 100_000,
+    "format 2": b'{"nbformat": 2, "worksheets": []}',
+    "format 99": b'{"nbformat": 99, "cells": []}',
+    "format as text": b'{"nbformat": "4", "cells": []}',
+    "no cells": b'{"nbformat": 4}',
+    "cells are a text": b'{"nbformat": 4, "cells": "x"}',
+    "a huge number": b'{"nbformat": 4, "cells": [], "x": ' + b"9" * 5000 + b"}",
+    "UTF-16": GOOD.decode().encode("utf-16"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_BYTES)
+def test_what_is_no_notebook_is_named(name):
+    with pytest.raises(ValueError, match="notebook"):
+        read_cells(BAD_BYTES[name])
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        None,
+        3,
+        [],
+        {},
+        {"cell_type": "code"},
+        {"cell_type": "code", "metadata": None, "source": None},
+        {"cell_type": "code", "metadata": [], "source": [1, None, "x"]},
+        {"cell_type": "code", "metadata": {"nbgrader": 3, "classroom": []}, "id": 7, "source": {}},
+        {"cell_type": "code", "metadata": {"nbgrader": {"grade_id": ["ex-02-1-answer"]}}},
+    ],
+)
+def test_a_strange_cell_costs_only_itself(cell):
+    notebook = json.loads(GOOD)
+    notebook["cells"].insert(0, cell)
+    answers = take_answers(read_cells(json.dumps(notebook).encode()))
+    assert answers["02.3"] == ["def n_scores(s, w): return 1"]
+
+
+def test_missing_doubled_and_unfit_answers_are_not_run():
+    assert _not_run("02.1", [])[0] == "missing"
+    assert _not_run("02.1", ["x", "y"])[0] == "doubled"
+    assert _not_run("02.1", ["x" * (MAX_ANSWER + 1)])[0] == "too long"
+    assert _not_run("02.1", ["x = '\ud800'"])[0] == "not text"
+    assert _not_run("02.1", [f"def f():\n    {stub('02.1')}"])[0] == "not answered"
+    assert _not_run("02.1", ["def f(): return 1"]) is None
+
+
+def _submission(folder):
+    (entry,) = find_entries(folder)
+    return read_submission(entry)
+
+
+def test_cells_deleted_reordered_doubled_split(tmp_path):
+    right = right_answers()
+    notebook = filled(right)
+    notebook["cells"] = list(reversed(notebook["cells"]))
+    answers = take_answers(read_cells(json.dumps(notebook).encode()))
+    assert {ident: given[0] for ident, given in answers.items()} == right
+
+    notebook["cells"] = [c for c in notebook["cells"] if "n_scores" not in c["source"]]
+    assert "02.3" not in take_answers(read_cells(json.dumps(notebook).encode()))
+
+    split = filled({"02.3": "def n_scores(seq, window):"})  # JupyterLab copies the metadata
+    position = next(i for i, c in enumerate(split["cells"]) if "n_scores(seq" in c["source"])
+    split["cells"].insert(position + 1, {**split["cells"][position], "source": "    return 1"})
+    assert len(take_answers(read_cells(json.dumps(split).encode()))["02.3"]) == 2
+
+
+def test_the_same_notebook_twice_counts_once_and_two_answers_are_doubled(tmp_path):
+    for name in ("a", "a copy"):
+        write(tmp_path / "in" / "ann", name, json.loads(GOOD))
+    answers, problems = answers_of(_submission(tmp_path / "in"))
+    assert len(answers["02.3"]) == 1
+    assert problems == []
+    write(tmp_path / "in" / "ann", "b", filled({"02.3": "def n_scores(s, w): return 2"}))
+    answers, _ = answers_of(_submission(tmp_path / "in"))
+    assert len(answers["02.3"]) == 2
+
+
+def test_links_are_not_followed(tmp_path):
+    secret = tmp_path / "secret"
+    write(secret, "solution", json.loads(GOOD))
+    folder = tmp_path / "in" / "eve"
+    folder.mkdir(parents=True)
+    (folder / "link.ipynb").symlink_to(secret / "solution.ipynb")
+    (folder / "folder").symlink_to(secret)
+    found = _submission(tmp_path / "in")
+    assert found.notebooks == []
+    assert "links are not followed" in found.problems[0]
+    (tmp_path / "in" / "mallory").symlink_to(secret)
+    entries = {entry.student: read_submission(entry) for entry in find_entries(tmp_path / "in")}
+    assert entries["mallory"].notebooks == []
+
+
+def test_pipes_and_unreadable_names_are_passed_over(tmp_path):
+    folder = tmp_path / "in" / "eve"
+    write(folder, "good", json.loads(GOOD))
+    os.mkfifo(folder / "pipe.ipynb")
+    os.makedirs(os.fsencode(folder) + b"/\xff\xfe")
+    (folder / "\x1b[31m\n.ipynb").write_bytes(GOOD)
+    found = _submission(tmp_path / "in")
+    assert len(found.notebooks) == 2
+    assert all(label.isprintable() for label, _ in found.notebooks)
+    assert len(found.digest) == 64
+
+
+def _zip(folder, name, members, **options):
+    folder.mkdir(exist_ok=True)
+    with zipfile.ZipFile(folder / name, "w", zipfile.ZIP_DEFLATED) as archive:
+        for member, content in members.items():
+            archive.writestr(member, content, **options)
+
+
+def test_a_zip_is_read_and_never_unpacked(tmp_path):
+    _zip(
+        tmp_path / "in",
+        "eve.zip",
+        {"../../escaped.ipynb": GOOD, "/etc/absolute.ipynb": GOOD, "deep/er/ü.ipynb": GOOD},
+    )
+    before = sorted(tmp_path.rglob("*"))
+    found = _submission(tmp_path / "in")
+    assert len(found.notebooks) == 3
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_links_and_bombs_in_a_zip(tmp_path):
+    link = zipfile.ZipInfo("link.ipynb")
+    link.external_attr = 0o120777 << 16
+    _zip(tmp_path / "in", "eve.zip", {link: "/etc/passwd", "bomb.ipynb": b" " * 300 * 2**20})
+    found = _submission(tmp_path / "in")
+    assert any("is a link" in problem for problem in found.problems)
+    assert sum(len(content) for _, content in found.notebooks) < 30 * 2**20
+    _, problems = answers_of(found)
+    assert any("MB" in problem for problem in problems)
+
+
+def test_a_zip_of_many_or_of_junk(tmp_path):
+    _zip(tmp_path / "in", "many.zip", {f"{n}.txt": "" for n in range(6000)})
+    assert "more than" in _submission(tmp_path / "in").problems[0]
+    (tmp_path / "in" / "many.zip").write_bytes(b"PK\x03\x04" + b"junk" * 100)
+    assert "not a zip" in _submission(tmp_path / "in").problems[0]
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a.ipynb", GOOD)
+    spoilt = bytearray(buffer.getvalue())
+    spoilt[60:80] = b"\0" * 20
+    (tmp_path / "in" / "many.zip").write_bytes(bytes(spoilt))
+    found = _submission(tmp_path / "in")
+    assert found.notebooks == []
+    assert found.problems
+
+
+def test_a_folder_without_submissions_says_what_is_expected(tmp_path):
+    with pytest.raises(ValueError, match="no such folder"):
+        find_entries(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="no folder, notebook"):
+        find_entries(tmp_path)
+    (tmp_path / "empty").mkdir()
+    assert "no notebook" in _submission(tmp_path).problems[0]

@@ -1,0 +1,108 @@
+"""A run killed at any moment goes on where it was; a class of two hundred is graded right."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.grade.attacks import attacks, code_of
+from tests.grade.conftest import NAMES, ROOT, filled, grade, right_answers, write
+from tests.grade.test_grade_honest import VARIETY
+
+SLOW = pytest.mark.skipif(
+    not os.environ.get("MIXLAB_SLOW"), reason="takes many minutes; MIXLAB_SLOW=1 runs it"
+)
+
+
+def _start(folder, out):
+    command = [sys.executable, "-m", "classroom", "--root", str(ROOT), "grade", str(folder)]
+    return subprocess.Popen(
+        [*command, "--out", str(out), "--workers", "1"],
+        env=os.environ | {"PYTHONPATH": str(ROOT / "lib"), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def _kill_after(folder, out, finished: int, limit: float):
+    """Start grading and kill it once so many submissions are done; the results until then."""
+    process = _start(folder, out)
+    deadline = time.monotonic() + limit
+    while time.monotonic() < deadline:
+        results = list((out / "state" / "results").glob("*.json"))
+        if len(results) >= finished:
+            break
+        time.sleep(0.05)
+        assert process.poll() is None, "it ended before it could be killed"
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    return {path: path.stat().st_mtime_ns for path in results}
+
+
+def test_a_killed_run_is_continued_and_repeats_nothing(tmp_path):
+    folder, out = tmp_path / "in", tmp_path / "out"
+    right = right_answers()
+    for student in ("a", "b", "c"):
+        write(folder, student, filled({"02.3": right["02.3"] + f"\n# {student}"}))
+    write(folder, "d", filled({"02.3": "def n_scores(seq, window):\n    return seq * window"}))
+    kept = _kill_after(folder, out, 1, 300)
+    assert kept
+    assert not (out / "grades.csv").exists()
+    secrets = (out / "state" / "run.json").read_text()
+
+    rows = grade(folder, out)
+
+    assert {student: rows[student, "02.3"]["status"] for student in "abcd"} == {
+        **dict.fromkeys("abc", "passed"),
+        "d": "wrong",
+    }
+    assert (out / "state" / "run.json").read_text() == secrets
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    # A submission that is handed in again is graded again; the others are not.
+    results = set((out / "state" / "results").glob("*.json"))
+    write(folder, "d", filled({"02.3": right["02.3"]}))
+    assert grade(folder, out)["d", "02.3"]["status"] == "passed"
+    assert len(set((out / "state" / "results").glob("*.json")) - results) == 1
+
+
+@SLOW
+def test_two_hundred_submissions_killed_in_the_middle(tmp_path):
+    """A tenth is hostile; seeds differ between two runs and grades don't."""
+    folder = tmp_path / "in"
+    right = right_answers()
+    variants = {ident: [right[ident]] for ident in NAMES}
+    for ident, code in VARIETY.values():
+        variants[ident].append(code)
+    for number in range(180):
+        chosen = {ident: texts[number % len(texts)] for ident, texts in variants.items()}
+        write(folder, f"honest {number:03d}", filled(chosen))
+    tricks = attacks()
+    for number in range(20):
+        cells = {}
+        for place, ident in enumerate(NAMES):
+            _, fixed, code = tricks[(5 * number + place) % len(tricks)]
+            if fixed in (None, ident):
+                cells[ident] = code_of(code, {}, ident, NAMES[ident])
+        write(folder, f"hostile {number:03d}", filled(cells))
+
+    started = time.monotonic()
+    kept = _kill_after(folder, tmp_path / "one", 100, 3600)
+    rows = grade(folder, tmp_path / "one", cell_seconds=10)
+    seconds = time.monotonic() - started
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    print(
+        f"200 submissions: {seconds:.0f} s, {(used.ru_utime + used.ru_stime) / 200:.1f} s of CPU "
+        f"each, largest child {used.ru_maxrss / 1024:.0f} MiB, grader "
+        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB"
+    )
+    assert len(kept) >= 100
+    for (student, _), row in rows.items():
+        assert (row["status"] == "passed") == student.startswith("honest"), row
+    again = grade(folder, tmp_path / "two", cell_seconds=10, seed=11)
+    assert {key: row["points"] for key, row in again.items()} == {
+        key: row["points"] for key, row in rows.items()
+    }
