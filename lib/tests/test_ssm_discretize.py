@@ -61,6 +61,16 @@ def test_diagonal_equals_dense_on_a_diagonal_matrix(method, complex_rates):
         torch.testing.assert_close(B_bar, dense_B, rtol=0, atol=tolerance)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_many_systems_at_once(method):
+    torch.manual_seed(0)
+    A, B = torch.randn(3, 2, 4, 4, dtype=torch.float64), torch.randn(3, 2, 4, dtype=torch.float64)
+    delta = torch.rand(3, 2, dtype=torch.float64) + 0.01
+    A_bar, B_bar = discretize_dense(A, B, delta, method)
+    alone = discretize_dense(A[2, 1], B[2, 1], delta[2, 1], method)
+    torch.testing.assert_close((A_bar[2, 1], B_bar[2, 1]), alone, rtol=0, atol=1e-12)
+
+
 def test_zero_order_hold_where_the_rate_is_zero():
     """A = 0 integrates its input: B̄ = ΔB, by the dense rule, the diagonal one, and the limit."""
     delta = torch.tensor(0.3, dtype=torch.float64)

@@ -18,6 +18,7 @@ Symbols: `delta` is Δ, `A_bar` Ā, `B_bar` B̄, n the size of the state (`d_sta
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
+from torch.nn import functional as F
 
 METHODS = ("euler", "bilinear", "zoh", "mamba")
 
@@ -65,17 +66,17 @@ def discretize_diagonal(
 
 
 def discretize_dense(
-    A: Float[Tensor, "n n"] | Complex[Tensor, "n n"],
-    B: Float[Tensor, " n"] | Complex[Tensor, " n"],
-    delta: Float[Tensor, ""] | float,
+    A: Float[Tensor, "*batch n n"] | Complex[Tensor, "*batch n n"],
+    B: Float[Tensor, "*batch n"] | Complex[Tensor, "*batch n"],
+    delta: Float[Tensor, "*batch"] | float,
     method: str = "zoh",
 ) -> tuple[Tensor, Tensor]:
-    """(Ā, B̄) for a full matrix A: the same rules, with solves and matrix exponentials.
+    """(Ā, B̄) for full matrices A: the same rules, with solves and matrix exponentials.
 
     Args:
-        A: the state matrix.
+        A: the state matrix, or one a system.
         B: the input column.
-        delta: the step length Δ, one positive number.
+        delta: the step length Δ, positive; one number, or one a system.
         method: "euler", "bilinear", "zoh" or "mamba".
 
     Raises:
@@ -89,20 +90,20 @@ def discretize_dense(
     """
     delta = torch.as_tensor(delta, dtype=A.real.dtype, device=A.device)
     _check(delta, method)
-    n = A.shape[0]
+    n = A.shape[-1]
     eye = torch.eye(n, dtype=A.dtype, device=A.device)
+    z, driven = delta[..., None, None] * A, delta[..., None] * B
     if method == "euler":
-        return eye + delta * A, delta * B
+        return eye + z, driven
     if method == "bilinear":
-        half = delta / 2 * A
-        both = torch.linalg.solve(eye - half, torch.column_stack((eye + half, delta * B)))
-        return both[:, :n], both[:, n]
+        both = torch.linalg.solve(eye - z / 2, torch.cat((eye + z / 2, driven[..., None]), dim=-1))
+        return both[..., :n], both[..., n]
     if method == "mamba":
-        return torch.matrix_exp(delta * A), delta * B
+        return torch.matrix_exp(z), driven
     # One exponential of [[A, B], [0, 0]]Δ holds both, and never divides by A (Van Loan 1978).
-    extended = torch.cat((torch.column_stack((A, B)), A.new_zeros(1, n + 1)))
-    both = torch.matrix_exp(delta * extended)
-    return both[:n, :n], both[:n, n]
+    extended = F.pad(torch.cat((z, driven[..., None]), dim=-1), (0, 0, 0, 1))
+    both = torch.matrix_exp(extended)
+    return both[..., :n, :n], both[..., :n, n]
 
 
 def _check(delta: Tensor, method: str) -> None:

@@ -105,12 +105,9 @@ def s4_kernel(
 
 def C_tilde(Lambda, P, B, C, delta, length: int) -> Complex[Tensor, "channels m"]:
     """C (I − Ā^L): without it the kernel's transform would be that of the endless kernel."""
-    rows = []
-    for channel in zip(Lambda, P, B, C, delta, strict=True):
-        A, B_full, C_full = dense_system(*channel[:4])
-        A_bar, _ = discretize_dense(A, B_full, channel[4], "bilinear")
-        rows.append(C_full - C_full @ torch.linalg.matrix_power(A_bar, length))
-    return torch.stack(rows)
+    A, B, C = dense_system(Lambda, P, B, C)
+    A_bar, _ = discretize_dense(A, B, delta, "bilinear")
+    return C - (C[:, None] @ torch.linalg.matrix_power(A_bar, length))[:, 0]
 
 
 class S4(nn.Module):
@@ -154,6 +151,4 @@ class S4(nn.Module):
         """(Ā, B̄, C) of each channel, for `mixlab.ssm.convolution.recurrence`."""
         *structured, delta = self.system()
         A, B, C = dense_system(*structured)
-        pairs = [discretize_dense(*x, "bilinear") for x in zip(A, B, delta, strict=True)]
-        A_bar, B_bar = (torch.stack(part) for part in zip(*pairs, strict=True))
-        return A_bar, B_bar, C
+        return *discretize_dense(A, B, delta, "bilinear"), C
