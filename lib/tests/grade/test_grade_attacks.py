@@ -1,0 +1,129 @@
+"""The attack suite: nothing is credited that wasn't earned, nothing outside is read or changed."""
+
+import hashlib
+import http.server
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from classroom.check import read_notebook
+from classroom.grade.box import bubblewrap
+from tests.grade.attacks import RIGHT, attacks, code_of
+from tests.grade.conftest import NAMES, ROOT, SOLUTION, filled, grade, right_answers, write
+
+pytestmark = pytest.mark.skipif(
+    bubblewrap() is None, reason="bubblewrap is missing or may not make namespaces here"
+)
+CELL_SECONDS = 4
+
+
+def _packs() -> list[dict[str, tuple[str, str]]]:
+    """Attacks five to a submission, one an exercise: exercise -> (name, code)."""
+    packs: list[dict[str, tuple[str, str]]] = []
+    fixed = sorted(attacks(), key=lambda attack: attack[1] is None)  # the particular ones first
+    for name, ident, code in fixed:
+        for pack in packs:
+            free = [i for i in NAMES if i not in pack and ident in (None, i)]
+            if free:
+                pack[free[0]] = (name, code)
+                break
+        else:
+            packs.append({ident or "02.1": (name, code)})
+    return packs
+
+
+def _public_lines() -> dict[str, str]:
+    """What the solution prints on the public seeds, which everybody may know."""
+    notebook = read_notebook(SOLUTION)
+    return {
+        cell.metadata["classroom"]["exercise"]: "".join(cell.outputs[0].text).strip()
+        for cell in notebook.cells
+        if cell.metadata.get("classroom", {}).get("role") == "check"
+    }
+
+
+def _tree(*folders: Path) -> dict[str, str]:
+    """Every file's content and place."""
+    return {
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+        for folder in folders
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+class _Tempter(http.server.BaseHTTPRequestHandler):
+    """Hands out the solution to whoever reaches it."""
+
+    asked = 0
+
+    def do_GET(self):
+        type(self).asked += 1
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(SOLUTION.read_bytes())
+
+    def log_message(self, *_):
+        pass
+
+
+def test_no_attack_is_credited_or_leaves_a_trace(tmp_path):
+    handed, out = tmp_path / "handed in", tmp_path / "out"
+    right = right_answers()
+    victim = write(handed, "victim", filled({"02.2": right["02.2"], "02.3": right["02.3"]}))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Tempter)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    names = {
+        "SOLUTION": str(SOLUTION),
+        "VICTIM": str(victim),
+        "STATE": str(out / "state" / "run.json"),
+        "LIBRARY": str(ROOT / "lib"),
+        "PORT": str(server.server_port),
+    }
+    # A thief who is handed the solution is credited: the thefts below fail for want of it alone.
+    loot = f"import json\nstolen = {SOLUTION.read_text()!r}\n{RIGHT}"
+    lucky = {ident: code_of(loot, {}, ident, NAMES[ident]) for ident in ("02.1", "02.5")}
+    write(handed, "lucky", filled(lucky))
+    public = _public_lines()
+    tried = {}
+    for number, pack in enumerate(_packs()):
+        student = f"attacker {number:02d}"
+        cells = {
+            ident: code_of(code, names | {"PUBLIC": public[ident]}, ident, NAMES[ident])
+            for ident, (_, code) in pack.items()
+        }
+        write(handed, student, filled(cells))
+        tried |= {(student, ident): name for ident, (name, _) in pack.items()}
+    watched = (handed, ROOT / "solutions", ROOT / "lib" / "mixlab" / "checks")
+    before = _tree(*watched)
+
+    try:
+        rows = grade(handed, out, cell_seconds=CELL_SECONDS)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+    credited = [name for key, name in tried.items() if rows[key]["points"] != "0"]
+    assert credited == []
+    assert set(tried.values()) == {name for name, _, _ in attacks()}
+    assert {rows["victim", ident]["status"] for ident in ("02.2", "02.3")} == {"passed"}
+    assert {rows["lucky", ident]["status"] for ident in lucky} == {"passed"}
+    assert _tree(*watched) == before
+    assert _Tempter.asked == 0
+    assert not list(Path(os.__file__).parent.rglob("left_by_a_submission.py"))
+    told = {name: rows[key] for key, name in tried.items()}
+    for name in ("imports_the_library", "imports_by_alias", "imports_by_importlib"):
+        assert told[name]["status"] == "library"
+        assert "mixlab.transformer.window" in told[name]["reason"]
+    for name in ("endless_loop", "endless_loop_that_resists", "sleeps"):
+        assert told[name]["status"] == "timeout", told[name]
+    for name in ("floods_stdout", "floods_stderr", "floods_displays"):
+        assert told[name]["status"] in ("flood", "timeout"), told[name]
+    assert not [name for name, row in told.items() if "before the answer" in row["reason"]]
+    secrets = (out / "state" / "run.json").read_text()
+    pages = "".join(page.read_text() for page in (out / "feedback").glob("*.html"))
+    for ident in NAMES:
+        digest = secrets.split(f"{ident} ")[1].split()[1][:16]
+        assert digest not in pages
