@@ -2,7 +2,7 @@
 
 Written out for a whole sequence, exp(ΔA) and ΔBu hold batch · seq · d_inner · d_state numbers each,
 gigabytes that are written once and read once. Here they exist for one *chunk* of tokens at a time,
-small enough for the second-level cache, and only the state passes from chunk to chunk. Channels lie
+small enough for the processor's caches, and only the state passes from chunk to chunk. Channels lie
 next to each other in memory, so every operation runs along a thousand of them.
 
 The backward pass keeps the state at the *boundaries* of chunks alone, and computes each chunk's
@@ -24,8 +24,8 @@ from torch import Tensor
 
 from mixlab.ssm.selective_scan import LOG2_E, skip_and_gate, step_lengths
 
-# How many numbers a chunk's buffer should hold (a megabyte in float32), and one step at least.
-CHUNK_NUMBERS = 2**18
+# How many numbers a chunk's buffer should hold (two megabytes in float32), and one step at least.
+CHUNK_NUMBERS = 2**19
 STEP_NUMBERS = 2**14
 
 

@@ -78,13 +78,14 @@ def short_convolution(
         )
     before = torch.cat((history, x), dim=1)  # (batch, past + seq, channels)
     own = None if starts is None else lookback(starts)
-    y = x * weight[:, past]
+    taps = weight.T.contiguous()  # (d_conv, channels): a tap's channels next to each other
+    y = x * taps[past] if bias is None else torch.addcmul(bias, x, taps[past])
     for k in range(1, past + 1):
         shifted = before[:, past - k : past - k + seq]
         if own is not None:
             shifted = shifted * (own >= k).unsqueeze(-1)
-        y = torch.addcmul(y, shifted, weight[:, past - k])
-    return y if bias is None else y + bias
+        y.addcmul_(shifted, taps[past - k])
+    return y
 
 
 def next_history(
