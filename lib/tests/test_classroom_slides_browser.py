@@ -77,7 +77,7 @@ both_sizes = pytest.mark.parametrize("window", SIZES, indirect=True, ids=["1280"
 
 def until(page, expression: str) -> None:
     """Wait for it; the deck's own policy forbids Playwright's wait_for_function."""
-    for _ in range(100):
+    for _ in range(400):
         if page.evaluate(expression):
             return
         page.wait_for_timeout(100)
