@@ -55,7 +55,7 @@ def compiled(kernel, dtype: str, capability: int, **constants):
 @pytest.mark.filterwarnings("ignore:TRITON_DEFAULT_FP_FUSION")
 @pytest.mark.parametrize(("dtype", "capability"), [("fp32", 80), ("bf16", 90)])
 def test_forward_exchanges_nothing_between_threads(dtype, capability):
-    from mixlab.kernels.selective_scan_kernels import forward_kernel
+    from mixlab.kernels.selective_scan_forward import forward_kernel
 
     program = compiled(forward_kernel, dtype, capability, TILE=8, CHUNK=32)
     assert program.metadata.shared == 0
@@ -68,7 +68,7 @@ def test_forward_exchanges_nothing_between_threads(dtype, capability):
 @pytest.mark.filterwarnings("ignore:TRITON_DEFAULT_FP_FUSION")
 @pytest.mark.parametrize(("dtype", "capability"), [("fp32", 80), ("bf16", 90)])
 def test_backward_compiles(dtype, capability):
-    from mixlab.kernels.selective_scan_kernels import backward_kernel
+    from mixlab.kernels.selective_scan_backward import backward_kernel
 
     program = compiled(backward_kernel, dtype, capability, TILE=2, CHUNK=32)
     assert program.metadata.shared < 48 * 1024

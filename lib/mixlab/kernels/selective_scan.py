@@ -1,9 +1,9 @@
 """The selective scan on a GPU: one fused Triton kernel forward, one backward.
 
 The readable twin, of the same signature, is `mixlab.ssm.selective_scan.selective_scan_reference`;
-the kernels and the idea behind them are in `selective_scan_kernels`. Imported only when a CUDA
-tensor asks for it. Without a GPU, Triton's interpreter runs the same kernels on a CPU, slowly: set
-TRITON_INTERPRET=1 before anything imports triton.
+the kernels and the idea behind them are in `selective_scan_forward` and `selective_scan_backward`.
+Imported only when a CUDA tensor asks for it. Without a GPU, Triton's interpreter runs the same
+kernels on a CPU, slowly: set TRITON_INTERPRET=1 before anything imports triton.
 
 For backward the inputs are kept, and of the states one in every `chunk` tokens: `saved_bytes`
 counts them.
@@ -17,7 +17,8 @@ import triton
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mixlab.kernels.selective_scan_kernels import backward_kernel, forward_kernel
+from mixlab.kernels.selective_scan_backward import backward_kernel
+from mixlab.kernels.selective_scan_forward import forward_kernel
 
 INTERPRETED = triton.knobs.runtime.interpret
 
