@@ -43,6 +43,7 @@ def row(tile, i: tl.constexpr):
 @triton.jit
 @no_type_check
 def sigmoid(x):
+    """1 / (1 + exp(-x)), by the base-2 exponential that a GPU has in hardware."""
     return 1 / (1 + tl.exp2(-x * LOG2_E))
 
 
@@ -83,6 +84,7 @@ def load_numbers(pointer, t, L, stride, n, N: tl.constexpr):
 @triton.jit
 @no_type_check
 def load_tile(pointer, t, stride, rows, d, valid):
+    """Rows t, t + 1, … of some channels d, as float32; 0 where there is no token or channel."""
     at = pointer + tl.cast(t, tl.int64) * stride + rows[:, None] * stride + d[None, :]
     return tl.load(at, mask=valid, other=0.0).to(tl.float32)
 
