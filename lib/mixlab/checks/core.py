@@ -1,42 +1,25 @@
-"""`check` and `hint`: run an exercise's cases, explain the first difference, print the digest."""
+"""`check` and `hint`: run an exercise's cases, hold them against the oracle, print the digest."""
 
-import copy
 import importlib
 import importlib.util
-import inspect
 import json
 import os
-import traceback
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
-from pathlib import Path
 
 import numpy as np
 
-from mixlab.checks.cases import Cases, Unreadable
+from mixlab.checks.barred import call_answer
+from mixlab.checks.cases import Cases
 from mixlab.checks.digest import Digest, digest
+from mixlab.checks.explain import examine
+from mixlab.checks.messages import CheckFailed, UnknownExerciseError, wrapped
+
+__all__ = ["CHAPTERS", "CheckFailed", "cases_of", "check", "hint", "run", "seed_of"]
 
 # Chapter number -> the stem that names its lesson, library file, figures and checks.
 CHAPTERS = {"02": "sliding_window"}
 
 _hints_shown: Counter[str] = Counter()
-
-
-class _Plain(Exception):
-    """An error that a notebook shows as its message alone: the frames would be ours."""
-
-    def _render_traceback_(self) -> list[str]:  # IPython calls this
-        return [f"{type(self).__name__}: {self}"]
-
-
-class CheckFailed(_Plain, AssertionError):
-    """An answer is not right yet; the message says where, and what was probably misunderstood."""
-
-
-class UnknownExerciseError(_Plain, ValueError):
-    """There is no exercise, or no hint, of that name."""
 
 
 def _chapter(exercise: str, package: str):
@@ -84,59 +67,8 @@ def run(exercise: str, answer, seed: int) -> tuple[Digest, list[np.ndarray]]:
     """
     cases = cases_of(exercise)
     arguments = cases.draw(np.random.default_rng(seed))
-    values = [_call(exercise, cases, answer, drawn) for drawn in arguments]
+    values = [call_answer(exercise, cases, answer, drawn) for drawn in arguments]
     return digest(values, salt=f"{exercise}|{seed}", atol=cases.atol), values
-
-
-def _call(exercise: str, cases: Cases, answer, arguments: tuple) -> np.ndarray:
-    """One call, on a copy of the arguments, with the forbidden modules' functions barred."""
-    with _barred(exercise, cases.forbids) as called:
-        value = cases.call(answer, *copy.deepcopy(arguments))
-    if called:
-        raise CheckFailed(_calls_the_library(exercise, called[0]))
-    return cases.read(value)
-
-
-def _calls_the_library(exercise: str, name: str) -> str:
-    return (
-        f"{exercise}: the answer calls {name}, which is what this exercise asks you to write. "
-        "Use it to compare with, outside the answer."
-    )
-
-
-@contextmanager
-def _barred(exercise: str, modules: tuple[str, ...]) -> Iterator[list[str]]:
-    """Make the functions of `modules` fail while the answer runs; yield the names it called.
-
-    A function's code is exchanged, not its name, so every alias of it is barred too, and nothing
-    has to watch the answer's own calls, which would slow them a hundredfold.
-    """
-    called: list[str] = []
-    swapped = []
-
-    def stop(name):
-        called.append(name)
-        raise CheckFailed(_calls_the_library(exercise, name))
-
-    for module in map(importlib.import_module, modules):
-        for name, value in list(vars(module).items()):
-            function = inspect.unwrap(value) if callable(value) else None
-            if not inspect.isfunction(function) or function.__code__.co_freevars:
-                continue
-            if function.__module__ == module.__name__:
-                swapped.append((function, function.__code__, function.__kwdefaults__))
-                function.__code__ = inspect.unwrap(_stub).__code__
-                function.__kwdefaults__ = {"_stop": partial(stop, f"{module.__name__}.{name}")}
-    try:
-        yield called
-    finally:
-        for function, code, defaults in swapped:
-            function.__code__, function.__kwdefaults__ = code, defaults
-
-
-def _stub(*args, _stop, **kwargs):
-    """What a barred function does instead; it runs with the barred module's globals."""
-    _stop()
 
 
 def check(exercise: str, answer) -> None:
@@ -155,111 +87,9 @@ def check(exercise: str, answer) -> None:
     if oracle is not None:
         drawn = cases.draw(np.random.default_rng(seed_of(exercise)))
         for arguments in (*oracle.examples, *drawn):
-            _examine(exercise, cases, oracle, answer, arguments)
+            examine(exercise, cases, oracle, answer, arguments)
     found, _ = run(exercise, answer, seed_of(exercise))
     print(f"{exercise} ✓ {found.text}")
-
-
-def _examine(exercise: str, cases: Cases, oracle, answer, arguments: tuple) -> None:
-    """Hold one call against the oracle."""
-    call = oracle.show(*arguments)
-    try:
-        got = _call(exercise, cases, answer, arguments)
-    except NotImplementedError as error:
-        # The student's own line is all there is to see: no frames of ours above it.
-        shown = [f"NotImplementedError: {error}"]
-        error._render_traceback_ = lambda: shown
-        raise
-    except CheckFailed:
-        raise
-    except Unreadable as error:
-        raise CheckFailed(f"{exercise} is not right yet: {call}\n  {error}") from None
-    except Exception as error:
-        lines = [f"{exercise} is not right yet: {call}", *_raised(error)]
-        lines.append(f'  hint("{exercise}") helps a step further.')
-        raise CheckFailed("\n".join(lines)) from error
-    expected = oracle.expected(*arguments)
-    if _agree(got, expected, cases.atol):
-        return
-    lines = [f"{exercise} is not right yet: {call}", *_difference(oracle, got, expected, cases)]
-    if said := _misconception(exercise, cases, oracle, answer):
-        lines.append(f"  Probably: {said}")
-    lines.append(f'  hint("{exercise}") helps a step further.')
-    raise CheckFailed("\n".join(lines))
-
-
-# What an error's text says to who has met it before.
-_MEANINGS = {
-    "Boolean value of Tensor with more than one value": (
-        "`and`, `or` and `0 <= x < w` ask for one truth value, and a tensor has many. Write "
-        "`(x >= 0) & (x < w)`, with the brackets."
-    ),
-    "ambiguous. Use a.any()": (
-        "`and`, `or` and `0 <= x < w` ask for one truth value, and an array has many. Write "
-        "`(x >= 0) & (x < w)`, with the brackets."
-    ),
-    "Subtraction, the `-` operator, with two bool tensors": (
-        "truth values can't be subtracted. Combine them with `&` and `~`, or subtract numbers."
-    ),
-}
-
-
-def _raised(error: Exception) -> list[str]:
-    """What an answer raised, where in the answer, and what it usually means."""
-    lines = [f"  it raised {type(error).__name__}: {str(error).strip()}"]
-    ours = str(Path(__file__).parents[1])
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        installed = {"site-packages", "lib-dynload"} & set(Path(frame.filename).parts)
-        if not frame.filename.startswith(ours) and not installed and frame.line:
-            lines.append(f"  in line {frame.lineno} of the answer: {frame.line.strip()}")
-            break
-    known = (says for text, says in _MEANINGS.items() if text in str(error))
-    return [*lines, *(f"  Probably: {says}" for says in known)]
-
-
-def _agree(got: np.ndarray, expected: np.ndarray, atol: float) -> bool:
-    if got.shape != expected.shape:
-        return False
-    if expected.dtype.kind == "f":
-        return bool(np.allclose(got, expected, rtol=0, atol=atol))
-    return bool((got == expected).all())
-
-
-def _difference(oracle, got: np.ndarray, expected: np.ndarray, cases: Cases) -> list[str]:
-    """The first wrong place, expected, got; or the shapes, if these differ."""
-    if got.shape != expected.shape:
-        return [f"  expected shape: {expected.shape}", f"  got shape:      {got.shape}"]
-    if expected.dtype.kind == "f":
-        wrong = ~np.isclose(got, expected, rtol=0, atol=cases.atol)
-    else:
-        wrong = got != expected
-    index = tuple(int(i) for i in np.argwhere(wrong)[0]) if wrong.ndim else ()
-    lines = [f"  first wrong place: {oracle.place(index)}"] if oracle.place(index) else []
-    return [
-        *lines,
-        f"  expected: {oracle.name(expected[index].item())}",
-        f"  got:      {oracle.name(got[index].item())}",
-    ]
-
-
-def _misconception(exercise: str, cases: Cases, oracle, answer) -> str | None:
-    """What to say, if the answer behaves like a known mistake on every example."""
-    behaviour = []
-    for arguments in oracle.examples:
-        try:
-            behaviour.append(_call(exercise, cases, answer, arguments))
-        except Exception:
-            behaviour.append(None)
-    for known in oracle.misconceptions:
-        outcomes = [known.gives(*copy.deepcopy(arguments)) for arguments in oracle.examples]
-        compared = [
-            _agree(got, np.asarray(wrong), cases.atol)
-            for got, wrong in zip(behaviour, outcomes, strict=True)
-            if got is not None and wrong is not None
-        ]
-        if compared and all(compared):
-            return known.says
-    return None
 
 
 def hint(exercise: str, number: int | None = None) -> None:
@@ -274,4 +104,4 @@ def hint(exercise: str, number: int | None = None) -> None:
         number = _hints_shown[exercise]
     if not 1 <= number <= len(hints):
         raise UnknownExerciseError(f"exercise {exercise} has hints 1 to {len(hints)}: got {number}")
-    print(f"Hint {number} of {len(hints)}: {hints[number - 1]}")
+    print(wrapped(f"Hint {number} of {len(hints)}: {hints[number - 1]}"))

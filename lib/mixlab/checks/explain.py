@@ -1,0 +1,135 @@
+"""Hold an answer against the oracle, and say where it first goes wrong and why it probably does."""
+
+import copy
+import sysconfig
+import traceback
+from pathlib import Path
+
+import numpy as np
+
+from mixlab.checks.barred import call_answer
+from mixlab.checks.cases import Cases, Unreadable
+from mixlab.checks.messages import CheckFailed
+
+# What an error's text says to who has met it before.
+MEANINGS = {
+    "Boolean value of Tensor with more than one value": (
+        "`and`, `or` and `0 <= x < w` ask for one truth value, and a tensor has many. Write "
+        "`(x >= 0) & (x < w)`, with the brackets."
+    ),
+    "ambiguous. Use a.any()": (
+        "`and`, `or` and `0 <= x < w` ask for one truth value, and an array has many. Write "
+        "`(x >= 0) & (x < w)`, with the brackets."
+    ),
+    "Subtraction, the `-` operator, with two bool tensors": (
+        "truth values can't be subtracted. Combine them with `&` and `~`, or subtract numbers."
+    ),
+}
+
+
+_OURS = str(Path(__file__).parents[1])
+_PYTHONS = sysconfig.get_paths()["stdlib"]
+
+
+def examine(exercise: str, cases: Cases, oracle, answer, arguments: tuple) -> None:
+    """Hold one call against the oracle.
+
+    Raises:
+        CheckFailed: if the answer raises, or returns another result or kind of result; the
+            message names the call, the first wrong place and a known misconception.
+    """
+    call = oracle.show(*arguments)
+    try:
+        got = call_answer(exercise, cases, answer, arguments)
+    except NotImplementedError as error:
+        # The student's own line is all there is to see: no frames of ours above it.
+        shown = [f"NotImplementedError: {error}"]
+        error._render_traceback_ = lambda: shown
+        raise
+    except CheckFailed:
+        raise
+    except Unreadable as error:
+        raise CheckFailed(f"{exercise} is not right yet: {call}\n  {error}") from None
+    except Exception as error:
+        lines = [f"{exercise} is not right yet: {call}", *_raised(error)]
+        lines.append(f'  hint("{exercise}") helps a step further.')
+        raise CheckFailed("\n".join(lines)) from error
+    expected = oracle.expected(*arguments)
+    if _agree(got, expected, cases.atol):
+        return
+    lines = [f"{exercise} is not right yet: {call}", *_difference(oracle, got, expected, cases)]
+    if said := _misconception(exercise, cases, oracle, answer):
+        lines.append(f"  Probably: {said}")
+    lines.append(f'  hint("{exercise}") helps a step further.')
+    raise CheckFailed("\n".join(lines))
+
+
+def _raised(error: Exception) -> list[str]:
+    """What an answer raised, in which line of whose code, and what it usually means.
+
+    Each cell of a notebook is a file of its own to Python. The outermost frame that is neither
+    ours nor of an installed package is the answer's; an error may stem from a helper that the
+    answer calls in another cell.
+    """
+    lines = [f"  it raised {type(error).__name__}: {str(error).strip()}"]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _students(frame)]
+    own = [frame for frame in frames if frame.filename == frames[0].filename]
+    if frames and frames[-1].filename == frames[0].filename:
+        lines.append(f"  in line {own[-1].lineno} of the answer: {own[-1].line.strip()}")
+    elif frames:
+        last = frames[-1]
+        lines.append(f"  in line {last.lineno} of another cell: {last.line.strip()}")
+        lines.append(f"  called from line {own[-1].lineno} of the answer: {own[-1].line.strip()}")
+    known = (says for text, says in MEANINGS.items() if text in str(error))
+    return [*lines, *(f"  Probably: {says}" for says in known)]
+
+
+def _students(frame: traceback.FrameSummary) -> bool:
+    """Whether this code is the student's: with a text, and neither ours nor installed."""
+    installed = {"site-packages", "lib-dynload"} & set(Path(frame.filename).parts)
+    return bool(frame.line) and not (installed or frame.filename.startswith((_OURS, _PYTHONS)))
+
+
+def _agree(got: np.ndarray, expected: np.ndarray, atol: float) -> bool:
+    if got.shape != expected.shape:
+        return False
+    if expected.dtype.kind == "f":
+        return bool(np.allclose(got, expected, rtol=0, atol=atol))
+    return bool((got == expected).all())
+
+
+def _difference(oracle, got: np.ndarray, expected: np.ndarray, cases: Cases) -> list[str]:
+    """The first wrong place, expected, got; or the shapes, if these differ."""
+    if got.shape != expected.shape:
+        return [f"  expected shape: {expected.shape}", f"  got shape:      {got.shape}"]
+    if expected.dtype.kind == "f":
+        wrong = ~np.isclose(got, expected, rtol=0, atol=cases.atol)
+    else:
+        wrong = got != expected
+    index = tuple(int(i) for i in np.argwhere(wrong)[0]) if wrong.ndim else ()
+    lines = [f"  first wrong place: {oracle.place(index)}"] if oracle.place(index) else []
+    return [
+        *lines,
+        f"  expected: {oracle.name(expected[index].item())}",
+        f"  got:      {oracle.name(got[index].item())}",
+    ]
+
+
+def _misconception(exercise: str, cases: Cases, oracle, answer) -> str | None:
+    """What to say, if the answer behaves like a known mistake on every example."""
+    behaviour = []
+    for arguments in oracle.examples:
+        try:
+            behaviour.append(call_answer(exercise, cases, answer, arguments))
+        except Exception:
+            behaviour.append(None)
+    for known in oracle.misconceptions:
+        outcomes = [known.gives(*copy.deepcopy(arguments)) for arguments in oracle.examples]
+        compared = [
+            _agree(got, np.asarray(wrong), cases.atol)
+            for got, wrong in zip(behaviour, outcomes, strict=True)
+            if got is not None and wrong is not None
+        ]
+        if compared and all(compared):
+            return known.says
+    return None
