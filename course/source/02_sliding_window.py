@@ -39,6 +39,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from mixlab import load, smollm2, tokenizer
+from mixlab.figures import series
 from mixlab.figures import sliding_window as figures
 from mixlab.traces import sliding_window as traces
 from mixlab.transformer.attention import banded_attention, dense_attention
@@ -310,11 +311,11 @@ for window in (None, 128):
 lengths = [256, 512, 1024, 2048, 4096]
 methods = {"all scores, then mask": dense_attention, "fused kernel with mask": masked_kernel}
 methods["band"] = banded_attention
-timed = {
-    name: [seconds(method, length, 128) for length in lengths] for name, method in methods.items()
-}
-assert timed["band"][-1] < timed["all scores, then mask"][-1] / 3
-figures.cost(lengths, timed, "W = 128: masks cost the square of the length, a band its length")
+times = {name: [1000 * seconds(m, n, 128) for n in lengths] for name, m in methods.items()}
+assert times["band"][-1] < times["all scores, then mask"][-1] / 3
+title = "W = 128: masks cost the square of the length, a band its length"
+axes = dict(x_title="sequence length (tokens)", y_title="processor time of one layer (ms)")
+series.lines(lengths, times, title=title, **axes, log_x=True, log_y=True)
 
 # %% [markdown] slide="notes"
 # Masking saved nothing: a score has to be computed before it can be hidden. In the figure read the
@@ -424,7 +425,8 @@ sink = [float(free.weights[:, :, w:, 0].mean()) for w in windows]
 rest = [1 - a - b for a, b in zip(inside, sink, strict=True)]
 assert all(b > c for b, c in zip(sink, rest, strict=True))  # the first token is most of the loss
 parts = {"in the window": inside, "outside: first token": sink, "outside: all others": rest}
-figures.shares(windows, parts, "Most of what a window cuts off was spent on the first token")
+title = "Most of what a window cuts off was spent on the first token"
+series.shares(windows, parts, title=title, x_title="window (tokens)", y_title="share of attention")
 
 # %% [markdown] slide="notes"
 # This is the model *without* a window: how its late queries spread their attention. Blue would stay
@@ -468,11 +470,12 @@ below = max(p for w, p in zip(windows, chances, strict=True) if w < at_name)
 above = min(p for w, p in zip(windows, chances, strict=True) if w >= at_name)
 assert above > 5 * below
 assert chances[-1] > chances[-2] + 0.1
-figures.lines(
+series.lines(
     windows,
     {"probability of “al”": chances},
-    axis="probability of “al”",
     title="One key more, and the model knows the cat's name again",
+    x_title="window W (tokens)",
+    y_title="probability of “al”",
     marks={f"W = {at_name}: the name is in sight": at_name},
 )
 

@@ -1,4 +1,4 @@
-"""Figures of chapter 02: masks, conventions, costs, bands and real attention.
+"""Figures of chapter 02: masks, conventions, bands and real attention.
 
 Each takes plain arrays, made by a trace or a cell, and returns a Plotly figure.
 """
@@ -10,24 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from mixlab.figures import theme
-
-
-def _cells(
-    mask: np.ndarray, colors: Sequence, names: Sequence[str], levels: int = 1, gap: float = 1
-) -> go.Heatmap:
-    """A picture of small whole numbers, one coloured cell each."""
-    labels = np.array(names, dtype=object)[mask.astype(int)]
-    return go.Heatmap(
-        z=mask.astype(int),
-        zmin=0,
-        zmax=levels,
-        colorscale=colors,
-        showscale=False,
-        xgap=gap,
-        ygap=gap,
-        text=labels,
-        hovertemplate="query %{y}, key %{x}: %{text}<extra></extra>",
-    )
+from mixlab.figures.cells import cells, square_panels
 
 
 def window_slider(masks: np.ndarray, window: int) -> go.Figure:
@@ -43,14 +26,14 @@ def window_slider(masks: np.ndarray, window: int) -> go.Figure:
     seq = masks.shape[-1]
     shown = theme.figure("A window of W: each token sees itself and W − 1 before it", height=600)
     names = [str(w + 1) for w in range(len(masks))]
-    cells = [
-        _cells(mask, theme.HIDDEN_VISIBLE, ("hidden", "visible")).update(name=f"W = {name}")
+    pictures = [
+        cells(mask, theme.HIDDEN_VISIBLE, ("hidden", "visible")).update(name=f"W = {name}")
         for mask, name in zip(masks, names, strict=True)
     ]
-    shown.add_trace(cells[window - 1])
+    shown.add_trace(pictures[window - 1])
     shown.frames = [
-        go.Frame(name=name, data=[dict(type="heatmap", z=cell.z, text=cell.text)])
-        for name, cell in zip(names, cells, strict=True)
+        go.Frame(name=name, data=[dict(type="heatmap", z=picture.z, text=picture.text)])
+        for name, picture in zip(names, pictures, strict=True)
     ]
     theme.square_axes(shown, seq)
     shown.update_xaxes(range=[-0.5, seq - 0.5])
@@ -97,26 +80,16 @@ def conventions(masks: Mapping[str, np.ndarray], window: int, title: str) -> go.
     for row, (group, keys) in enumerate(zip(groups.values(), (window, window + 1), strict=True)):
         for column, mask in enumerate(group.values()):
             marked = mask.astype(int) + (mask & (distance == window))
-            cells = _cells(marked, theme.HIDDEN_VISIBLE_MARKED, words, levels=2)
-            shown.add_trace(cells, row + 1, column + 1)
+            panel = cells(marked, theme.HIDDEN_VISIBLE_MARKED, words)
+            shown.add_trace(panel, row + 1, column + 1)
         shown.update_yaxes(title_text=f"<b>{keys} keys</b>", row=row + 1, col=1)
     shown.update_layout(theme.figure(title, height=480).layout)
     shown.update_annotations(font_size=13)
     shown.update_layout(margin=dict(t=110, l=40, r=10, b=20))
-    _square_panels(shown, 2 * columns, seq)
+    square_panels(shown, 2 * columns, seq)
     shown.update_xaxes(showticklabels=False)
     shown.update_yaxes(showticklabels=False, title_font_size=16)
     return shown
-
-
-def _square_panels(shown: go.Figure, panels: int, seq: int) -> None:
-    """Square cells in every panel, query 0 at the top."""
-    shown.update_xaxes(showgrid=False, constrain="domain")
-    shown.update_yaxes(showgrid=False, constrain="domain", range=[seq - 0.5, -0.5])
-    shown.update_yaxes(constraintoward="top")  # right under the panel's title
-    for number in range(panels):
-        axis = "" if number == 0 else str(number + 1)
-        shown.layout[f"yaxis{axis}"].scaleanchor = f"x{axis}"
 
 
 def steps(pictures: Sequence[np.ndarray], captions: Sequence[str], title: str) -> go.Figure:
@@ -135,49 +108,18 @@ def steps(pictures: Sequence[np.ndarray], captions: Sequence[str], title: str) -
         down, across, subplot_titles=titles, horizontal_spacing=0.05, vertical_spacing=0.24
     )
     for number, picture in enumerate(pictures):
-        cells = _cells(picture, theme.HIDDEN_VISIBLE, ("hidden", "visible"))
+        panel = cells(picture, theme.HIDDEN_VISIBLE, ("hidden", "visible"))
         first = columns - picture.shape[1]
         shown.add_trace(
-            cells.update(x=list(range(first, columns))), number // across + 1, number % across + 1
+            panel.update(x=list(range(first, columns))), number // across + 1, number % across + 1
         )
     shown.update_layout(theme.figure(title, height=130 + 200 * down).layout)
     shown.update_annotations(font_size=14)
     shown.update_layout(margin=dict(t=100, l=50, r=10, b=50))
-    _square_panels(shown, across * down, rows)
+    square_panels(shown, across * down, rows)
     shown.update_xaxes(title_text="key", dtick=1, range=[-0.5, columns - 0.5])
     shown.update_yaxes(showticklabels=False, dtick=1)
     shown.update_yaxes(title_text="query row", showticklabels=True, col=1)
-    return shown
-
-
-def cost(lengths: Sequence[int], seconds: Mapping[str, Sequence[float]], title: str) -> go.Figure:
-    """Processor time against sequence length, on logarithmic axes, one line a method.
-
-    Args:
-        lengths: in tokens.
-        seconds: method to seconds, one for each length.
-        title: the claim.
-    """
-    shown = theme.figure(title, height=460)
-    dashes = ("solid", "dash", "dot", "dashdot")
-    symbols = ("circle", "square", "diamond", "x")
-    for number, (name, times) in enumerate(seconds.items()):
-        milliseconds = [1000 * t for t in times]
-        shown.add_scatter(
-            x=list(lengths),
-            y=milliseconds,
-            name=name,
-            mode="lines+markers",
-            line=dict(width=3, dash=dashes[number % 4]),
-            marker=dict(size=9, symbol=symbols[number % 4]),
-            hovertemplate="%{x:,} tokens: %{y:.2f} ms<extra>" + name + "</extra>",
-        )
-    ticks = [str(length) for length in lengths]
-    shown.update_xaxes(
-        type="log", title_text="sequence length (tokens)", tickvals=list(lengths), ticktext=ticks
-    )
-    shown.update_yaxes(type="log", title_text="processor time of one layer (ms)", dtick=1)
-    shown.update_layout(legend=dict(x=0.02, y=0.98, bgcolor="rgba(255,255,255,0.7)"))
     return shown
 
 
@@ -200,7 +142,7 @@ def computed(computed: Mapping[str, np.ndarray], visible: np.ndarray, title: str
     colors = [[0.0, theme.GREY], [0.5, theme.ORANGE], [1.0, theme.BLUE]]
     for column, scores in enumerate(computed.values(), start=1):
         state = scores.astype(int) + (scores & visible)
-        shown.add_trace(_cells(state, colors, words, levels=2, gap=0), 1, column)
+        shown.add_trace(cells(state, colors, words, gap=0), 1, column)
     for word, color in zip(words, (theme.GREY, theme.ORANGE, theme.BLUE), strict=True):
         shown.add_scatter(
             x=[None],
@@ -210,7 +152,7 @@ def computed(computed: Mapping[str, np.ndarray], visible: np.ndarray, title: str
             marker=dict(color=color, symbol="square", size=13, line=dict(width=1, color="#888")),
         )
     shown.update_layout(theme.figure(title, height=480).layout)
-    _square_panels(shown, len(names), len(visible))
+    square_panels(shown, len(names), len(visible))
     shown.update_xaxes(title_text="key position")
     shown.update_yaxes(title_text="query position", col=1)
     shown.update_layout(legend=dict(orientation="h", y=-0.22), margin_t=110)
@@ -264,61 +206,4 @@ def attention_maps(
         sliders=[theme.slider(theme.frame_steps(labels), "layer ", layer)],
         margin=dict(b=150, t=100),
     )
-    return shown
-
-
-def shares(windows: Sequence[int], parts: Mapping[str, Sequence[float]], title: str) -> go.Figure:
-    """Where attention goes, as stacked shares against the window.
-
-    Args:
-        windows: in tokens.
-        parts: name to shares between 0 and 1, one for each window; they add up to 1.
-        title: the claim.
-    """
-    shown = theme.figure(title, height=420)
-    colors = (theme.BLUE, theme.ORANGE, "#BBBBBB")
-    for (name, values), color in zip(parts.items(), colors, strict=True):
-        shown.add_bar(
-            x=[str(window) for window in windows],
-            y=list(values),
-            name=name,
-            marker_color=color,
-            hovertemplate="W = %{x}: %{y:.0%}<extra>" + name + "</extra>",
-        )
-    shown.update_layout(barmode="stack", legend=dict(orientation="h", y=-0.25))
-    shown.update_xaxes(title_text="window W (tokens)", type="category")
-    shown.update_yaxes(title_text="share of attention", tickformat=".0%", range=[0, 1])
-    return shown
-
-
-def lines(
-    windows: Sequence[int],
-    values: Mapping[str, Sequence[float]],
-    axis: str,
-    title: str,
-    marks: Mapping[str, float] | None = None,
-) -> go.Figure:
-    """A quantity against the window, with vertical marks where something happens.
-
-    Args:
-        windows: in tokens.
-        values: name to numbers, one for each window.
-        axis: name and unit of the quantity.
-        title: the claim.
-        marks: words to the window at which they stand.
-    """
-    shown = theme.figure(title, height=420)
-    for name, numbers in values.items():
-        shown.add_scatter(
-            x=list(windows), y=list(numbers), name=name, mode="lines+markers", line_width=3
-        )
-    for words, where in (marks or {}).items():
-        shown.add_vline(
-            x=where,
-            line=dict(dash="dash", color="#666"),
-            annotation=dict(text=words, font_size=13, yanchor="bottom"),
-        )
-    shown.update_xaxes(title_text="window W (tokens)")
-    shown.update_yaxes(title_text=axis, rangemode="tozero")
-    shown.update_layout(showlegend=len(values) > 1, margin_t=110)
     return shown

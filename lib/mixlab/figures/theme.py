@@ -68,6 +68,51 @@ def frame_steps(names: list[str]) -> list[dict]:
     return [dict(method="animate", label=name, args=[[name], options]) for name in names]
 
 
+def player(
+    shown: go.Figure,
+    names: list[str],
+    prefix: str,
+    milliseconds: int = 900,
+    below: float = 0.0,
+    start: int = 0,
+) -> None:
+    """Give a figure with frames a slider to step by and buttons to play and to pause.
+
+    In a deck, P plays and pauses, the comma and the full stop step.
+
+    Args:
+        shown: the figure; its frames bear `names`, and its traces are those of frame `start`.
+        names: of the frames, in order: each is shown beside the slider as its value.
+        prefix: words before that value.
+        milliseconds: a frame is shown while playing.
+        below: how far under the plot the slider stands, as a part of the plot's height.
+        start: the frame shown first.
+
+    Raises:
+        ValueError: if the names aren't those of the frames.
+    """
+    frames = [frame.name for frame in shown.frames]
+    if frames != names:
+        raise ValueError(f"the slider's names must be the frames', in order: {frames}, {names}")
+    play = dict(
+        frame=dict(duration=milliseconds, redraw=True),
+        transition_duration=0,
+        fromcurrent=True,
+        mode="immediate",
+    )
+    pause = dict(frame=dict(duration=0, redraw=False), transition_duration=0, mode="immediate")
+    buttons = [
+        dict(label="▶", method="animate", args=[None, play]),
+        dict(label="❚❚", method="animate", args=[[None], pause]),
+    ]
+    place = dict(x=0.0, y=-below, xanchor="left", yanchor="top", pad=dict(t=70, r=8))
+    shown.update_layout(
+        updatemenus=[dict(type="buttons", direction="left", buttons=buttons, **place)],
+        sliders=[slider(frame_steps(names), prefix, start, x=0.13, len=0.87, y=-below)],
+    )
+    shown.update_layout(margin_b=max(shown.layout.margin.b or 0, 150))
+
+
 def square_axes(shown: go.Figure, seq: int, rows: str = "query", columns: str = "key") -> None:
     """Axes for a (query, key) picture: square cells, query 0 at the top."""
     shown.update_xaxes(title_text=f"{columns} position", showgrid=False, constrain="domain")

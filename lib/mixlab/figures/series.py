@@ -1,0 +1,96 @@
+"""Quantities against quantities: lines, and shares that add up to one."""
+
+from collections.abc import Mapping, Sequence
+
+import plotly.graph_objects as go
+
+from mixlab.figures import theme
+
+_DASHES = ("solid", "dash", "dot", "dashdot")
+_SYMBOLS = ("circle", "square", "diamond", "x")
+
+
+def lines(
+    x: Sequence[float],
+    values: Mapping[str, Sequence[float]],
+    *,
+    title: str,
+    x_title: str,
+    y_title: str,
+    marks: Mapping[str, float] | None = None,
+    log_x: bool = False,
+    log_y: bool = False,
+) -> go.Figure:
+    """Numbers against x, one line a name, told apart by colour, dash and symbol.
+
+    Args:
+        x: where the numbers were taken.
+        values: name to numbers, one for each x; None leaves a gap.
+        title: the claim.
+        x_title, y_title: name and unit of each axis.
+        marks: words to the x at which a dashed vertical line bears them.
+        log_x, log_y: logarithmic axes; on a logarithmic x axis each x has its tick.
+    """
+    shown = theme.figure(title, height=440)
+    for number, (name, numbers) in enumerate(values.items()):
+        shown.add_scatter(
+            x=list(x),
+            y=list(numbers),
+            name=name,
+            mode="lines+markers",
+            line=dict(width=3, dash=_DASHES[number % len(_DASHES)]),
+            marker=dict(size=9, symbol=_SYMBOLS[number % len(_SYMBOLS)]),
+            hovertemplate="%{x:,}: %{y:.4~g}<extra>" + name + "</extra>",
+        )
+    for words, where in (marks or {}).items():
+        shown.add_vline(
+            x=where,
+            line=dict(dash="dash", color="#666"),
+            annotation=dict(text=words, font_size=13, yanchor="bottom"),
+        )
+    shown.update_xaxes(title_text=x_title)
+    shown.update_yaxes(title_text=y_title)
+    if log_x:
+        ticks = [f"{at:g}" for at in x]
+        shown.update_xaxes(type="log", tickvals=list(x), ticktext=ticks)
+    if log_y:
+        shown.update_yaxes(type="log", dtick=1)
+    else:
+        shown.update_yaxes(rangemode="tozero")
+    legend = dict(x=0.02, y=0.98, bgcolor="rgba(255,255,255,0.7)")
+    shown.update_layout(showlegend=len(values) > 1, legend=legend)
+    if marks:
+        shown.update_layout(margin_t=110)
+    return shown
+
+
+def shares(
+    x: Sequence,
+    parts: Mapping[str, Sequence[float]],
+    *,
+    title: str,
+    x_title: str,
+    y_title: str,
+) -> go.Figure:
+    """Parts of a whole as stacked bars.
+
+    Args:
+        x: what each bar stands for.
+        parts: name to shares between 0 and 1, one for each bar; a bar's shares add up to 1.
+        title: the claim.
+        x_title, y_title: name and unit of each axis.
+    """
+    shown = theme.figure(title, height=420)
+    colors = (theme.BLUE, theme.ORANGE, "#BBBBBB", theme.GREEN)
+    for (name, values), color in zip(parts.items(), colors, strict=False):
+        shown.add_bar(
+            x=[str(at) for at in x],
+            y=list(values),
+            name=name,
+            marker_color=color,
+            hovertemplate="%{x}: %{y:.0%}<extra>" + name + "</extra>",
+        )
+    shown.update_layout(barmode="stack", legend=dict(orientation="h", y=-0.25))
+    shown.update_xaxes(title_text=x_title, type="category")
+    shown.update_yaxes(title_text=y_title, tickformat=".0%", range=[0, 1])
+    return shown

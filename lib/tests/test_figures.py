@@ -1,0 +1,58 @@
+"""The figure kit: frames that play, cells that name themselves, lines that can be told apart."""
+
+import numpy as np
+import plotly.graph_objects as go
+import pytest
+
+from mixlab.figures import series, theme
+from mixlab.figures.cells import cells
+
+
+def animated(names):
+    shown = theme.figure("A claim")
+    shown.add_scatter(x=[0], y=[0])
+    shown.frames = [go.Frame(name=name, data=[dict(type="scatter", y=[1])]) for name in names]
+    return shown
+
+
+def test_a_player_plays_pauses_and_steps_through_all_frames():
+    shown = animated(["a", "b", "c"])
+    theme.player(shown, ["a", "b", "c"], "step ", milliseconds=500)
+    play, pause = shown.layout.updatemenus[0].buttons
+    assert play.args[1]["frame"]["duration"] == 500
+    assert play.args[1]["fromcurrent"]
+    assert pause.args[0] == [None]
+    assert [step.args[0][0] for step in shown.layout.sliders[0].steps] == ["a", "b", "c"]
+
+
+def test_a_player_refuses_names_that_are_not_its_frames():
+    with pytest.raises(ValueError, match="in order"):
+        theme.player(animated(["a", "b"]), ["b", "a"], "step ")
+
+
+def test_cells_say_what_their_numbers_mean():
+    drawn = cells(np.array([[0, 2], [1, 0]]), theme.HIDDEN_VISIBLE_MARKED, ("no", "yes", "edge"))
+    assert drawn.text.tolist() == [["no", "edge"], ["yes", "no"]]
+    assert drawn.zmax == 2
+
+
+def test_lines_differ_in_more_than_colour():
+    shown = series.lines(
+        [1, 2, 4],
+        {"a": [1, 2, 3], "b": [3, 2, 1]},
+        title="A claim",
+        x_title="x",
+        y_title="y",
+        marks={"here": 2},
+        log_x=True,
+    )
+    assert len({(line.line.dash, line.marker.symbol) for line in shown.data}) == 2
+    assert list(shown.layout.xaxis.ticktext) == ["1", "2", "4"]
+    assert shown.layout.annotations[0].text == "here"
+
+
+def test_shares_keep_their_bars_apart():
+    parts = {"in": [0.25, 0.5], "out": [0.75, 0.5]}
+    shown = series.shares([2, 16], parts, title="A claim", x_title="W", y_title="share")
+    assert shown.layout.barmode == "stack"
+    assert [list(bar.x) for bar in shown.data] == [["2", "16"]] * 2
