@@ -76,28 +76,53 @@ def test_slices_never_reach_onednn(monkeypatch):
     assert len(taken) == 2
 
 
-def test_a_single_token_takes_onednn_only_for_large_rows_on_several_threads(monkeypatch):
-    taken = []
-    onednn = lambda x, w, *_: taken.append(w.shape) or F.linear(x, w)  # noqa: E731
-    monkeypatch.setattr(linear_module, "_ONEDNN", onednn)
-    large, small = torch.randn(2048, 600), torch.randn(512, 600)
-    for threads, expected in ((1, []), (2, [large.shape])):
-        monkeypatch.setattr(torch, "get_num_threads", lambda n=threads: n)
-        for weight in (large, small, large.t().contiguous().t()):
-            linear(torch.randn(1, 1, 600), weight)
-        assert taken == expected
+@pytest.fixture(params=[1, 2, 3])
+def threads(request):
+    """That many threads, whatever the machine has."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("shape", [(600,), (1, 600), (1, 1, 600)])
-def test_a_single_token_on_two_threads(shape):
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        torch.manual_seed(4)
-        x, (gate, weight) = torch.randn(shape), torch.randn(2, 2048, 600) / 600**0.5
-        exact = F.linear(x.double(), weight.double()).float()
-        torch.testing.assert_close(linear(x, weight), exact, rtol=0, atol=5e-6)
-        gated = F.silu(F.linear(x, gate)) * exact
-        torch.testing.assert_close(gated_linear(x, gate, weight), gated, rtol=0, atol=2e-5)
-    finally:
-        torch.set_num_threads(threads)
+@pytest.mark.parametrize("layout", ["rows", "columns", "slice"])
+def test_a_single_token(threads, shape, layout):
+    torch.manual_seed(4)
+    x, (gate, weight) = torch.randn(shape), torch.randn(2, 2046, 600) / 600**0.5
+    exact = F.linear(x.double(), weight.double()).float()
+    gated = F.silu(F.linear(x, gate)) * exact
+    if layout == "columns":
+        gate, weight = (w.t().contiguous().t() for w in (gate, weight))
+    if layout == "slice":
+        gate, weight = (torch.cat((w, w), dim=1)[:, :600] for w in (gate, weight))
+    out = linear(x, weight)
+    assert out.shape == exact.shape
+    torch.testing.assert_close(out, exact, rtol=0, atol=5e-6)
+    torch.testing.assert_close(gated_linear(x, gate, weight), gated, rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize(("dim_out", "dim_in"), [(2047, 600), (2046, 601)])
+def test_a_single_token_whose_weight_does_not_divide(threads, dim_out, dim_in):
+    torch.manual_seed(5)
+    x, weight = torch.randn(1, dim_in), torch.randn(dim_out, dim_in) / dim_in**0.5
+    for laid in (weight, weight.t().contiguous().t()):
+        torch.testing.assert_close(linear(x, laid), F.linear(x, weight), rtol=0, atol=5e-6)
+
+
+def test_a_single_token_shares_a_large_weight_among_threads(threads, monkeypatch):
+    taken = []
+    monkeypatch.setattr(torch, "bmm", lambda x, w, bmm=torch.bmm: taken.append(len(w)) or bmm(x, w))
+    large, small = torch.randn(2046, 600), torch.randn(90, 600)
+    for weight in (large, small, large.t().contiguous().t()):
+        linear(torch.randn(1, 1, 600), weight)
+    assert taken == ([] if threads == 1 else [threads, threads])
+
+
+def test_gradients_of_a_single_token(threads):
+    torch.manual_seed(6)
+    x, weight = torch.randn(1, 600, requires_grad=True), torch.randn(2046, 600, requires_grad=True)
+    linear(x, weight).square().sum().backward()
+    expected = 2 * (x.detach() @ weight.detach().t()) @ weight.detach()
+    torch.testing.assert_close(x.grad, expected, rtol=1e-4, atol=1e-2)
+    assert weight.grad.shape == weight.shape
