@@ -269,6 +269,30 @@ def test_bad_input_is_told(monkeypatch):
         MambaConfig.published("7b")
     with pytest.raises(ValueError, match="dt_min <= dt_max"):
         MambaConfig.tiny(dt_min=0.5)
-    for name in ("dim", "n_layers", "d_conv", "dt_rank"):
-        with pytest.raises(ValueError, match=f"{name} must be a positive number"):
-            MambaConfig.tiny(**{name: 0})
+    with pytest.raises(ValueError, match=r"becomes one by \.bool"):
+        model(tokens_of(2, 3), mask=torch.ones(2, 3, dtype=torch.long))
+    with pytest.raises(ValueError, match=r"a batch of one: tokens\[None\]"):
+        model.prefill(torch.arange(3))
+    with pytest.raises(ValueError, match="one token a sequence"):
+        model.step(tokens_of(2, 3), state)
+    unknown = torch.tensor([[3, 54]])
+    for call in (model, model.prefill, lambda tokens: model.step(tokens[0], state)):
+        with pytest.raises(ValueError, match="knows tokens 0 to 49: got ids from 3 to 54"):
+            call(unknown)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        (dict(n_layers=2.5), "n_layers must be a whole number"),
+        (dict(d_state=True), "d_state must be a whole number"),
+        (dict(dt_rank=0), "dt_rank must be a whole number, 1 or more: got 0"),
+        (dict(dim=0), "dim must be a whole number"),
+        (dict(d_conv=-1), "d_conv must be a whole number"),
+        (dict(norm_eps=0.0), "norm_eps .* must be positive"),
+    ],
+)
+def test_a_configuration_says_what_is_wrong_with_it(changes, says, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(ValueError, match=says):
+        MambaConfig.tiny(**changes)

@@ -42,7 +42,7 @@ class MambaConfig:
     >>> MambaConfig.tiny(d_state=0)
     Traceback (most recent call last):
         ...
-    ValueError: d_state must be a positive number: got 0
+    ValueError: d_state must be a whole number, 1 or more: got 0
     """
 
     dim: int
@@ -63,9 +63,15 @@ class MambaConfig:
     def __post_init__(self) -> None:
         if self.dt_rank is None:
             object.__setattr__(self, "dt_rank", math.ceil(self.dim / 16))
-        for name in "dim n_layers vocab_size d_state d_conv expand dt_rank norm_eps".split():
-            if (value := getattr(self, name)) <= 0:
-                raise ValueError(f"{name} must be a positive number: got {value}")
+        for name in "dim n_layers vocab_size d_state d_conv expand dt_rank".split():
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ValueError(f"{name} must be a whole number, 1 or more: got {value!r}")
+        if not self.norm_eps > 0:
+            raise ValueError(
+                "norm_eps keeps a zero vector from being divided by 0, so it must be positive: "
+                f"got {self.norm_eps!r}"
+            )
         if not 0 < self.dt_min <= self.dt_max:
             raise ValueError(
                 "Δ is drawn between dt_min and dt_max, so 0 < dt_min <= dt_max: "

@@ -28,7 +28,10 @@ def discretize_diagonal(
     B: Float[Tensor, "*#shape"] | Complex[Tensor, "*#shape"],
     delta: Float[Tensor, "*#shape"],
     method: str = "zoh",
-) -> tuple[Tensor, Tensor]:
+) -> tuple[
+    Float[Tensor, "*#shape"] | Complex[Tensor, "*#shape"],
+    Float[Tensor, "*#shape"] | Complex[Tensor, "*#shape"],
+]:
     """(Ā, B̄) for a scalar or diagonal A, element by element; the shapes broadcast.
 
     Args:
@@ -70,7 +73,10 @@ def discretize_dense(
     B: Float[Tensor, "*batch n"] | Complex[Tensor, "*batch n"],
     delta: Float[Tensor, "*batch"] | float,
     method: str = "zoh",
-) -> tuple[Tensor, Tensor]:
+) -> tuple[
+    Float[Tensor, "*batch n n"] | Complex[Tensor, "*batch n n"],
+    Float[Tensor, "*batch n"] | Complex[Tensor, "*batch n"],
+]:
     """(Ā, B̄) for full matrices A: the same rules, with solves and matrix exponentials.
 
     Args:

@@ -84,7 +84,8 @@ class Mamba(nn.Module):
             starts: True at first tokens, where sequences are packed into one row.
 
         Raises:
-            ValueError: if there are no tokens, or mask or starts have another shape.
+            ValueError: if there are no tokens, tokens that the model doesn't know (on a CPU) or
+                of another shape, or mask or starts of another shape or dtype.
         """
         x, _ = self.hidden(tokens, self.init_state(len(tokens)), mask, starts)
         return self.output(self.norm(x.to(self.norm.weight.dtype)))
@@ -129,7 +130,17 @@ class Mamba(nn.Module):
     def step(
         self, tokens: Int[Tensor, " batch"], state: MambaState
     ) -> tuple[Float[Tensor, "batch vocab"], MambaState]:
-        """One more token a sequence: the logits after it, and the next state."""
+        """One more token a sequence: the logits after it, and the next state.
+
+        Raises:
+            ValueError: for tokens that the model doesn't know (on a CPU) or of another shape, and
+                for the state of another batch or model.
+        """
+        if tokens.dim() != 1:
+            raise ValueError(
+                "a step takes one token a sequence, along one axis: got tokens of shape "
+                f"{tuple(tokens.shape)}. Several tokens of a sequence go to prefill"
+            )
         self._check_state(len(tokens), state)
         x = self._embed(tokens)
         layers = []
@@ -146,14 +157,26 @@ class Mamba(nn.Module):
         mask: Bool[Tensor, "batch seq"] | None = None,
         starts: Bool[Tensor, "batch seq"] | None = None,
     ) -> tuple[Float[Tensor, "batch seq dim"], MambaState]:
-        """The residual stream after the last block, before the final norm, and the state."""
-        if tokens.shape[1] == 0:
-            raise ValueError("a sequence needs at least one token: got tokens of shape (…, 0)")
+        """The residual stream after the last block, before the final norm, and the state.
+
+        Raises:
+            ValueError: as in calling the model, and for the state of another batch or model.
+        """
+        if tokens.dim() != 2 or tokens.shape[1] == 0:
+            raise ValueError(
+                "tokens must be rows (batch, seq) of at least one token each: got shape "
+                f"{tuple(tokens.shape)}. A single sequence is a batch of one: tokens[None]"
+            )
         for name, flags in (("mask", mask), ("starts", starts)):
             if flags is not None and flags.shape != tokens.shape:
                 raise ValueError(
                     f"{name} must have the shape of the tokens, {tuple(tokens.shape)}: "
                     f"got {tuple(flags.shape)}"
+                )
+            if flags is not None and flags.dtype != torch.bool:
+                raise ValueError(
+                    f"{name} must hold True and False: got {flags.dtype}. An attention_mask of "
+                    "ones and zeros becomes one by .bool()"
                 )
         self._check_state(len(tokens), state)
         x = self._embed(tokens)
@@ -164,7 +187,14 @@ class Mamba(nn.Module):
         return x, MambaState(tuple(layers))
 
     def _embed(self, tokens: Tensor) -> Tensor:
-        x = self.tok_embeddings(tokens)
+        try:
+            x = self.tok_embeddings(tokens)
+        except IndexError as error:  # a GPU looks later, and stops the whole process
+            raise ValueError(
+                f"this model knows tokens 0 to {self.config.vocab_size - 1}: got ids from "
+                f"{int(tokens.min())} to {int(tokens.max())}. Was the text tokenized for another "
+                "model?"
+            ) from error
         return x.float() if self.config.residual_in_fp32 and x.dtype.itemsize < 4 else x
 
     def _check_state(self, batch: int, state: MambaState) -> None:

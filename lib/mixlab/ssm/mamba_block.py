@@ -122,12 +122,20 @@ class Block(nn.Module):
         self.norm = RMSNorm(config.dim, config.norm_eps)
         self.mixer = MambaMixer(config)
 
-    def forward(self, x, state, **boundaries):
+    def forward(
+        self,
+        x: Float[Tensor, "batch seq dim"],
+        state: LayerState,
+        mask: Bool[Tensor, "batch seq"] | None = None,
+        starts: Bool[Tensor, "batch seq"] | None = None,
+    ) -> tuple[Float[Tensor, "batch seq dim"], LayerState]:
         """One layer of the model, over a sequence."""
-        mixed, state = self.mixer(self.norm(x.to(self.norm.weight.dtype)), state, **boundaries)
+        mixed, state = self.mixer(self.norm(x.to(self.norm.weight.dtype)), state, mask, starts)
         return x + mixed, state
 
-    def step(self, x, state):
+    def step(
+        self, x: Float[Tensor, "batch dim"], state: LayerState
+    ) -> tuple[Float[Tensor, "batch dim"], LayerState]:
         """One layer of the model, for one token."""
         mixed, state = self.mixer.step(self.norm(x.to(self.norm.weight.dtype)), state)
         return x + mixed, state

@@ -103,7 +103,14 @@ def s4_kernel(
     return torch.fft.irfft(2 * (cauchy(truncated, B) - correction), n=length, dim=-1)
 
 
-def C_tilde(Lambda, P, B, C, delta, length: int) -> Complex[Tensor, "channels m"]:
+def C_tilde(
+    Lambda: Complex[Tensor, "channels n"],
+    P: Complex[Tensor, "channels n"],
+    B: Complex[Tensor, "channels n"],
+    C: Complex[Tensor, "channels n"],
+    delta: Float[Tensor, " channels"],
+    length: int,
+) -> Complex[Tensor, "channels m"]:
     """C (I − Ā^L): without it the kernel's transform would be that of the endless kernel."""
     A, B, C = dense_system(Lambda, P, B, C)
     A_bar, _ = discretize_dense(A, B, delta, "bilinear")
@@ -135,7 +142,15 @@ class S4(nn.Module):
         self.log_delta = nn.Parameter(log_delta)
         self.D = nn.Parameter(torch.ones(channels))
 
-    def system(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    def system(
+        self,
+    ) -> tuple[
+        Complex[Tensor, "channels n"],
+        Complex[Tensor, "channels n"],
+        Complex[Tensor, "channels n"],
+        Complex[Tensor, "channels n"],
+        Float[Tensor, " channels"],
+    ]:
         """(Λ, P, B, C, Δ); decays stay negative whatever is learnt."""
         Lambda = torch.complex(-self.log_decay.exp(), self.frequency)
         P, B, C = (torch.view_as_complex(x) for x in (self.P, self.B, self.C))
@@ -147,7 +162,13 @@ class S4(nn.Module):
         """The convolutional view, for training."""
         return fft_convolve(u, s4_kernel(*self.system(), u.shape[1]), self.D)
 
-    def recurrent(self) -> tuple[Tensor, Tensor, Tensor]:
+    def recurrent(
+        self,
+    ) -> tuple[
+        Complex[Tensor, "channels m m"],
+        Complex[Tensor, "channels m"],
+        Complex[Tensor, "channels m"],
+    ]:
         """(Ā, B̄, C) of each channel, for `mixlab.ssm.convolution.recurrence`."""
         *structured, delta = self.system()
         A, B, C = dense_system(*structured)

@@ -20,6 +20,9 @@ from torch import Tensor, nn
 from mixlab.ssm.convolution import fft_convolve
 from mixlab.ssm.discretize import discretize_diagonal
 
+Rates = Float[Tensor, "channels n"] | Complex[Tensor, "channels n"]
+States = Float[Tensor, "batch channels n"] | Complex[Tensor, "batch channels n"]
+
 
 def s4d_rates(d_state: int, kind: str) -> Float[Tensor, " n"] | Complex[Tensor, " n"]:
     """The rates that training begins with.
@@ -102,7 +105,7 @@ class S4D(nn.Module):
         self.log_delta = nn.Parameter(log_delta)
         self.D = nn.Parameter(torch.ones(channels))
 
-    def system(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def system(self) -> tuple[Rates, Rates, Rates, Float[Tensor, " channels"]]:
         """(Λ, B, C, Δ). Rates decay whatever is learnt; B is 1, since only C·B counts."""
         Lambda, C = -self.log_decay.exp(), self.C
         if self.frequency is not None:
@@ -115,15 +118,15 @@ class S4D(nn.Module):
         """The convolutional view, for training."""
         return fft_convolve(u, s4d_kernel(*self.system(), u.shape[1]), self.D)
 
-    def init_state(self, batch: int) -> Tensor:
-        """The state before the first token, (batch, channels, n)."""
+    def init_state(self, batch: int) -> States:
+        """The state before the first token: zeros."""
         Lambda = self.system()[0]
         return torch.zeros(batch, *Lambda.shape, dtype=Lambda.dtype, device=Lambda.device)
 
     def step(
-        self, u: Float[Tensor, "batch channels"], state: Tensor
-    ) -> tuple[Float[Tensor, "batch channels"], Tensor]:
-        """The recurrent view, for one token."""
+        self, u: Float[Tensor, "batch channels"], state: States
+    ) -> tuple[Float[Tensor, "batch channels"], States]:
+        """The recurrent view, for one token: its output, and the state after it."""
         Lambda, B, C, delta = self.system()
         A_bar, B_bar = discretize_diagonal(Lambda, B, delta[:, None])
         state = A_bar * state + B_bar * u[..., None]

@@ -39,7 +39,7 @@ def selective_scan(
     C: Float[Tensor, "batch seq d_state"],
     D: Float[Tensor, " d_inner"] | None = None,
     z: Float[Tensor, "batch seq d_inner"] | None = None,
-    state: Tensor | None = None,
+    state: Float[Tensor, "batch d_inner d_state"] | None = None,
     *,
     delta_bias: Float[Tensor, " d_inner"] | None = None,
     delta_softplus: bool = False,
@@ -147,14 +147,23 @@ def selective_step(
     return skip_and_gate(y, u, D, z), h.mT
 
 
-def step_lengths(delta: Tensor, delta_bias: Tensor | None, delta_softplus: bool) -> Tensor:
+def step_lengths(
+    delta: Float[Tensor, "*batch d_inner"],
+    delta_bias: Float[Tensor, " d_inner"] | None,
+    delta_softplus: bool,
+) -> Float[Tensor, "*batch d_inner"]:
     """Δ from what a projection gives: add the bias, make it positive."""
     if delta_bias is not None:
         delta = delta + delta_bias
     return F.softplus(delta) if delta_softplus else delta
 
 
-def skip_and_gate(y: Tensor, u: Tensor, D: Tensor | None, z: Tensor | None) -> Tensor:
+def skip_and_gate(
+    y: Float[Tensor, "*batch d_inner"],
+    u: Float[Tensor, "*batch d_inner"],
+    D: Float[Tensor, " d_inner"] | None,
+    z: Float[Tensor, "*batch d_inner"] | None,
+) -> Float[Tensor, "*batch d_inner"]:
     """y + D u, times silu(z), in u's dtype."""
     if D is not None:
         y = torch.addcmul(y, u.to(y.dtype), D.to(y.dtype))
