@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mixlab.traces.rolling_cache import EMPTY, trace_decode, trace_prefill
+from mixlab.transformer.growing_cache import GrowingCache
 from mixlab.transformer.packing import pack, pack_rows
+from mixlab.transformer.rolling_cache import RollingCache
 from mixlab.transformer.window import window_mask
 from tests.caching import batches, build_model, shapes
 
@@ -31,6 +33,20 @@ def test_every_token_of_every_chunk_equals_the_whole(shape, prompts, chunk_size)
     for row, part in enumerate(whole.split(packed.lengths)):
         alone = model.hidden(torch.tensor([prompts[row]]))[0]
         torch.testing.assert_close(part, alone, rtol=0, atol=1e-9)
+
+
+@bounded
+@given(shapes(), batches(), st.integers(1, 30))
+def test_last_only_equals_the_last_of_all(shape, prompts, chunk_size):
+    """For both caches, and prompts that ended in an earlier chunk."""
+    model = build_model(**shape)
+    for cache_type in (RollingCache, GrowingCache):
+        caches = [cache_type(model.config, len(prompts), dtype=torch.float64) for _ in range(2)]
+        for chunk in pack(prompts).chunks(chunk_size):
+            parts = model.extend(chunk.tokens, caches[0], chunk.lengths).split(chunk.lengths)
+            last = model.extend(chunk.tokens, caches[1], chunk.lengths, last_only=True)
+            expected = torch.stack([part[-1] for part in parts if len(part)])
+            torch.testing.assert_close(last, expected, rtol=0, atol=1e-9)
 
 
 @bounded

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import torch
 from einops import rearrange, repeat
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -224,7 +224,8 @@ class Attention(nn.Module):
         cos: Float[Tensor, "tokens 1 head_dim"],
         sin: Float[Tensor, "tokens 1 head_dim"],
         attend: Callable[[Tensor, Tensor, Tensor], Tensor],
-    ) -> Float[Tensor, "tokens dim"]:
+        wanted: Int[Tensor, " wanted"] | None = None,
+    ) -> Float[Tensor, "wanted dim"]:
         """Mix new tokens, packed, with those that a cache holds.
 
         Args:
@@ -232,9 +233,15 @@ class Attention(nn.Module):
             cos, sin: tables of their positions, from `rope.widen`.
             attend: maps queries (tokens, n_heads, head_dim), keys and values (tokens,
                 n_kv_heads, head_dim) to mixed values like the queries.
+            wanted: numbers of the tokens that ask, and get a result; all by default.
         """
         tokens, heads = x.shape[0], (self.n_heads, self.n_kv_heads)
-        qk = torch.cat((self.wq(x), self.wk(x)), dim=-1).view(tokens, sum(heads), -1)
-        q, k = rotate_wide(qk, cos, sin).split_with_sizes(heads, dim=1)
+        if wanted is None:
+            qk = torch.cat((self.wq(x), self.wk(x)), dim=-1).view(tokens, sum(heads), -1)
+            q, k = rotate_wide(qk, cos, sin).split_with_sizes(heads, dim=1)
+        else:
+            q = self.wq(x[wanted]).view(len(wanted), self.n_heads, -1)
+            q = rotate_wide(q, cos[wanted], sin[wanted])
+            k = rotate_wide(self.wk(x).view(tokens, self.n_kv_heads, -1), cos, sin)
         v = self.wv(x).view(tokens, self.n_kv_heads, -1)
         return self.wo(attend(q, k, v).flatten(1))

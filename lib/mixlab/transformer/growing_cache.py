@@ -36,10 +36,18 @@ class GrowingLayer:
     def reserve(self, length: int) -> None:
         """Nothing to do: the next `attend` allocates what it needs."""
 
-    def attend(self, q: PackedQueries, k: PackedKeys, v: PackedKeys, chunk: Chunk) -> PackedQueries:
+    def attend(
+        self,
+        q: PackedQueries,
+        k: PackedKeys,
+        v: PackedKeys,
+        chunk: Chunk,
+        last_only: bool = False,
+    ) -> PackedQueries:
         """Append the chunk, then attend over everything, masked: as in `RollingLayer`."""
         mixed = []
-        new = zip(*(x.split(chunk.lengths) for x in (q, k, v)), strict=True)
+        asked = [min(n, 1) for n in chunk.lengths] if last_only else chunk.lengths
+        new = zip(q.split(asked), k.split(chunk.lengths), v.split(chunk.lengths), strict=True)
         for row, (new_q, new_k, new_v) in enumerate(new):
             start = chunk.starts[row]  # an earlier truncation leaves keys behind it
             keys = torch.cat((self.held[row][0][:start], new_k))

@@ -51,9 +51,11 @@ class Block(nn.Module):
         cos: Float[Tensor, "tokens 1 head_dim"],
         sin: Float[Tensor, "tokens 1 head_dim"],
         attend: Callable[[Tensor, Tensor, Tensor], Tensor],
-    ) -> Float[Tensor, "tokens dim"]:
-        """One layer over new tokens, packed; `attend` as in `Attention.extend`."""
-        x = x + self.attention.extend(self.attention_norm(x), cos, sin, attend)
+        wanted: Int[Tensor, " wanted"] | None = None,
+    ) -> Float[Tensor, "wanted dim"]:
+        """One layer over new tokens, packed; `attend` and `wanted` as in `Attention.extend`."""
+        mixed = self.attention.extend(self.attention_norm(x), cos, sin, attend, wanted)
+        x = (x if wanted is None else x[wanted]) + mixed
         return x + self.feed_forward(self.ffn_norm(x))
 
 
@@ -127,17 +129,24 @@ class Transformer(nn.Module):
 
     @torch.no_grad()
     def extend(
-        self, tokens: Int[Tensor, " total"], cache: RollingCache, lengths: Sequence[int]
-    ) -> Float[Tensor, "total dim"]:
+        self,
+        tokens: Int[Tensor, " total"],
+        cache: RollingCache,
+        lengths: Sequence[int],
+        last_only: bool = False,
+    ) -> Float[Tensor, "wanted dim"]:
         """Run new tokens, packed, after those that the cache has seen, and add them to it.
 
         Args:
             tokens: new tokens of all sequences, end to end.
             cache: from `init_state`; changed in place.
             lengths: how many each sequence brings; 0 leaves it as it is.
+            last_only: whether only the last token of each sequence that brings any is wanted. The
+                last layer then makes keys and values of all tokens, and the rest of these alone.
 
         Returns:
-            The residual stream after the last block, before the final norm, of every new token.
+            The residual stream after the last block, before the final norm, of every new token,
+            or of those wanted.
 
         Raises:
             ValueError: if tokens, lengths and cache don't belong together; see `RollingCache`.
@@ -153,8 +162,13 @@ class Transformer(nn.Module):
         chunk = cache.begin(lengths, self.config)
         tables = rope_table(chunk.positions, self.config.head_dim, self.config.rope_theta)
         cos, sin = widen(*tables, dtype=x.dtype)
+        wanted = None
         for layer, layer_cache in zip(self.layers, cache.layers, strict=True):
-            x = layer.extend(x, cos, sin, partial(layer_cache.attend, chunk=chunk))
+            if last_only and layer is self.layers[-1] and not chunk.is_step:
+                ends = torch.tensor(lengths, device=x.device).cumsum(0) - 1
+                wanted = ends[[row for row, n in enumerate(lengths) if n]]
+            attend = partial(layer_cache.attend, chunk=chunk, last_only=wanted is not None)
+            x = layer.extend(x, cos, sin, attend, wanted)
         cache.advance(chunk)
         return x
 
@@ -198,10 +212,8 @@ class Transformer(nn.Module):
                 raise ValueError(f"prompt {row} is empty: each needs at least one token")
         last = self.tok_embeddings.weight.new_zeros(len(tokens.lengths), self.config.dim)
         for chunk in tokens.chunks(chunk_size):
-            x = self.extend(chunk.tokens, cache, chunk.lengths)
-            for row, part in enumerate(x.split(chunk.lengths)):
-                if len(part):
-                    last[row] = part[-1]
+            read = [row for row, n in enumerate(chunk.lengths) if n]
+            last[read] = self.extend(chunk.tokens, cache, chunk.lengths, last_only=True)
         return self.output(self.norm(last)), cache
 
     @torch.no_grad()

@@ -111,12 +111,20 @@ class RollingLayer:
         hidden = 1 if self.window is not None and length >= self.window else 0
         return keys[hidden:], values[hidden:]
 
-    def attend(self, q: PackedQueries, k: PackedKeys, v: PackedKeys, chunk: Chunk) -> PackedQueries:
+    def attend(
+        self,
+        q: PackedQueries,
+        k: PackedKeys,
+        v: PackedKeys,
+        chunk: Chunk,
+        last_only: bool = False,
+    ) -> PackedQueries:
         """Attention of a chunk's queries over the cache and the chunk, and the cache's update.
 
         Args:
             q, k, v: of the chunk's tokens, packed; queries and keys rotated.
             chunk: where the tokens belong.
+            last_only: whether only the last token of each sequence that brings any has a query.
 
         Returns:
             One vector a query, like `q`.
@@ -125,8 +133,8 @@ class RollingLayer:
             self._write(k, v, chunk)
             return self._read(q, chunk)
         keys, values, k_lengths = self._with_held(k, v, chunk)
-        active = [n for n in chunk.lengths if n]
-        mixed = packed_attention(q, keys, values, active, k_lengths, self.window)
+        q_lengths = [1 if last_only else n for n in chunk.lengths if n]
+        mixed = packed_attention(q, keys, values, q_lengths, k_lengths, self.window)
         self._write(k, v, chunk)
         return mixed
 
