@@ -66,6 +66,16 @@ def parser() -> argparse.ArgumentParser:
     )
     slides.add_argument("chapters", nargs="*", metavar="NN", help="chapters (default: all)")
 
+    picture = commands.add_parser(
+        "picture",
+        help="save a still picture of a slide's figure",
+        description="Save a figure of a deck that `slides` has rendered as PNG.",
+    )
+    picture.add_argument("deck", type=Path, help="such as build/slides/04_rolling_cache.html")
+    picture.add_argument("slide", type=int, help="the slide's number, from 1")
+    picture.add_argument("out", type=Path, help="the PNG to write")
+    picture.add_argument("--step", type=int, default=0, help="move an animation on (default: 0)")
+
     commands.add_parser(
         "doctor",
         help="name every problem of this machine, with its remedy",
@@ -129,6 +139,11 @@ def run(options: argparse.Namespace, root: Path, extra: list[str]) -> int:
             from classroom.slides import main as slides_command
 
             return slides_command(root, options.chapters)
+        case "picture":
+            from classroom.slides.picture import take_picture
+
+            print(take_picture(options.deck, options.slide, options.out, options.step))
+            return 0
         case "doctor":
             from classroom.doctor import doctor_command
 

@@ -9,6 +9,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from classroom.slides import Problem, build_all, check_deck, find_browser, open_browser, render
+from classroom.slides.picture import take_picture
 
 pytest.importorskip("playwright", reason="looking at slides needs the test extra: make setup")
 pytestmark = [
@@ -356,3 +357,17 @@ def test_the_checker_catches_what_is_wrong_with_the_page(kind, changes, browser,
 def test_the_checker_says_where_and_what():
     problem = Problem(3, "overflow", "<pre> x", "1280×720")
     assert str(problem) == "slide 3 at 1280×720: overflow: <pre> x"
+
+
+def test_a_picture_shows_the_figure_at_the_step_asked_for(deck, browser, tmp_path):
+    def take(slide, step=0):
+        out = tmp_path / "pictures" / f"{slide}-{step}.png"
+        return take_picture(deck, slide, out, step, width=640, browser=browser).read_bytes()
+
+    first, later = take(MASK_SLIDE), take(MASK_SLIDE, step=3)
+    assert first.startswith(b"\x89PNG")
+    assert first != later
+    with pytest.raises(ValueError, match="has slides 1 to"):
+        take(99)
+    with pytest.raises(ValueError, match="no figure"):
+        take(1)
