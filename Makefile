@@ -11,7 +11,7 @@ PYTEST := -n $(WORKERS) --dist loadfile -q
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test notebooks slides check grade doctor weights bench gpu clean
+.PHONY: help setup lab test notebooks slides check grade doctor weights train bench gpu clean
 
 help: ## Explain these verbs
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -69,6 +69,9 @@ doctor: ## Name every problem of this machine, with its remedy
 
 weights: setup ## Install and verify the real pretrained weights
 	@$(PY) -m classroom weights
+
+train: setup ## Train chapter 08's small Mixtral again, and compare it with its card (ARGS="--seed 1")
+	@$(PY) -m mixlab.small_mixtral $(ARGS)
 
 bench: $(VENV)/ready-to-test ## Measure the library beside transformers and mambapy (ARGS="--quick")
 	@cd lib && ../$(PY) -m bench $(ARGS)

@@ -4,6 +4,8 @@ Source of the question: "Mixtral of Experts" (2024), section 5, which asks wheth
 subject or syntax.
 """
 
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from mixlab.transformer.model import Transformer
-from mixlab.transformer.sparse_moe import route, router_logits
+from mixlab.transformer.sparse_moe import SparseMoE, route, router_logits
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def trace_router(model: Transformer, tokens: Int[Tensor, "batch seq"]) -> Router
     ((2, 1, 6, 2), array([1., 1.]))
     """
     with router_logits(model) as layers:
-        model(tokens)
+        model.hidden(tokens)  # without reading out logits, which no router looks at
     logits = torch.stack(layers).float()  # (layers, batch, seq, experts)
     chosen, gates = route(logits, model.config.experts_per_token)
     arrays = (tokens, logits, logits.softmax(dim=-1), chosen, gates)
@@ -91,3 +93,55 @@ def repetition(chosen: Int[np.ndarray, "batch seq k"], first_only: bool = True) 
         return float((before[..., 0] == after[..., 0]).mean())
     shared = before[..., :, None] == after[..., None, :]  # (batch, seq - 1, k, k)
     return float(shared.any(axis=(-1, -2)).mean())
+
+
+@contextmanager
+def without_experts(model: Transformer, removed: Mapping[int, Collection[int]]) -> Iterator[None]:
+    """Take experts away while the block runs: their scores become -inf before the router chooses.
+
+    A token that would have gone there takes its next best expert, and its gates add up to 1 again.
+
+    Args:
+        model: a Transformer with experts.
+        removed: layer to the experts that are missing there; other layers are untouched.
+
+    Raises:
+        ValueError: if a layer has no experts or no such expert, or too few would be left.
+
+    >>> from mixlab.transformer.config import TransformerConfig
+    >>> model = Transformer(TransformerConfig.tiny(n_experts=4, experts_per_token=2))
+    >>> with without_experts(model, {1: [0, 3]}):
+    ...     chosen = trace_router(model, torch.arange(6)[None]).chosen
+    >>> sorted(set(chosen[1].flatten().tolist()))
+    [1, 2]
+    """
+    hooks = []
+    try:
+        for number, experts in removed.items():
+            hooks.append(_block(model, number, experts))
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _block(model: Transformer, number: int, experts: Collection[int]):
+    n_layers, n_experts = model.config.n_layers, model.config.n_experts
+    if not 0 <= number < n_layers:
+        raise ValueError(f"this model has layers 0 to {n_layers - 1}: got {number}")
+    layer = model.layers[number].feed_forward
+    if not isinstance(layer, SparseMoE):
+        raise ValueError(f"layer {number} has no experts to remove: expected a SparseMoE")
+    gone = sorted(set(experts))
+    if not all(0 <= expert < n_experts for expert in gone):
+        raise ValueError(f"experts are numbered 0 to {n_experts - 1}: got {gone}")
+    if n_experts - len(gone) < layer.experts_per_token:
+        raise ValueError(
+            f"each token needs {layer.experts_per_token} experts, and without {gone} layer "
+            f"{number} has {n_experts - len(gone)}"
+        )
+    dead = torch.zeros(n_experts, dtype=torch.bool)
+    dead[gone] = True
+    return layer.gate.register_forward_hook(
+        lambda _m, _x, logits: logits.masked_fill(dead.to(logits.device), -torch.inf)
+    )
