@@ -94,6 +94,58 @@ def trace_decode(tokens: Sequence[int], window: int) -> tuple[DecodeStep, ...]:
     return tuple(steps)
 
 
+@dataclass(frozen=True)
+class Ways:
+    """What three ways of writing a text compute and keep, token by token.
+
+    Attributes:
+        states: way to (steps, seq) whole numbers: 0 not read yet, 1 not in memory, 2 kept from an
+            earlier step, 3 computed in this step.
+        computed: way to (steps,): how many tokens were computed so far.
+        held: way to (steps,): how many tokens' keys and values are kept after the step.
+    """
+
+    states: dict[str, np.ndarray]
+    computed: dict[str, np.ndarray]
+    held: dict[str, np.ndarray]
+
+
+def trace_ways(n_tokens: int, window: int) -> Ways:
+    """Write a text without a cache, with one that keeps everything, and with a ring.
+
+    Args:
+        n_tokens: length of the text.
+        window: of the ring.
+
+    Raises:
+        ValueError: for a window below 1 or no tokens.
+
+    >>> ways = trace_ways(6, window=4)
+    >>> [(int(ways.computed[way][-1]), int(ways.held[way][-1])) for way in ways.states]
+    [(21, 0), (6, 6), (6, 4)]
+    """
+    read = np.tri(n_tokens, dtype=bool)
+    held = {
+        "recompute everything": np.zeros_like(read),
+        "keep everything": _held_after_each(n_tokens, n_tokens),
+        f"keep the last {window}": _held_after_each(n_tokens, window),
+    }
+    states, computed = {}, {}
+    for way, kept in held.items():
+        # What was kept before this step needn't be computed in it, nor what is no longer asked for.
+        before = np.vstack([np.zeros((1, n_tokens), dtype=bool), kept[:-1]])
+        now = read if not kept.any() else read & ~np.maximum.accumulate(before)
+        states[way] = np.where(now, 3, np.where(kept, 2, np.where(read, 1, 0)))
+        computed[way] = now.sum(axis=1).cumsum()
+    return Ways(states, computed, {way: kept.sum(axis=1) for way, kept in held.items()})
+
+
+def _held_after_each(n_tokens: int, window: int) -> np.ndarray:
+    """(steps, seq): which positions the cache holds after each token."""
+    steps = trace_decode(range(n_tokens), window)
+    return np.array([np.isin(np.arange(n_tokens), step.held) for step in steps])
+
+
 def trace_prefill(n_tokens: int, window: int, chunk_size: int) -> tuple[PrefillChunk, ...]:
     """Feed a prompt in chunks.
 

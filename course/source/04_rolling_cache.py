@@ -1,0 +1,703 @@
+# %% [markdown] slide="slide"
+# # 04 · The rolling cache
+#
+# *What must a model remember to write the next word, and what may it forget?*
+
+# %% [markdown] slide="slide"
+# **The problem.** A language model writes one token at a time: it reads the text, chooses a next
+# token, appends it, and reads again. Done naively, the thousandth token costs a pass over a
+# thousand tokens, of which all but one were there a moment ago. Keeping what doesn't change makes
+# every token equally cheap, and fills the memory instead: 128 KiB a token for Mistral 7B, 4 GiB
+# for a text of 32,768 tokens. A window permits a third way: a memory that forgets at the right
+# moment.
+
+# %% [markdown]
+# **You will be able to** say what a K/V cache keeps and why that is enough; put a token into its
+# slot and name the one that it overwrites; say when slots may be read in any order and when they
+# must be unrotated; compute a cache's bytes from a model's configuration.
+#
+# **You need** queries, keys, values and the window's rule, from [chapter
+# 02](02_sliding_window.ipynb).
+#
+# **Time**: 55 minutes, and an hour for the exercises in
+# [exercises/04_rolling_cache.ipynb](../exercises/04_rolling_cache.ipynb).
+
+# %%
+import time
+
+import numpy as np
+import torch
+
+from mixlab import generate, load, smollm2, tokenizer
+from mixlab.figures import rolling_cache as figures
+from mixlab.figures import series
+from mixlab.traces.rolling_cache import trace_decode, trace_prefill, trace_ways
+from mixlab.transformer.attention import dense_attention
+from mixlab.transformer.config import TransformerConfig
+from mixlab.transformer.growing_cache import GrowingCache
+from mixlab.transformer.rolling_cache import RollingCache, cache_bytes
+from mixlab.transformer.rolling_layer import unrotate
+from mixlab.transformer.rope import rope_table, rotate
+from mixlab.transformer.window import window_mask
+
+torch.set_num_threads(1)  # for times that can be compared
+generator = torch.manual_seed(0)
+model = load(smollm2())  # 30 layers, Mistral's architecture, trained without a window
+text_tokenizer = tokenizer(smollm2())
+
+# %% [markdown] slide="slide"
+# ## Word after word
+#
+# SmolLM2, a small model with Mistral's architecture, continues *Once upon a time*, four tokens, by
+# twelve more. The loop knows no better: for each of them the whole text so far goes through the
+# model. **Predict:** how many tokens pass through it in all?
+
+# %% slide="fragment"
+tokens, passed = text_tokenizer.encode("Once upon a time").ids, 0
+for _ in range(12):
+    logits = model(torch.tensor([tokens]))[0, -1]  # a score for each possible next token
+    passed += len(tokens)
+    tokens.append(int(logits.argmax()))
+print(text_tokenizer.decode(tokens))
+weights = model.config.n_parameters  # each multiplies once for every token that passes
+print(f"{passed} tokens passed: {passed * weights / 1e9:.1f} billion multiplications")
+
+# %% [markdown] slide="slide"
+# ## What does a new word change?
+#
+# In each of 30 layers every token makes a key and a value. We read *The cat sat on the*, and then
+# the same with *mat* behind it. **Predict:** the keys and values of the first five words, in the
+# first layer and in the last: which of them have changed?
+
+# %% slide="fragment"
+text = torch.tensor([text_tokenizer.encode("The cat sat on the mat").ids])
+_, five = model.prefill(text[:, :5])  # read words, and return what every layer keeps of them
+_, six = model.prefill(text)
+for before, after in zip(five.layers, six.layers, strict=True):
+    assert torch.allclose(before.keys[:, :5], after.keys[:, :5], atol=1e-3)
+    assert torch.allclose(before.values[:, :5], after.values[:, :5], atol=1e-3)
+print("30 layers: not one of the first five words' keys and values has changed")
+
+# %% [markdown] slide="notes"
+# Layer by layer: a key is made from its own token's vector. In the first layer that is the token's
+# embedding. In every later one it is what the token has gathered so far, and a token gathers from
+# itself and from earlier ones only. What comes later can't reach it. So a key is final once it is
+# computed. The memory that keeps keys and values is the *K/V cache*.
+#
+# Queries aren't kept: each is asked once, by its own token. And a model whose tokens look both
+# ways, such as BERT, can have no such cache.
+
+# %% [markdown] slide="slide"
+# ## A cache, in one head
+#
+# A new token brings one query, one key and one value. The key and the value join the others; the
+# query is asked once, over all that are kept. The result is that of [chapter
+# 02](02_sliding_window.ipynb)'s attention over the whole text, row by row.
+
+
+# %% slide="same"
+def attend(q, keys, values):
+    """One query over the keys and values it is handed, (n, head_dim) each."""
+    return (keys @ q / len(q) ** 0.5).softmax(0) @ values
+
+
+def write_with_cache(q, k, v):
+    """One token after the other, (seq, head_dim) each; nothing is computed twice."""
+    keys, values, out = [], [], []
+    for i in range(len(q)):
+        keys.append(k[i])
+        values.append(v[i])
+        out.append(attend(q[i], torch.stack(keys), torch.stack(values)))
+    return torch.stack(out)
+
+
+q, k, v = torch.randn(3, 20, 16)
+whole = dense_attention(q[None, None], k[None, None], v[None, None])[0, 0]
+assert torch.allclose(write_with_cache(q, k, v), whole, atol=1e-5)
+
+
+# %%
+def milliseconds(run, *arguments, repeats=3):
+    """Processor time: other programs on the machine don't disturb it."""
+    times = []
+    for _ in range(repeats):
+        start = time.process_time()
+        run(*arguments)
+        times.append(time.process_time() - start)
+    return 1000 * min(times)
+
+
+# %% slide="slide" show="output" alt="Processor time for one new token of a real model against the length of the text. Recomputing everything climbs steadily up to 256 tokens; with a cache the line stays flat near the bottom."
+lengths = [16, 64, 128, 192, 256]
+text = torch.randint(0, 49_152, (1, 256), generator=generator)
+recomputed, cached, cache = [], [], model.init_state(batch=1)
+for length in lengths:
+    recomputed.append(milliseconds(model, text[:, :length], repeats=1))
+    _, cache = model.prefill(text[:, cache.lengths[0] : length - 1], cache)
+    cached.append(milliseconds(model.step, text[:, length - 1], cache))
+assert recomputed[-1] > 5 * cached[-1]
+series.lines(
+    lengths,
+    {"recompute everything": recomputed, "with a cache": cached},
+    title="With a cache, the next word costs the same however long the text",
+    x_title="length of the text (tokens)",
+    y_title="processor time for one more token (ms)",
+)
+
+# %% [markdown] slide="notes"
+# SmolLM2 on this machine. Each token passes every weight of the model once, so recomputing a text
+# of $n$ tokens takes $n$ times the work of one token. With the cache a new token does its own
+# share and no other's. Reading many tokens at once is cheaper a token than one alone, because
+# weights that have been fetched serve all of them: that is why the upper line isn't 512 times the
+# lower one.
+
+# %% [markdown] slide="slide"
+# ## What keeping costs
+#
+# In each layer a token leaves one key and one value for each key/value head. Mistral 7B (table 1
+# of its paper) has 32 layers, 8 such heads and 128 numbers a head, two bytes each in fp16:
+#
+# $$2 \times 32 \times 8 \times 128 \times 2 \text{ bytes} = 128 \text{ KiB}$$
+#
+# **Predict:** how much is that for a text of 32,768 tokens?
+
+# %% slide="fragment"
+mistral = TransformerConfig.mistral_7b()
+token = 2 * mistral.n_layers * mistral.n_kv_heads * mistral.head_dim * torch.float16.itemsize
+assert token == 128 * 1024
+for n_tokens in (1, 4096, 32_768):
+    print(f"{n_tokens:>6,} tokens: {n_tokens * token / 2**20:>8,.3f} MiB")
+print(f"all weights  : {mistral.n_parameters * 2 / 2**20:>8,.0f} MiB")
+
+# %% slide="slide" show="output" alt="The six words of The cat sat on the mat in three rows, token by token. Recompute everything: all words so far are computed again, 21 in the end. Keep everything: one computed, five kept. Keep the last four: one computed, three kept, and The and cat are grey, no longer in memory."
+words = "The cat sat on the mat".split()
+ways = trace_ways(len(words), window=4)
+assert [numbers[-1] for numbers in ways.computed.values()] == [21, 6, 6]
+assert [numbers[-1] for numbers in ways.held.values()] == [0, 6, 4]
+title = "Compute it all again, keep it all, or keep what will be seen"
+figures.three_ways(words, ways, title)
+
+# %% [markdown] slide="slide"
+# ## The key that nobody will ask for
+#
+# Under a window of $W$, query $i$ sees key $j$ when $0 \le i - j < W$. The last to see key $j$ is
+# query $j + W - 1$. So when token $p$ arrives, key $p - W$ has just been seen for the last time,
+# and the new key needs a place: **write it where the useless one lies.**
+#
+# **Predict:** $W = 4$, and *mat* arrives, position 5 of *The cat sat on the mat*. Whom does it
+# overwrite? What do the four *slots*, the places of the memory, hold then?
+
+# %% [markdown] slide="slide"
+# ## Slot p mod W
+#
+# Give position $p$ the slot $p \bmod W$, the remainder of $p / W$. Positions $p$ and $p - W$ share
+# it, so the new key meets exactly the one that is no longer needed. And $W$ positions in a row
+# have $W$ different remainders, so nobody who is still seen gets overwritten.
+
+# %% slide="same" show="both"
+slots = ["·"] * 4
+for position, word in enumerate(words):
+    slots[position % 4] = word
+    print(f"{word:>4} → slot {position % 4}:  " + "  ".join(f"{held:<4}" for held in slots))
+assert slots == ["the", "mat", "sat", "on"]
+
+# %% slide="slide" show="output" alt="The six words above, four cache slots below, with lines from each visible word to its slot. At the last token mat is written to slot 1 over cat; the slots hold the, mat, sat, on, the query sees these four, and The and cat are grey."
+steps = trace_decode(range(len(words)), window=4)
+for step in steps:
+    assert step.slot == step.position % 4
+    assert step.evicted == max(-1, step.position - 4)
+    assert set(step.seen) == set(step.held) - {-1}
+title = "Token p goes to slot p mod 4, over the one that just left the window"
+figures.ring(steps, words, window=4, title=title)
+
+# %% [markdown] slide="notes"
+# Figure 2 of "Mistral 7B" (Jiang et al. 2023) has this sentence and this window; its section 2
+# calls the ring a *rolling buffer cache*. The first four words fill the slots from left to right.
+# Then *the* lands on *The* and *mat* on *cat*, the lines cross, and the slots' order is no longer
+# the text's. What you see was read back from the library's own cache, fed with tokens that say who
+# they are.
+#
+# A window of $W + 1$ keys, as the paper's text has it, would need one slot more.
+
+# %% slide="slide" show="output" alt="A grid of slots against time for a window of 4. Dark cells, the newest token, run down in diagonals that repeat every four tokens; in each row the cells grow paler until the slot is overwritten. A slider changes the window from 1 to 8."
+held = {w: np.array([step.held for step in trace_decode(range(24), w)]) for w in range(1, 9)}
+for w, positions in held.items():
+    for newest, row in enumerate(positions):
+        assert set(row) - {-1} == set(range(max(0, newest - w + 1), newest + 1))
+figures.history(held, 4, "A slot lives for W tokens, and then the newest takes it")
+
+# %% [markdown] slide="slide"
+# ## A ring, in one head
+#
+# Two tensors of $W$ rows that never grow. A token writes its key and value first; then its query
+# reads all slots in use. No mask is left: the ring holds what the window shows, and nothing else.
+
+
+# %% slide="same"
+def write_with_ring(q, k, v, window):
+    """As `write_with_cache`, in memory that doesn't grow."""
+    keys, values = torch.zeros(2, window, q.shape[1])
+    out = []
+    for p in range(len(q)):
+        keys[p % window], values[p % window] = k[p], v[p]
+        used = min(p + 1, window)  # the others are still empty
+        out.append(attend(q[p], keys[:used], values[:used]))
+    return torch.stack(out)
+
+
+for window in range(1, 25):
+    masked = dense_attention(q[None, None], k[None, None], v[None, None], window)[0, 0]
+    assert torch.allclose(write_with_ring(q, k, v, window), masked, atol=1e-5)
+print("ring = mask, for every window from 1 to beyond the text")
+
+# %% [markdown] slide="slide"
+# ## The same, in a real model
+#
+# The library keeps such a ring for every layer. We impose a window of 8 on SmolLM2 and read a
+# sentence twice: whole, under a mask, and token by token through rings of eight slots. At every
+# position, the scores of all 49,152 next tokens must agree.
+
+# %% slide="same" show="both"
+sentence = (
+    "The cat sat on the mat because the mat was warm, and the dog that had chased it all "
+    "morning slept beside it. "
+)
+model.set_window(8)
+text = torch.tensor([text_tokenizer.encode(sentence).ids])
+expected, cache = model(text)[0], model.init_state(batch=1)
+for position, token in enumerate(text[0]):
+    logits, cache = model.step(token[None], cache)
+    assert torch.allclose(logits[0], expected[position], atol=1e-2)
+print(text.shape[1], "tokens, and every score agrees")
+print("keys of a layer:", tuple(cache.layers[0].keys.shape), "texts, slots, heads, numbers")
+
+# %% slide="slide" show="output" alt="Memory of Mistral 7B's cache against context up to 32,768 tokens. Without a window the line climbs straight to 4 GiB. The ring climbs with it to 512 MiB at 4,096 tokens, where a dashed line stands, and stays there."
+free = TransformerConfig.mistral_7b(window=None)
+contexts = [4096 * n for n in range(9)]
+memory = {
+    "no window, every key kept": [cache_bytes(free, n) / 2**30 for n in contexts],
+    "a ring of 4,096 slots": [cache_bytes(mistral, n) / 2**30 for n in contexts],
+}
+assert cache_bytes(free, 32_768) == 32_768 * 128 * 1024 == 4 * 2**30
+assert cache_bytes(mistral, 4096) == cache_bytes(mistral, 32_768) == 512 * 2**20
+assert cache_bytes(free, 32_768) == 8 * cache_bytes(mistral, 32_768)
+figures.memory(
+    contexts,
+    memory,
+    title="Mistral 7B: at 32,768 tokens the ring takes an eighth of the memory",
+    x_title="context (tokens)",
+    y_title="cache of one text, fp16 (GiB)",
+    window=4096,
+    ends=["4 GiB", "512 MiB"],
+)
+
+# %% [markdown] slide="notes"
+# "On a sequence length of 32k tokens, this reduces the cache memory usage by 8x", says section 2
+# of "Mistral 7B"; the cell asserts it from the configuration. The factor is length over window,
+# and it goes on growing.
+#
+# Memory is time as well: to write one token, a machine has to read the whole cache. And it is
+# company: in the memory of one such text without a window, eight find room with it.
+
+# %% slide="slide" show="output" alt="Measured bytes of SmolLM2's cache while it reads 256 tokens. The growing cache climbs in a straight line; the ring stops at 32 tokens and stays flat, an eighth at the end."
+model.set_window(32)
+text = torch.tensor([text_tokenizer.encode(sentence * 11).ids[:256]])
+caches = {"growing, masked": GrowingCache(model.config, 1), "ring": RollingCache(model.config, 1)}
+megabytes = {name: [0.0] for name in caches}
+for part in text.split(32, dim=1):
+    logits = {name: model.prefill(part, cache)[0] for name, cache in caches.items()}
+    assert torch.allclose(*logits.values(), atol=1e-2)
+    for name, cache in caches.items():
+        megabytes[name].append(cache.n_bytes / 1e6)
+assert megabytes["growing, masked"][-1] == 8 * megabytes["ring"][-1]
+figures.memory(
+    range(0, 257, 32),
+    megabytes,
+    title="SmolLM2 with a window of 32: the same answers from an eighth of the memory",
+    x_title="tokens read",
+    y_title="cache, measured (MB)",
+    window=32,
+    ends=[f"{numbers[-1]:.1f} MB" for numbers in megabytes.values()],
+)
+
+# %% [markdown] slide="slide"
+# ## In any order
+#
+# After the wrap the slots lie out of order. For one query that doesn't matter: attention is a sum
+# over keys, and a sum has no order.
+#
+# $$\sum_s \frac{e^{q \cdot k_s}}{\sum_t e^{q \cdot k_t}} \, v_s$$
+#
+# But must the model not know which word came first? It does: before a key is cached, *RoPE* turns
+# it by an angle that grows with its position. Queries are turned likewise, and when the two meet,
+# only the difference counts, which is their distance.
+
+# %% slide="same" show="both"
+cos, sin = rope_table(torch.arange(20), head_dim=16)
+turned_q, turned_k = rotate(q, cos, sin), rotate(k, cos, sin)
+in_order = attend(turned_q[9], turned_k[6:10], v[6:10])
+for order in ([8, 9, 6, 7], [7, 9, 8, 6], [9, 8, 7, 6]):
+    assert torch.allclose(attend(turned_q[9], turned_k[order], v[order]), in_order, atol=1e-5)
+print("three shuffled orders, one result")
+
+# %% [markdown] slide="slide"
+# ## Turned by the slot?
+#
+# A hasty engine caches keys as they are, and turns key and query when it reads them, by the number
+# of their *slot*. Its authors tried a short text, and all was well. **Predict:** with $W = 4$, at
+# which positions does it go wrong?
+
+# %% slide="fragment"
+right = dense_attention(turned_q[None, None], turned_k[None, None], v[None, None], 4)[0, 0]
+slots, verdicts = {}, []
+for p in range(12):
+    slots[p % 4] = p
+    number, held = list(slots), list(slots.values())
+    late_k = rotate(k[held], cos[number], sin[number])
+    late_q = rotate(q[p : p + 1], cos[[p % 4]], sin[[p % 4]])[0]
+    verdicts.append(torch.allclose(attend(late_q, late_k, v[held]), right[p], atol=1e-4))
+print("position  ", "  ".join(f"{p:>2}" for p in range(12)))
+print("is right  ", "  ".join(" ✓" if verdict else " ✗" for verdict in verdicts))
+
+# %% [markdown] slide="notes"
+# Right up to position 3, because slot and position are still the same. Then wrong, but not always:
+# at 7 and 11 the ring lies in order again, every distance is right, and so is the result. A test
+# at a handful of lengths can miss it. Position is the key's own; the slot is only where it is
+# stored.
+
+# %% [markdown] slide="slide"
+# ## A chunk does need order
+#
+# Several tokens at once, a *chunk*, are read under the band mask of chapter 02, which takes its
+# columns to be in the text's order. Below, the ring [the, mat, sat, on] meets the chunk *and saw
+# the*. The same mask, laid over the slots as they lie and over the slots in order:
+
+# %% slide="same" show="output" alt="A mask of three queries over seven keys, laid over the slots as they lie and over the unrotated ones. As they lie, yellow cells mark needed keys that are hidden and orange-red ones keys that are shown though they have left the window. Unrotated, all cells are right."
+story = "The cat sat on the mat and saw the dog go to".split()
+in_slots, chunk = steps[-1].held, [6, 7, 8]  # positions
+keys = {"as the slots lie": [*in_slots, *chunk], "unrotated": [*sorted(in_slots), *chunk]}
+band = window_mask(3, n_keys=7, window=4).numpy()
+needed = {
+    name: np.array([[0 <= i - j < 4 for j in positions] for i in chunk])
+    for name, positions in keys.items()
+}
+assert (needed["unrotated"] == band).all()
+assert (needed["as the slots lie"] != band).sum() == 8
+names = {order: [f"{story[p]}<br>{p}" for p in positions] for order, positions in keys.items()}
+asking = [f"{story[p]} {p}" for p in chunk]
+title = "The band fits only keys in order: unrotate first"
+figures.chunk_order(names, band, needed, asking, title)
+
+# %% slide="slide" show="output" alt="A ring of four slots as a circle with a cut behind the newest token, and beside it two rows: the slots as they lie, in a mixed order of shades, and unrotated, from pale to dark. A slider runs through the first ten tokens."
+rings = [np.array(step.held) for step in trace_decode(range(10), window=4)]
+for length, ring in enumerate(rings, start=1):
+    oldest_first = list(range(max(0, length - 4), length))
+    assert unrotate(torch.tensor(ring), length).tolist() == oldest_first
+figures.unrotated(rings, story, "Unrotate: cut the ring behind its newest token and lay it flat")
+
+# %% [markdown] slide="slide"
+# ## Write first, or read first?
+#
+# One token may write first and read then: all that it overwrites has left its window. **Predict:**
+# the ring holds *The cat sat*, and the chunk *on the mat* is written before it is read. What is
+# missing when *on* asks?
+
+# %% slide="fragment"
+held, chunk = {0: 0, 1: 1, 2: 2}, [3, 4, 5]  # slot to position
+written = held | {p % 4: p for p in chunk}
+for i in chunk:
+    needs = [j for j in range(6) if 0 <= i - j < 4]
+    finds = [j for j in needs if j in written.values()]
+    print(f"{words[i]:>3} needs {' '.join(words[j] for j in needs):<14}", end="")
+    print(f" and finds {' '.join(words[j] for j in finds)}")
+
+# %% [markdown] slide="notes"
+# *mat* took the slot of *cat*, which *on* and *the* still see. So a chunk reads first, over [what
+# the ring holds, unrotated | the chunk], and writes then: for $n$ tokens, up to $W - 1 + n$ keys.
+#
+# Why not always? Joining the two copies the ring: 512 MiB for every token that Mistral 7B writes.
+# One token writes first and copies nothing.
+#
+# Joining a chunk to a wrapped ring as it lay is a mistake that has been made in public: ollama,
+# pull request 14912.
+
+# %% slide="slide" show="output" alt="Twelve queries against twelve keys, read in three chunks of four. Each chunk sees a blue triangle of itself and an orange triangle of the three newest keys of the cache; together the three chunks make the window's band. The slider adds chunk after chunk."
+chunks = trace_prefill(n_tokens=12, window=4, chunk_size=4)
+together = np.vstack([chunk.sees for chunk in chunks])
+assert (together == window_mask(12, window=4).numpy()).all()
+model.set_window(8)
+text = torch.tensor([text_tokenizer.encode(sentence).ids])
+for chunk_size in (3, 8, 11, 25):  # the real model: as without a cache, whatever the chunk
+    logits, _ = model.prefill(text, chunk_size=chunk_size)
+    assert torch.allclose(logits[0], expected[-1], atol=1e-2)
+figures.prefill(
+    chunks, story, "Pre-fill in chunks: each sees the cache's end and its own beginning"
+)
+
+# %% [markdown] slide="notes"
+# A prompt is known in advance, so it needn't be read word by word. *Pre-fill* reads it in chunks;
+# this is figure 3 of "Mistral 7B", with its sentence and its chunks. The third sees itself through
+# a causal triangle, and three of the cache's four keys through the window; the fourth has left it.
+# Together the chunks are the band of chapter 02, cell for cell: the figure's cell asserts it, and
+# that SmolLM2 computes the same scores in chunks of 3, 8, 11 and 25 tokens. How large a chunk
+# should be is the next chapter's question.
+
+# %% [markdown] slide="slide"
+# ## No way back
+#
+# A user deletes the last three words of *The cat sat on the mat*, and wants to go on from *The cat
+# sat*. Without a window one would drop three rows of the cache. **Predict** what a ring of four
+# can do.
+
+# %% slide="fragment" fails="ValueError"
+model.set_window(4)
+_, cache = model.prefill(torch.tensor([text_tokenizer.encode("The cat sat on the mat").ids]))
+cache.truncate([3])
+
+# %% [markdown] slide="notes"
+# The next token would see positions 0 to 3, and *the* and *mat* lie where *The* and *cat* did. The
+# ring of a prefix is not a prefix of the ring. The library refuses. Other engines only moved a
+# counter back, and went on over the deleted words without an error (mlx-swift-lm, pull request
+# 584).
+
+# %% [markdown]
+# ## Try it: your text, your window
+#
+# Type a prompt, choose $W$ and step. The tokens are SmolLM2's own, often pieces of words. Beyond
+# your prompt the model writes on by itself, under your window; it was trained without one, and
+# with so short a memory it soon babbles.
+
+
+# %% widget=true
+from ipywidgets import IntSlider, Text, interact
+
+
+def watch(prompt, window, step):
+    tokens = text_tokenizer.encode(prompt or "The").ids
+    if step > len(tokens):
+        model.set_window(window)
+        tokens += generate(model, [tokens], max_tokens=step - len(tokens))[0]
+    pieces = [text_tokenizer.decode([token]).strip() or "⏎" for token in tokens]
+    return figures.ring_step(trace_decode(tokens[:step], window)[-1], pieces, window)
+
+
+interact(
+    watch,
+    prompt=Text("The cat sat on the mat", continuous_update=False),
+    window=IntSlider(4, 1, 8, continuous_update=False),
+    step=IntSlider(6, 1, 24, continuous_update=False),
+)
+# %% [markdown] slide="slide"
+# ## Takeaways
+#
+# 1. Keys and values never change once they are computed: keep them, and a new token costs one
+#    token's work.
+# 2. Under a window, token $p$ may take the slot $p \bmod W$: it overwrites just the key that nobody
+#    will ask for. Mistral 7B's cache stays at 512 MiB.
+# 3. One query writes first and reads the slots in any order. A chunk reads first, over keys
+#    unrotated, and writes then.
+
+# %% [markdown]
+# ## Self-test
+#
+# 1. $W = 6$. Where does position 20 go, over whom, and what is held then?
+# 2. Why keep keys and values, and no queries?
+# 3. 24 layers, 4 key/value heads of 64 numbers, two bytes each: how many bytes a token?
+# 4. When may a wrapped ring forget its last token?
+#
+# <details><summary>Answers</summary>
+#
+# 1. Slot 2, over position 14; positions 15–20.
+# 2. Each is asked once, by its own token.
+# 3. $2 \cdot 24 \cdot 4 \cdot 64 \cdot 2 = 24{,}576$.
+# 4. Always: its successor sees the same $W - 1$ before it.
+#
+# </details>
+#
+# **Next.** *How does a prompt of 100,000 tokens get through 4,096 slots?* First
+# [the exercises](../exercises/04_rolling_cache.ipynb).
+
+# %% [markdown] to="exercise"
+# # 04 · The rolling cache: exercises
+#
+# Six exercises on [the lesson](../course/04_rolling_cache.ipynb), about an hour. Replace each
+# `raise NotImplementedError(…)` with your answer and run the check below it. `hint("04.1")` gives
+# a first hint, called again a further one. The checks draw random inputs: an answer that fits only
+# the example doesn't pass.
+
+# %% to="exercise"
+import torch
+
+from mixlab.checks import check, hint  # noqa: F401
+
+# %% [markdown] exercise="04.1" role="prompt" title="A ring" difficulty=1 minutes=8 points=2
+# Write the class `Ring`. `Ring(window)` has a list `slots` of `window` entries, all `None` at
+# first. `write(item)` puts an item into its slot, the first one into slot 0, and returns the item
+# that it overwrites, or `None` where the slot was empty. Items are whole numbers; 0 is one of
+# them, and the same item may come twice.
+#
+# ```python
+# ring = Ring(4)
+# [ring.write(item) for item in (7, 0, 3, 5, 8, 2)]  # [None, None, None, None, 7, 0]
+# ring.slots  # [8, 2, 3, 5]
+# ```
+
+
+# %% exercise="04.1" role="answer"
+class Ring:
+    """Slots that are written round and round."""
+
+    def __init__(self, window):
+        ### BEGIN SOLUTION
+        self.slots = [None] * window
+        self.length = 0
+        ### END SOLUTION
+
+    def write(self, item):
+        """Store `item`, and return what it overwrites."""
+        ### BEGIN SOLUTION
+        slot = self.length % len(self.slots)
+        overwritten = self.slots[slot]
+        self.slots[slot] = item
+        self.length += 1
+        return overwritten
+        ### END SOLUTION
+
+
+# %% exercise="04.1" role="check"
+check("04.1", Ring)
+
+# %% [markdown] exercise="04.2" role="prompt" title="What the next token will see" difficulty=2 minutes=10 points=2
+# `ring` is a tensor of shape (window, head_dim): `length` tokens have been written to it one by
+# one, position p into slot p % window; rows that were never written are zeros. Write `past(ring,
+# length)`, which returns the rows that the *next* token's query will see besides its own, oldest
+# first. The window counts the token itself. A tensor with `head_dim` columns comes back; where
+# nothing is to be seen, because `window` is 1 or `length` is 0, it has no rows: shape (0,
+# head_dim).
+
+
+# %% exercise="04.2" role="answer"
+def past(ring, length):
+    """The cached rows in the next token's window, oldest first."""
+    ### BEGIN SOLUTION
+    window = len(ring)
+    positions = torch.arange(max(0, length - window + 1), length)
+    return ring[positions % window]
+    ### END SOLUTION
+
+
+# %% exercise="04.2" role="check"
+check("04.2", past)
+
+# %% [markdown] exercise="04.3" role="prompt" title="Predict the memory" difficulty=2 minutes=10 points=2
+# How many bytes do the keys and values of a batch take? `windows` has one entry a layer: the
+# layer's window, or `None` for a layer that sees, and keeps, everything. `lengths` has one entry a
+# sequence: how many tokens it has so far. Count only keys and values that are held: a layer's ring
+# may not be full. The other four are whole numbers: query heads, key/value heads, numbers a head,
+# bytes a number. For Mistral 7B, `cache_bytes((4096,) * 32, (32_768,), 32, 8, 128, 2)` is
+# 536,870,912.
+
+
+# %% exercise="04.3" role="answer"
+def cache_bytes(windows, lengths, n_heads, n_kv_heads, head_dim, bytes_per_number):
+    """Bytes of all keys and values of all layers and sequences."""
+    ### BEGIN SOLUTION
+    held = 0
+    for window in windows:
+        for length in lengths:
+            held += length if window is None else min(length, window)
+    return held * 2 * n_kv_heads * head_dim * bytes_per_number
+    ### END SOLUTION
+
+
+# %% exercise="04.3" role="check"
+check("04.3", cache_bytes)
+
+# %% [markdown] exercise="04.4" role="prompt" title="Find the bug: a chunk meets a ring" difficulty=3 minutes=15 points=4
+# One head reads a text in chunks of any lengths, also longer than the ring. `keys` and `values`
+# are its rings, (window, head_dim), zeros where nothing was written; `length` tokens came before;
+# `q`, `k`, `v` are the chunk's, (n, head_dim), already turned by RoPE. `extend` should return what
+# the chunk's queries receive under the window's rule, (n, head_dim), and leave the chunk in the
+# rings, changed in place: position p in slot p % window.
+#
+# Token by token on a full ring, this passes. Chunks come out wrong, and so do a text's first
+# tokens. Write it right.
+#
+# ```python
+# def extend(keys, values, length, q, k, v):
+#     window, n = len(keys), len(q)
+#     slots = torch.arange(length, length + n) % window
+#     keys[slots], values[slots] = k, v
+#     scores = q @ keys.T / q.shape[1] ** 0.5
+#     seen = torch.ones(n, window).tril(window - n).bool()
+#     return scores.masked_fill(~seen, -torch.inf).softmax(1) @ values
+# ```
+
+
+# %% exercise="04.4" role="answer"
+def extend(keys, values, length, q, k, v):
+    """What a chunk's queries receive, (n, head_dim); the rings are changed in place."""
+    ### BEGIN SOLUTION
+    window, n = len(keys), len(q)
+    held = torch.arange(max(0, length - window), length)  # positions, oldest first
+    new = torch.arange(length, length + n)
+    both_keys = torch.cat((keys[held % window], k))
+    both_values = torch.cat((values[held % window], v))
+    distance = new[:, None] - torch.cat((held, new))
+    visible = (distance >= 0) & (distance < window)
+    weights = (q @ both_keys.T / q.shape[1] ** 0.5).masked_fill(~visible, -torch.inf).softmax(1)
+    last = min(n, window)  # of a longer chunk, only the end stays
+    keys[new[-last:] % window] = k[-last:]
+    values[new[-last:] % window] = v[-last:]
+    return weights @ both_values
+    ### END SOLUTION
+
+
+# %% exercise="04.4" role="check"
+check("04.4", extend)
+
+# %% [markdown] exercise="04.5" role="prompt" title="Predict: can the ring go back?" difficulty=2 minutes=8 points=2
+# A ring of `window` slots has taken in `length` tokens, one by one. The user takes back the last
+# ones, so that `new` are left, 0 ≤ new ≤ length. Write `can_go_back(length, new, window)`: True if
+# the ring still holds every earlier key that the next token, at position `new`, will see; and
+# False if one of them has been overwritten. The next token's own key is written when it comes.
+
+
+# %% exercise="04.5" role="answer"
+def can_go_back(length, new, window):
+    """Whether writing can go on after `new` tokens from what the ring holds."""
+    ### BEGIN SOLUTION
+    oldest_held = max(0, length - window)
+    oldest_seen = max(0, new - window + 1)
+    return oldest_seen >= oldest_held or oldest_seen >= new
+    ### END SOLUTION
+
+
+# %% exercise="04.5" role="check"
+check("04.5", can_go_back)
+
+# %% [markdown] exercise="04.6" role="prompt" title="Prove by test: is it a rolling cache?" difficulty=2 minutes=12 points=3
+# `make_cache(window)` returns a fresh cache: a function that is called with the positions 0, 1, 2
+# and so on, in order, and each time returns a list of the positions whose keys this token's query
+# is handed. Write `is_rolling(make_cache)`: True only if every query gets exactly what the
+# window's rule shows it, each key once, in whatever order. The check hands it right caches,
+# written in several ways, and wrong ones. All of these show themselves at windows from 1 to 9 and
+# in texts of 40 tokens.
+
+
+# %% exercise="04.6" role="answer"
+def is_rolling(make_cache):
+    """Whether make_cache(window) hands every query the keys of its window, for any window."""
+    ### BEGIN SOLUTION
+    for window in range(1, 10):
+        see = make_cache(window)
+        for position in range(40):
+            first = max(0, position - window + 1)
+            if sorted(see(position)) != list(range(first, position + 1)):
+                return False
+    return True
+    ### END SOLUTION
+
+
+# %% exercise="04.6" role="check"
+check("04.6", is_rolling)

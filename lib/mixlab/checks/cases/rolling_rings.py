@@ -1,0 +1,145 @@
+"""The caches that exercise 04.6 hands to an answer: right ones, written three ways, and wrong ones.
+
+Each maker takes a window and returns a function. Called with the positions 0, 1, 2, … in order, it
+takes a token in and returns the positions whose keys this token's query is handed. The file stands
+apart from the other cases because the right ones answer exercise 04.1.
+"""
+
+from collections import deque
+
+
+def slots_by_position(window):
+    """slot p % W, read as the slots lie"""
+    slots = {}
+
+    def see(position):
+        slots[position % window] = position
+        return list(slots.values())
+
+    return see
+
+
+def drops_the_oldest(window):
+    """a queue of W positions, oldest first"""
+    queue = deque(maxlen=window)
+
+    def see(position):
+        queue.append(position)
+        return list(queue)
+
+    return see
+
+
+def newest_first(window):
+    """the last W positions, newest first"""
+    return lambda position: list(range(position, max(-1, position - window), -1))
+
+
+def one_slot_more(window):
+    """W + 1 slots"""
+    return slots_by_position(window + 1)
+
+
+def one_slot_less(window):
+    """W - 1 slots, and one where W is 1"""
+    return slots_by_position(max(1, window - 1))
+
+
+def attends_before_writing(window):
+    """what the ring held before the token was written"""
+    write = slots_by_position(window)
+    held = []
+
+    def see(position):
+        before, held[:] = list(held), write(position)
+        return before
+
+    return see
+
+
+def never_overwrites(window):
+    """the first W - 1 positions for good, and each token itself"""
+    return lambda position: [*range(min(position, window - 1)), position]
+
+
+def starts_anew_at_the_wrap(window):
+    """nothing from before the last time that slot 0 was written"""
+    return lambda position: list(range(position - position % window, position + 1))
+
+
+def reads_empty_slots(window):
+    """all W slots, those that are still empty as position 0"""
+    slots = [0] * window
+
+    def see(position):
+        slots[position % window] = position
+        return list(slots)
+
+    return see
+
+
+def masks_bits(window):
+    """slot p & (W - 1), which is p % W where W is a power of two"""
+    slots = {}
+
+    def see(position):
+        slots[position & (window - 1)] = position
+        return list(slots.values())
+
+    return see
+
+
+def wraps_once(window):
+    """right until the ring wraps for the second time, then always the last slot"""
+    slots = {}
+
+    def see(position):
+        slots[position if position < window else min(position - window, window - 1)] = position
+        return list(slots.values())
+
+    return see
+
+
+def never_more_than_four(window):
+    """at most four slots"""
+    return slots_by_position(min(window, 4))
+
+
+def at_least_two_slots(window):
+    """W slots, and two where W is 1"""
+    return slots_by_position(max(2, window))
+
+
+def an_even_number_of_slots(window):
+    """W slots where W is even and W + 1 where it is odd"""
+    return slots_by_position((window + 1) // 2 * 2)
+
+
+def an_odd_number_of_slots(window):
+    """W slots where W is odd and W + 1 where it is even"""
+    return slots_by_position(window // 2 * 2 + 1)
+
+
+def never_forgets(window):
+    """every position so far"""
+    return lambda position: list(range(position + 1))
+
+
+CACHES = (
+    slots_by_position,
+    drops_the_oldest,
+    newest_first,
+    one_slot_more,
+    one_slot_less,
+    attends_before_writing,
+    never_overwrites,
+    starts_anew_at_the_wrap,
+    reads_empty_slots,
+    masks_bits,
+    wraps_once,
+    never_more_than_four,
+    at_least_two_slots,
+    an_even_number_of_slots,
+    an_odd_number_of_slots,
+    never_forgets,
+)

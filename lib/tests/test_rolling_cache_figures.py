@@ -1,0 +1,129 @@
+"""The figures of chapter 04 show what the traces say: who is where, seen, overwritten, blank."""
+
+import re
+
+import numpy as np
+import pytest
+
+from mixlab.figures import rolling_cache as figures
+from mixlab.traces.rolling_cache import trace_decode, trace_prefill, trace_ways
+
+WORDS = "The cat sat on the mat and saw the dog go to".split()
+
+
+def plain(texts) -> list[str]:
+    """What a row of boxes says, without its colours."""
+    return [re.sub(r"<[^>]+>", "", text) for text in texts]
+
+
+def test_the_ring_of_the_paper():
+    shown = figures.ring(trace_decode(range(6), window=4), WORDS[:6], 4, "A claim")
+    assert [frame.name for frame in shown.frames] == [f"{p} {w}" for p, w in enumerate(WORDS[:6])]
+    text, slots = shown.frames[-1].data[:2]
+    assert plain(text.text[0]) == WORDS[:6]
+    assert plain(slots.text[0]) == ["the", "mat", "sat", "on"]
+    assert list(text.z[0]) == [1, 1, 2, 2, 2, 3]  # gone, gone, seen three times, new
+    assert list(slots.z[0]) == [2, 3, 2, 2]
+    assert "over “cat”, position 1" in shown.frames[-1].data[-1].text[0]
+    assert "which was empty" in shown.frames[0].data[-1].text[0]
+    # The figure opens on its last frame, and the slider says so.
+    assert shown.layout.sliders[0].active == 5
+    assert plain(shown.data[1].text[0]) == ["the", "mat", "sat", "on"]
+
+
+@pytest.mark.parametrize("window", [1, 4, 8, 20])
+@pytest.mark.parametrize("length", [1, 5, 12, 24])
+def test_one_step_of_any_text(window, length):
+    words = [f"w{n}" for n in range(24)]
+    steps = trace_decode(range(length), window)
+    shown = figures.ring_step(steps[-1], words, window)
+    text, slots = shown.data[:2]
+    assert len(text.z[0]) == 12
+    assert len(slots.z[0]) == window
+    assert text.z[0].tolist().count(3) == slots.z[0].tolist().count(3) == 1
+    held = set(plain(slots.text[0])) - {""}
+    assert held == {words[p] for p in steps[-1].seen}
+
+
+def test_three_ways_of_writing():
+    ways = trace_ways(6, window=4)
+    shown = figures.three_ways(WORDS[:6], ways, "A claim")
+    said = plain(shown.frames[-1].data[1].text)
+    assert said == ["21 computed, 0 held", "6 computed, 6 held", "6 computed, 4 held"]
+    last = np.array(shown.frames[-1].data[0].z)
+    assert last.tolist() == [[3] * 6, [2] * 5 + [3], [1, 1, 2, 2, 2, 3]]
+    first = np.array(shown.frames[0].data[0].z)
+    assert first.tolist() == [[3, 0, 0, 0, 0, 0]] * 3
+
+
+def test_the_history_leaves_empty_slots_blank():
+    held = {w: np.array([step.held for step in trace_decode(range(9), w)]) for w in (1, 3)}
+    shown = figures.history(held, 3, "A claim")
+    slot_2 = shown.data[0]
+    assert list(slot_2.z[2][:3]) == [None, None, 1.0]
+    assert plain(slot_2.text[2]) == ["", "", "2", "2", "2", "5", "5", "5", "8"]
+    assert [frame.name for frame in shown.frames] == ["1", "3"]
+
+
+def test_unrotated_rows_are_in_order_and_the_cut_is_behind_the_newest():
+    rings = [np.array(step.held) for step in trace_decode(range(10), window=4)]
+    shown = figures.unrotated(rings, WORDS, "A claim")
+    for n, frame in enumerate(shown.frames, start=1):
+        donut, lying, flat = frame.data
+        expected = [f"{WORDS[p]}{p}" for p in range(max(0, n - 4), n)]
+        assert [word for word in plain(flat.text[0]) if word] == expected
+        assert sorted(plain(lying.text[0])) == sorted(plain(flat.text[0]))
+        around = plain(donut.text)
+        assert around[around.index("✂") - 1] == expected[-1]
+
+
+def test_a_mask_over_keys_in_two_orders():
+    laid = np.array([[True, False]])
+    needed = {"lying": np.array([[False, True]]), "in order": laid}
+    names = {"lying": ["b", "a"], "in order": ["a", "b"]}
+    shown = figures.chunk_order(names, laid, needed, ["a"], "A claim")
+    wrong, right = shown.data[:2]
+    assert wrong.text.tolist() == [["seen, though gone", "hidden, though in the window"]]
+    assert right.text.tolist() == [["seen, rightly", "hidden, rightly"]]
+
+
+def test_prefill_fills_the_band_chunk_by_chunk():
+    chunks = trace_prefill(12, window=4, chunk_size=4)
+    shown = figures.prefill(chunks, WORDS, "A claim")
+    for n, frame in enumerate(shown.frames, start=1):
+        z = frame.data[0].z
+        assert all(row[0] is None for row in z[4 * n :])
+        assert all(row[0] is not None for row in z[: 4 * n])
+    last = np.array(shown.data[0].z)
+    distance = np.subtract.outer(np.arange(12), np.arange(12))
+    assert ((last > 0) == ((distance >= 0) & (distance < 4))).all()
+    assert (last[8:] == 1).sum() == 6  # seen in the cache by the third chunk
+    assert list(shown.frames[0].data[1].x) == [None] * 5  # the first chunk has no cache yet
+    assert list(shown.frames[2].data[1].x[:2]) == [4.5, 7.5]  # W - 1 of its four keys
+
+
+def test_memory_says_what_each_line_comes_to():
+    shown = figures.memory(
+        [0.0, 4.0, 8.0],
+        {"all": [0.0, 4.0, 8.0], "ring": [0.0, 4.0, 4.0]},
+        title="A claim",
+        x_title="tokens",
+        y_title="GiB",
+        window=4,
+        ends=["8 GiB", "4 GiB"],
+    )
+    said = {note.text: note.y for note in shown.layout.annotations}
+    assert said["<b>8 GiB</b>"] == 8
+    assert said["<b>4 GiB</b>"] == 4
+    assert "W = 4" in said
+
+
+@pytest.mark.parametrize("window", [1, 2, 4, 9])
+def test_all_three_ways_compute_every_token_and_the_ring_forgets(window):
+    ways = trace_ways(7, window)
+    everything, kept, ring = ways.states
+    assert ways.computed[everything].tolist() == [1, 3, 6, 10, 15, 21, 28]
+    assert ways.computed[kept].tolist() == ways.computed[ring].tolist() == [1, 2, 3, 4, 5, 6, 7]
+    assert ways.held[everything].tolist() == [0] * 7
+    assert ways.held[kept].tolist() == [1, 2, 3, 4, 5, 6, 7]
+    assert ways.held[ring].tolist() == [min(n, window) for n in range(1, 8)]
