@@ -4,14 +4,21 @@ An element is the interval [t, t] of tokens that it stands for, and the operator
 neighbouring intervals. The scan under study runs unchanged, so the trace can't disagree with it;
 and an operator that refuses intervals which don't touch, or come in the wrong order, proves that
 the scan is right for every associative operator.
+
+A trace is a program: `replay` carries it out on items of any kind, and `schedule` hands its
+combinations to a number of processors.
 """
 
+import heapq
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from mixlab.ssm.scan import Elements, scan
+from mixlab.ssm.scan import Elements, affine, scan
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,33 @@ class ScanTrace:
             rows.append(row)
         return np.stack(rows)
 
+    def replay(self, operator: Callable, items: Sequence) -> list[list]:
+        """Carry out the rounds on items of any kind.
+
+        Args:
+            operator: is given an earlier item and a later one, and returns both together.
+            items: as many as the trace is long.
+
+        Returns:
+            depth + 1 rows of items: the given ones, then all places after each round.
+
+        Raises:
+            ValueError: for another number of items.
+
+        >>> rows = trace_scan("hillis_steele", 4).replay(lambda x, y: x + y, "scan")
+        >>> rows[1], rows[-1]
+        (['s', 'sc', 'ca', 'an'], ['s', 'sc', 'sca', 'scan'])
+        """
+        if len(items) != self.length:
+            raise ValueError(f"this trace is of {self.length} items: got {len(items)}")
+        rows = [list(items)]
+        for step in self.steps:
+            before, row = rows[-1], list(rows[-1])
+            for earlier, later in zip(step.earlier, step.later, strict=True):
+                row[later] = operator(before[earlier], before[later])
+            rows.append(row)
+        return rows
+
 
 def trace_scan(method: str, length: int, chunk_size: int | None = None) -> ScanTrace:
     """The steps that `mixlab.ssm.scan.scan` takes on a sequence of `length` elements.
@@ -97,3 +131,84 @@ def trace_scan(method: str, length: int, chunk_size: int | None = None) -> ScanT
     assert not starts.any(), "a scan left an entry without its beginning"
     assert torch.equal(ends, tokens), "a scan put a prefix in the wrong place"
     return ScanTrace(method, length, chunk_size, tuple(steps))
+
+
+def schedule(trace: ScanTrace, processors: int) -> tuple[int, ...]:
+    """Let a number of processors carry out a scan, each one combination a round.
+
+    A combination may start as soon as the two values that it reads are there: nothing waits for the
+    end of a round of the trace. Of those that may start, the ones with the longest chain of others
+    behind them go first (list scheduling; Graham, "Bounds on Multiprocessing Timing Anomalies",
+    1969).
+
+    Args:
+        trace: what to carry out.
+        processors: how many there are.
+
+    Returns:
+        How many are busy in each round: as many numbers as rounds, the trace's work in sum.
+
+    Raises:
+        ValueError: for less than one processor.
+
+    >>> schedule(trace_scan("blelloch", 8), processors=2)
+    (2, 2, 2, 2, 2, 1)
+    """
+    if processors < 1:
+        raise ValueError(f"a schedule needs at least one processor: got {processors}")
+    needs = _needs(trace)
+    readers: list[list[int]] = [[] for _ in needs]
+    chain = [1] * len(needs)  # combinations in the longest chain that begins here
+    for number in reversed(range(len(needs))):
+        for needed in needs[number]:
+            readers[needed].append(number)
+            chain[needed] = max(chain[needed], chain[number] + 1)
+    missing = [len(needed) for needed in needs]
+    ready = [(-chain[number], number) for number, count in enumerate(missing) if count == 0]
+    heapq.heapify(ready)
+    busy = []
+    while ready:
+        running = [heapq.heappop(ready)[1] for _ in range(min(processors, len(ready)))]
+        busy.append(len(running))
+        for reader in (reader for number in running for reader in readers[number]):
+            missing[reader] -= 1
+            if missing[reader] == 0:
+                heapq.heappush(ready, (-chain[reader], reader))
+    return tuple(busy)
+
+
+def _needs(trace: ScanTrace) -> list[list[int]]:
+    """For each combination, in order, the earlier ones whose results it reads."""
+    needs: list[list[int]] = []
+    writer: dict[int, int] = {}  # token → the combination that wrote there last
+    for step in trace.steps:
+        pairs = list(zip(step.earlier, step.later, strict=True))
+        first = len(needs)
+        needs += [[writer[place] for place in pair if place in writer] for pair in pairs]
+        writer |= {later: first + number for number, (_, later) in enumerate(pairs)}
+    return needs
+
+
+def rounding_errors(
+    a: Float[Tensor, " seq"],
+    b: Float[Tensor, " seq"],
+    methods: Mapping[str, tuple[str, int | None]],
+    at: Sequence[int],
+) -> dict[str, list[float]]:
+    """How far each way of scanning h_t = a_t h_{t−1} + b_t is from the same in float64.
+
+    Args:
+        a, b: factors and inputs in the precision under study.
+        methods: name to (method, chunk_size), as in `scan`.
+        at: lengths: each gets the greatest relative error in its second half.
+
+    >>> halves = torch.full((8,), 0.5)  # sums of a few halves are exact
+    >>> rounding_errors(torch.ones(8), halves, {"loop": ("sequential", None)}, [4, 8])
+    {'loop': [0.0, 0.0]}
+    """
+    exact = scan(affine, (a.double(), b.double()))[1]
+    errors = {}
+    for name, how in methods.items():
+        error = (scan(affine, (a, b), *how)[1].double() / exact - 1).abs()
+        errors[name] = [error[n // 2 : n].max().item() for n in at]
+    return errors

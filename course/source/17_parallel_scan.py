@@ -1,0 +1,709 @@
+# %% [markdown] slide="slide"
+# # 17 · The parallel scan
+#
+# *Each state waits for the one before it. How can a thousand processors help?*
+
+# %% [markdown] slide="slide"
+# **The problem.** A model with a *state* reads a text token by token: the state after token $t$ is
+# made from the state after token $t - 1$. A text of 100,000 tokens is then 100,000 steps, each of
+# which waits for the last, and a GPU's thousands of processors stand by and watch. One property of
+# the step lets the work be cut up and shared out after all: every state of that text in 17 rounds.
+# The method is called a *scan*, and Mamba stands on it.
+
+# %% [markdown]
+# **You will be able to** say which recurrences can run in parallel, and prove it; follow two
+# famous scans round by round and count what each costs; choose between loop, tree and chunks for
+# a machine; derive the backward pass of a recurrence and run it as one more scan.
+#
+# **You need** Python and PyTorch tensors, and the chain rule for the last part.
+#
+# **Time**: 60 minutes, and as much again for the exercises in
+# [exercises/17_parallel_scan.ipynb](../exercises/17_parallel_scan.ipynb).
+
+# %%
+import math
+import time
+from itertools import product
+from operator import add
+
+import torch
+from ipywidgets import interact
+
+from mixlab.figures import parallel_scan as figures
+from mixlab.figures import series
+from mixlab.figures.scan import rounds
+from mixlab.ssm.scan import affine, scan
+from mixlab.traces.scan import rounding_errors, schedule, trace_scan
+
+generator = torch.manual_seed(0)
+
+# %% [markdown] slide="slide"
+# ## A leaky bucket
+#
+# Every minute a bucket keeps a share $a_t$ of its water, and $b_t$ litres come in:
+#
+# $$h_t = a_t\,h_{t-1} + b_t$$
+#
+# It begins empty. With $a_t = 1$ nothing leaks, with ½ half does, with 0 it is emptied. A running
+# average, 0.9 × old + 0.1 × new, is such a bucket. So is every number of Mamba's state, where the
+# network chooses both factors anew for each token: what to keep, what to let in (chapter 19).
+#
+# **Predict** the level after minute 5.
+
+# %%
+a = torch.tensor([0.5, 0.5, 1.0, 0.5, 0.0, 0.5])  # the share that is kept
+b = torch.tensor([4.0, 2.0, 1.0, 0.0, 3.0, 2.0])  # litres that come in
+
+
+def loop(a, b):
+    """h_t = a_t h_{t−1} + b_t from an empty bucket; time along axis 0."""
+    h, levels = torch.zeros_like(b[0]), []
+    for a_t, b_t in zip(a, b, strict=True):
+        h = a_t * h + b_t
+        levels.append(h)
+    return torch.stack(levels)
+
+
+h = loop(a, b)
+print(h.tolist())
+
+# %% slide="same" show="output" alt="Stacked bars of a bucket's level over six minutes: what was kept in blue, what came in in orange. The levels are 4, 4, 5, 2.5, 3 and 3.5; at minute 4 nothing was kept."
+figures.bucket((h - b).tolist(), b.tolist(), "Each level is a share of the last one, plus new rain")
+
+# %% [markdown] slide="slide"
+# ## All sums of eight numbers
+#
+# First a bucket that never leaks: every $a_t = 1$. Its levels are *prefix sums*. From
+# 3, 1, 4, 1, 5, 9, 2, 6 they are 3, 4, 8, 9, 14, 23, 25, 31, and a loop needs seven additions, one
+# after the other.
+#
+# Now eight people stand in a row with one number each. In a *round* everyone may read the number
+# of one other person and add it to their own. **Predict:** after how many rounds can everyone hold
+# their prefix sum?
+
+# %% slide="slide" show="output" alt="Hillis and Steele's scan of eight numbers. Left: four rows of eight boxes; in three rounds each box reads the box 1, then 2, then 4 places to its left. Right: a triangle of what each place holds, which fills up from the diagonal. A slider and a play button step through the rounds."
+numbers = [3, 1, 4, 1, 5, 9, 2, 6]
+trace, names = trace_scan("hillis_steele", 8), ["start", "reach 1", "reach 2", "reach 4"]
+rounds(trace, trace.replay(add, numbers), names, "Reach back 1, 2, 4: all sums in three rounds")
+
+# %% [markdown] slide="notes"
+# Three. In the first round everyone adds their left neighbour's number, in the second that of the
+# person two places away, then four. A place that has nobody to read is finished. On the right,
+# each place holds twice as many items after every round, and that is also why fewer rounds can't
+# do: after two, nobody can know of more than four numbers.
+#
+# The idea is from W. Daniel Hillis and Guy Steele, "Data Parallel Algorithms" (1986), for a machine
+# with 65,536 processors. In tensors a round is one line: everybody reads the values from *before*
+# the round.
+
+
+# %%
+def hillis_steele_sums(x):
+    reach = 1
+    while reach < len(x):
+        x = torch.cat([x[:reach], x[:-reach] + x[reach:]])
+        reach *= 2
+    return x
+
+
+assert hillis_steele_sums(torch.tensor(numbers)).tolist() == [3, 4, 8, 9, 14, 23, 25, 31]
+assert trace.work == 17
+assert math.ceil(math.log2(100_000)) == 17  # rounds for 100,000 tokens
+
+# %% [markdown] slide="slide"
+# ## Three rounds, but 17 additions
+#
+# The loop made 7. Can all sums be had in few rounds *and* with few additions?
+#
+# **Up.** Join neighbours: eight numbers become four sums of pairs. That is the same problem, half
+# as large: scan those, in the same way.
+#
+# **Down.** The prefixes of the pairs are right for places 1, 3, 5, 7. Each place between them reads
+# the finished prefix on its left, and adds its own number.
+
+# %% slide="slide" show="output" alt="Blelloch's scan of eight numbers: rows of boxes joined like a tree. In three rounds up, places 1, 3, 5, 7, then 3 and 7, then 7 add what stands left of them; in two rounds down, place 5 and then places 2, 4 and 6 read a finished prefix. A triangle on the right shows what each place holds."
+trace = trace_scan("blelloch", 8)
+names = ["start", "up 1", "up 2", "up 4", "down 2", "down 1"]
+rounds(trace, trace.replay(add, numbers), names, "Up, then down: five rounds, only 11 additions")
+
+# %% [markdown] slide="notes"
+# Follow place 5: in round *up 1* it joins places 4 and 5, then it waits. In *down 2* it reads place
+# 3, which has been finished since *up 2*. The triangle shows it: the gaps close late, in one go.
+#
+# Guy Blelloch, "Prefix Sums and Their Applications" (1990), section 1.3, has the prefixes *without*
+# one's own number, and needs a zero for that. Here is the form with it, which needs no zero: any
+# length will do, and any operator. Exercise 17.3 is to write it.
+
+# %% [markdown] slide="slide"
+# ## What did they use of +?
+#
+# Only that brackets may be moved: $(x + y) + z = x + (y + z)$. An operator with this property is
+# *associative*. That $x + y = y + x$ was never used: the earlier item always stood on the left.
+#
+# So let the scans join letters. That is associative too, but the order matters, and letters hide
+# nothing: a text says which items were joined, in which order, each how often. **A scan that is right
+# for letters is right for every associative operator.** The cell tries lengths up to 69.
+
+# %% slide="same" show="output"
+for row in trace.replay(add, "parallel"):
+    print("  ".join(f"{text:<8}" for text in row))
+for method, chunk_size in [("hillis_steele", None), ("blelloch", None), ("chunked", 5)]:
+    for length in range(1, 70):
+        letters = [chr(97 + t) for t in range(length)]
+        final = trace_scan(method, length, chunk_size).replay(add, letters)[-1]
+        assert final == ["".join(letters[: t + 1]) for t in range(length)]
+
+# %% [markdown] slide="slide"
+# ## A minute is a function
+#
+# The leaky bucket isn't a sum. What could we join? Not levels, but *minutes*. Minute 0 turns any
+# level $h$ into $a_0 h + b_0$, and the next minute turns that into
+#
+# $$a_1(a_0 h + b_0) + b_1 \;=\; (a_1 a_0)\,h + (a_1 b_0 + b_1)$$
+#
+# which is again one factor and one offset. A pair stands for a stretch of time, and two pairs join:
+#
+# $$(a_1, b_1) \circ (a_0, b_0) \;=\; (a_1 a_0,\;\; a_1 b_0 + b_1)$$
+#
+# Minutes 0 and 1 of our bucket, (½, 4) and (½, 2), make (¼, 4): from 8 litres to 6, either way.
+
+
+# %% [markdown] slide="slide"
+# ## Is it associative?
+#
+# Bracket three minutes either way, and multiply out: both give
+#
+# $$\left(a_2 a_1 a_0,\;\; a_2 a_1 b_0 + a_2 b_1 + b_2\right)$$
+#
+# Of course: both say *first minute 0, then 1, then 2*. And in code, 64 cases are a proof. Each side
+# is a polynomial in six numbers in which none is squared, and such a polynomial is fixed by its
+# values where each number is 0 or 1.
+
+
+# %% slide="same"
+def then(earlier, later):
+    (a_0, b_0), (a_1, b_1) = earlier, later
+    return a_1 * a_0, a_1 * b_0 + b_1
+
+
+for x in product((0, 1), repeat=6):
+    assert then(then(x[:2], x[2:4]), x[4:]) == then(x[:2], then(x[2:4], x[4:]))
+print(then((0.5, 4), (0.5, 2)), "and the other way round", then((0.5, 2), (0.5, 4)))
+
+# %% [markdown] slide="notes"
+# Why 0 and 1 suffice: fix five of the numbers. In the sixth each side is a straight line, and two
+# lines that agree at 0 and at 1 agree everywhere. Then the next number.
+#
+# What can be scanned? Steps that, joined, are as brief as one step: two straight lines make a
+# straight line. With $h_t = \tanh(a_t h_{t-1} + b_t)$, a classical recurrent network, they only grow.
+#
+# Now scan pairs: the offset at place $t$ is the level, the factor what would be left of earlier
+# water. The library's `affine` is our `then` on tensors.
+
+# %%
+factor, offset = scan(affine, (a, b), "blelloch")
+print("levels:", offset.tolist(), " factors:", factor.tolist())
+methods = {"Hillis-Steele": ("hillis_steele", None), "Blelloch": ("blelloch", None)}
+methods["chunked, C = 64"] = ("chunked", 64)
+for length in (1, 2, 3, 100, 1000):
+    pairs = torch.rand(length, 5), torch.randn(length, 5)  # five buckets side by side
+    for how in methods.values():
+        assert torch.allclose(scan(affine, pairs, *how)[1], loop(*pairs), atol=1e-5)
+
+# %% [markdown] slide="slide"
+# ## Swap the two, by mistake
+#
+# A slip of the pen: $(a_0 a_1,\; a_0 b_1 + b_0)$. **Predict:** does something crash? Do the three
+# methods still agree with one another? Does the result look wrong?
+
+# %% slide="fragment"
+slow = 0.9 + 0.1 * torch.rand(120), torch.sin(torch.arange(120) / 8) + torch.rand(120)
+
+
+def swapped(earlier, later):
+    return affine(later, earlier)
+
+
+right, wrong = loop(*slow), [scan(swapped, slow, *how)[1] for how in methods.values()]
+print("all agree:", all(torch.allclose(wrong[0], w, atol=1e-4) for w in wrong))
+print("right:", [f"{x:.2f}" for x in right[:4]], " swapped:", [f"{x:.2f}" for x in wrong[0][:4]])
+
+# %% slide="slide" show="output" alt="The bucket's level over 120 minutes. The right level follows a wave of rain up and down. The swapped one follows it for the first minutes, then settles and stays nearly flat."
+assert (wrong[0][-30:].max() - wrong[0][-30:].min()) < 0.2 * (right[-30:].max() - right[-30:].min())
+same = [torch.full((50,), 0.9), torch.full((50,), 0.3)]  # a test that sees nothing
+assert torch.allclose(scan(swapped, same, "blelloch")[1], loop(*same), atol=1e-5)
+lines = {"right": right.tolist(), "swapped": wrong[0].tolist()}
+title = "Swapped, the bucket remembers its first minutes and ignores the rest"
+series.lines(range(120), lines, title=title, x_title="minute", y_title="level h")
+
+# %% [markdown] slide="notes"
+# No crash, and all methods agree: the swapped operator is associative too. It lets the minutes happen
+# *last first*, so level $t$ is $b_0 + a_0 b_1 + a_0 a_1 b_2 + \dots$: the newest rain gets the
+# smallest weight. Finite, of the right size, and exactly right wherever all factors are equal and all
+# rain is equal. **So compare with the loop, on random numbers;** that scans agree proves nothing.
+
+# %% [markdown] slide="slide"
+# ## What does a scan cost?
+#
+# *Work* is how often the operator is applied, *depth* how many rounds must wait for one another.
+# For $L = 2^k$, Hillis and Steele leave out 1, 2, 4, … places:
+#
+# $$\sum_{i=0}^{k-1} (L - 2^i) = L\log_2 L - L + 1 \qquad \text{depth } \log_2 L$$
+#
+# Blelloch joins $\tfrac L2$ pairs, scans those, and fills in $\tfrac L2 - 1$ places:
+#
+# $$W(L) = L - 1 + W(\tfrac L2) = 2L - \log_2 L - 2 \qquad \text{depth } 2\log_2 L - 1$$
+
+# %% slide="same" show="output"
+for k in range(1, 11):
+    L = 2**k
+    doubling, tree = trace_scan("hillis_steele", L), trace_scan("blelloch", L)
+    assert (doubling.work, doubling.depth) == (L * k - L + 1, k)
+    assert (tree.work, tree.depth) == (2 * L - k - 2, 2 * k - 1)
+print(f"L = 1024   work: loop 1023, Blelloch {tree.work}, Hillis-Steele {doubling.work}")
+print(f"          depth: loop 1023, Blelloch {tree.depth}, Hillis-Steele {doubling.depth}")
+
+# %% [markdown]
+# ## How many processors does it take?
+#
+# Work is what one processor has to do, depth what a crowd has to wait for. A real machine has some
+# number $P$ between. So let $P$ processors carry out the traces: in every round each applies the
+# operator once, to any two values that are there already.
+#
+# **Predict** for 1024 tokens and $P = 2$: which needs the fewest rounds, the loop, Hillis and
+# Steele's, or Blelloch's?
+
+# %% slide="slide" show="output" alt="Rounds against the number of processors, both axes logarithmic. The loop is a flat line at 1023. Blelloch's starts at 2036 with one processor, meets the loop at two and falls to 18. Hillis and Steele's starts at 9217, meets the loop between eight and sixteen and falls to 10. Chunked runs beside Blelloch's."
+processors = [2**k for k in range(11)]
+rounds_needed = {"loop": [1023] * len(processors)}
+for name, how in methods.items():
+    trace = trace_scan(how[0], 1024, how[1])
+    taken = [len(schedule(trace, p)) for p in processors]
+    for p, rounds_of_p in zip(processors, taken, strict=True):  # Brent's bounds
+        assert max(trace.work / p, taken[-1]) <= rounds_of_p <= trace.work / p + taken[-1]
+    rounds_needed[name] = taken
+assert rounds_needed["Blelloch"][1] == 1018
+assert 1023 / rounds_needed["Blelloch"][7] > 50
+series.lines(
+    processors,
+    rounds_needed,
+    title="Two processors gain nothing, a hundred gain fiftyfold",
+    x_title="processors P",
+    y_title="rounds for 1024 tokens",
+    log_x=True,
+    log_y=True,
+)
+
+# %% [markdown] slide="notes"
+# The left ends are the work, the right ends the longest chain. Blelloch's two processors do twice
+# the loop's work in half the time each, and win 5 rounds of 1023. Hillis and Steele's doubled reach
+# pays only from about ten processors on, and is best only when there is one for every token.
+#
+# No schedule beats $\max(\text{work}/P, \text{chain})$, and a greedy one never needs more than
+# $\text{work}/P + \text{chain}$ (Brent 1974); the cell asserts both. Blelloch's chain is 18, one
+# less than its rounds: the last round up and the first one down don't need each other.
+
+# %% [markdown] slide="slide"
+# ## What a GPU does: chunks
+#
+# A GPU's fast memory holds only so many pairs. So cut the text into *chunks* of $C$ tokens, scan one
+# chunk by a tree, and put in front of all its places what the chunk before handed on: the *running
+# prefix*. Then the next chunk. For a bucket the running prefix is just its level.
+
+
+# %% slide="same"
+def chunked_levels(a, b, chunk_size):
+    level, chunks = torch.zeros_like(b[0]), []
+    for start in range(0, len(a), chunk_size):
+        some = slice(start, start + chunk_size)
+        factor, offset = scan(affine, (a[some], b[some]), "blelloch")
+        chunks.append(factor * level + offset)  # every place of the chunk at once
+        level = chunks[-1][-1]
+    return torch.cat(chunks)
+
+
+for chunk_size in (1, 7, 64, 1000, 2048):
+    assert torch.allclose(chunked_levels(*pairs, chunk_size), loop(*pairs), atol=1e-5)
+
+# %% slide="slide" show="output" alt="A chunked scan of twelve numbers in chunks of four. Each chunk is scanned by a small tree in three rounds; then all four of its places read the last finished place of the chunk before. The triangle on the right fills block by block."
+trace = trace_scan("chunked", 12, chunk_size=4)
+labels = ["up", "up", "down"] + 2 * ["up", "up", "down", "carry"]
+names = ["start"] + [f"{n} {label}" for n, label in enumerate(labels, start=1)]
+title = "One chunk after the other, each handed the prefix so far"
+rounds(trace, trace.replay(add, numbers + numbers[:4]), names, title)
+
+# %% [markdown] slide="notes"
+# Mamba's CUDA kernel is this scan, not one tree over the whole text. A block of up to 128 threads
+# takes 16 tokens a thread, at most 2,048 a chunk, and keeps a running prefix from chunk to chunk
+# (`selective_scan_fwd_kernel.cuh`). Inside, each thread loops over its own 16; the 32 threads of a
+# *warp*, which run in step anyway, use Hillis and Steele's pattern, whose extra work costs them
+# nothing. With $C = 1$ this is the loop, with $C = L$ one tree. Below, choose for yourself.
+
+
+# %% widget=true
+@interact(method=["blelloch", "hillis_steele", "chunked", "sequential"], length=(1, 16, 1))
+def draw(method="blelloch", length=13, chunk_size=(1, 16, 1)):
+    trace = trace_scan(method, length, chunk_size if method == "chunked" else None)
+    title = f"{trace.work} applications in {trace.depth} rounds"
+    names = [str(n) for n in range(trace.depth + 1)]
+    return rounds(trace, trace.replay(add, (2 * numbers)[:length]), names, title)
+
+
+# %% [markdown]
+# ## And on this machine?
+#
+# PyTorch carries out a round of a scan with a few calls, on one thread here. **Predict** which way
+# wins for 1024 tokens of *one* bucket, and which for 4096 buckets side by side.
+
+
+# %% slide="slide" show="output" alt="Two panels of time against length, logarithmic. With one bucket the loop is the slowest and Hillis and Steele's scan the fastest by far. With 4096 buckets the order is reversed: the loop is the fastest and Hillis and Steele's the slowest."
+def milliseconds(name, width, length):
+    """Processor time on one thread: other programs on the machine don't disturb it."""
+    pairs = torch.rand(length, width), torch.randn(length, width)
+    torch.set_num_threads(1)
+    start = time.process_time()
+    for _ in range(3):
+        loop(*pairs) if name == "loop" else scan(affine, pairs, *methods[name])
+    return 1000 * (time.process_time() - start) / 3
+
+
+lengths, times = [64, 128, 256, 512, 1024], {}
+for width, words in [(1, "1 bucket"), (4096, "4096 buckets side by side")]:
+    times[words] = {
+        name: [milliseconds(name, width, length) for length in lengths]
+        for name in ("loop", *methods)
+    }
+assert 2 * 768 * 16 == 24_576  # buckets a layer in mamba-130m: d_inner · d_state
+assert times["1 bucket"]["loop"][-1] > 2 * times["1 bucket"]["Hillis-Steele"][-1]
+title = "Few buckets: fewest rounds win. Many: least work wins"
+y_titles = ["processor time (ms)", ""]
+figures.panels(lengths, times, title=title, x_title="length (tokens)", y_titles=y_titles)
+
+# %% [markdown] slide="notes"
+# With one bucket a call costs the same for 10 numbers or 1000, as if there were processors to spare:
+# rounds count. With 4096 buckets one step of the loop keeps the processor busy by itself: work counts,
+# and the trees also walk through memory again and again.
+#
+# Mamba is of the second kind: its smallest published size has 24,576 buckets a layer. This library's
+# own fast paths, on CPU and GPU, therefore loop over time and share out the buckets. A scan over time
+# pays when there is little else to share.
+
+# %% [markdown] slide="slide"
+# ## A tempting shortcut
+#
+# Let $P_t = a_0 a_1 \cdots a_t$. Divide the recurrence by it, and it becomes a plain sum:
+#
+# $$\frac{h_t}{P_t} = \frac{h_{t-1}}{P_{t-1}} + \frac{b_t}{P_t}
+# \qquad\Rightarrow\qquad h_t = P_t \sum_{s \le t} \frac{b_s}{P_s}$$
+#
+# Two library calls and no scan of our own. **Predict** what it makes of our six minutes, where
+# $a_4 = 0$; and what of a bucket that keeps 90% a minute, for an hour, for a day.
+
+
+# %% slide="same"
+def shortcut(a, b):
+    P = a.cumprod(0)
+    return P * (b / P).cumsum(0)
+
+
+print("six minutes:", shortcut(a, b).tolist())
+print("the bucket: ", h.tolist())
+keep, rain = torch.full((1440,), 0.9), torch.ones(1440)
+print("after an hour:", round(shortcut(keep, rain)[59].item(), 2))
+print("after a day:  ", shortcut(keep, rain)[-1].item())
+
+# %% slide="slide" show="output" alt="Running products of a constant factor against the number of tokens, logarithmic axes. Each falls ever more steeply towards the smallest float32 and ends in a cross where the division fails: factor 0.99 after about 8800 tokens, 0.9 after 830, 0.5 after 130, 0.2 after 55."
+shares = {"0.99": 0.99, "0.9": 0.9, "0.5": 0.5, "exp(−1.6) = 0.2": math.exp(-1.6)}
+products, broken = {}, {}
+for name, share in shares.items():
+    keep, rain = torch.full((10_000,), share), torch.ones(10_000)
+    failed = ~shortcut(keep, rain).isfinite()
+    products[name], broken[name] = keep.cumprod(0).tolist(), int(failed.int().argmax())
+    assert 0.9 < broken[name] * -math.log(share) / 88.7 < 1.01  # e^88.7: the greatest float32
+figures.products(products, broken, "The product leaves float32, and takes the state with it")
+
+# %% [markdown] slide="notes"
+# With $a_4 = 0$ it divides 0 by 0 at once. Else $P_t$ shrinks until $1/P_t$ is greater than the
+# greatest float32, about $10^{38}$: after $88.7 / (-\ln a)$ tokens. Nothing warns before: for an hour
+# the numbers are right to the last digit. A freshly initialised Mamba has states that keep
+# $e^{-1.6}$ a token (Δ = 0.1, A = −16): 55 tokens. A scan only ever multiplies factors between
+# neighbours; a product that underflows to 0 is then harmless, for what it stands for is gone.
+
+# %% slide="slide" show="output" alt="Greatest relative error of float32 prefix sums against position, logarithmic axes. The loop's error climbs steadily; those of Hillis-Steele, Blelloch and chunked stay about ten times lower at the end."
+ways = {"loop": ("sequential", None)} | methods
+at, x = [2**k for k in range(4, 16)], torch.rand(2**15)
+errors = rounding_errors(torch.ones(2**15), x, ways, at)
+leaking = rounding_errors(torch.full((2**15,), 0.9), x, ways, at)
+assert all(errors["loop"][-1] > 5 * errors[name][-1] for name in methods)
+assert max(map(max, leaking.values())) < 1e-6
+title = "Sums in float32: a long chain drifts, short chains don't"
+figures.error_lines(at, errors, title)
+
+# %% [markdown] slide="notes"
+# Real numbers are associative, floats aren't quite: `(x + y) + z` rounds in another place than
+# `x + (y + z)`. Here 32,768 numbers between 0 and 1 are summed. In the loop an item passes through up
+# to 32,767 roundings, in a tree through 15 to 30. For a bucket that leaks it hardly matters: it
+# forgets its errors together with its water, and the cell finds all four ways right to a millionth.
+# But bits differ: compare scans with `allclose`, never with `==`.
+
+# %% [markdown] slide="slide"
+# ## Backwards: one litre more
+#
+# Training asks how a loss changes with every $a_t$ and $b_t$. Let the loss be the sum of our six
+# levels. **Predict:** by how much does it rise if one more litre falls in minute 1?
+#
+# $$a = (½, ½, 1, ½, 0, ½)$$
+
+# %% slide="slide" show="output" alt="A lower triangular table of six by six weights: how much of what came in at minute s is still there at minute t. Row 2 is outlined and adds up to the level 5 at minute 2; column 1 is outlined and adds up to 2.5, the loss's derivative by the rain of minute 1."
+weights = torch.stack([loop(a, one) for one in torch.eye(6)], dim=1)  # (minute t, minute s)
+assert torch.equal(weights @ b, h)
+assert (loop(a, b + torch.eye(6)[1]) - h).sum() == 2.5  # one litre more in minute 1
+assert torch.equal(weights.T @ torch.ones(6), torch.tensor([2.25, 2.5, 1.5, 1.0, 1.5, 1.0]))
+words = (
+    "<b>forward</b>: row 2, times the rain,<br>gives h = 5",
+    "<b>back</b>: column 1<br>gives g = 2.5",
+)
+figures.reach(weights.numpy(), 2, 1, words, "Levels add up rows, gradients add up columns")
+
+# %% [markdown] slide="slide"
+# ## The backward pass
+#
+# Let $g_t$ be the loss's derivative by $h_t$, and $above_t$ the part that doesn't go by way of later
+# levels. $h_t$ has only one way to those: $h_{t+1} = a_{t+1} h_t + b_{t+1}$. By the chain rule
+#
+# $$g_t = above_t + a_{t+1}\,g_{t+1}, \qquad g_{L-1} = above_{L-1}$$
+#
+# And $a_t$, $b_t$ act on nothing but $h_t = a_t h_{t-1} + b_t$:
+#
+# $$\frac{\partial loss}{\partial b_t} = g_t \qquad\qquad \frac{\partial loss}{\partial a_t} = g_t\,h_{t-1}$$
+#
+# A leaky bucket again: filled by $above$, run from the end, its factors one place on.
+
+
+# %% slide="slide"
+def gradients(a, h, above):
+    """The loss's derivatives by a and b."""
+    later = torch.cat([a[1:], torch.zeros_like(a[:1])])  # a_{t+1}; after the end, nothing
+    _, g = scan(affine, (later.flip(0), above.flip(0)), "blelloch")
+    g = g.flip(0)
+    before = torch.cat([torch.zeros_like(h[:1]), h[:-1]])  # h_{t−1}; at first, empty
+    return g * before, g
+
+
+print("by b:", gradients(a, h, torch.ones(6))[1].tolist())
+print("by a:", gradients(a, h, torch.ones(6))[0].tolist())
+leaves = [x.double().requires_grad_() for x in (torch.rand(500, 3), torch.randn(500, 3))]
+levels, above = loop(*leaves), torch.randn(500, 3, dtype=torch.float64)
+expected = torch.autograd.grad((levels * above).sum(), leaves)  # autograd, through the loop
+for ours, theirs in zip(gradients(leaves[0], levels, above), expected, strict=True):
+    assert torch.allclose(ours, theirs, rtol=0, atol=1e-9)
+
+# %% [markdown] slide="slide"
+# ## Takeaways
+#
+# 1. Whatever can be joined associatively can be scanned: for $h_t = a_t h_{t-1} + b_t$ the pairs
+#    $(a, b)$, the earlier one first. Swapped, every scan still agrees, and is wrong.
+# 2. Hillis and Steele: $\log_2 L$ rounds, $L\log_2 L$ work. Blelloch: twice the rounds, $2L$ work.
+#    Few processors favour the loop, and GPUs scan chunks and hand on a running prefix.
+# 3. The backward pass is one more scan, from the end: $g_t = above_t + a_{t+1} g_{t+1}$. It needs
+#    $a$ and $h$, and nothing else of the way forward.
+
+# %% [markdown]
+# ## Self-test
+#
+# 1. Is $\max(x, y)$ associative? Is the mean $(x + y)/2$?
+# 2. Six rounds of Hillis and Steele: how long may the text be?
+# 3. What does a chunk need to know of everything before it?
+# 4. $a_t = 0$: what does that do to $g_{t-1}$?
+#
+# <details><summary>Answers</summary>
+#
+# 1. Yes. No: try 0, 0, 4.
+# 2. 64 tokens.
+# 3. One pair; for a bucket, its level.
+# 4. It is $above_{t-1}$ alone: nothing passes an emptied bucket, either way.
+#
+# </details>
+#
+# **Next.** *A scan reads and writes far more than it computes. How do GPUs keep it in fast memory?*
+# First [the exercises](../exercises/17_parallel_scan.ipynb).
+
+# %% [markdown] to="exercise"
+# # 17 · The parallel scan: exercises
+#
+# Six exercises on [the lesson](../course/17_parallel_scan.ipynb), about 70 minutes. Replace each
+# `raise NotImplementedError(…)` with your answer and run the check below it. `hint("17.1")` gives a
+# first hint, called again a further one.
+#
+# In 17.2 to 17.4 `items` is a list of things that only `operator(earlier, later)` can join. Try your
+# scans on letters: `operator = lambda x, y: x + y`, `items = list("abcdefg")`. The checks do, too.
+
+# %% to="exercise"
+import torch
+
+from mixlab.checks import check, hint  # noqa: F401
+
+# %% [markdown] exercise="17.1" role="prompt" title="A bucket with a brim" difficulty=2 minutes=10 points=2
+# This bucket doesn't leak, but it overflows: what would stand above the brim is lost. In minute $t$,
+# $b_t$ litres come in under a brim at $c_t$ litres:
+#
+# $$h_t = \min(c_t,\; h_{t-1} + b_t)$$
+#
+# Two such minutes, one after the other, are again *one* such minute, with some other rain and brim.
+# Write the operator that finds it: `earlier` and `later` are pairs of numbers `(b, c)`, and so is the
+# result. All numbers are whole, 0 or greater.
+
+
+# %% exercise="17.1" role="answer"
+def combine(earlier, later):
+    """The pair (b, c) of both minutes together."""
+    ### BEGIN SOLUTION
+    (b_0, c_0), (b_1, c_1) = earlier, later
+    return b_0 + b_1, min(c_1, c_0 + b_1)
+    ### END SOLUTION
+
+
+# %% exercise="17.1" role="check"
+check("17.1", combine)
+
+# %% [markdown] exercise="17.2" role="prompt" title="Find the bugs: Hillis and Steele" difficulty=2 minutes=12 points=3
+# This function should return the list of all prefixes of `items`, for any number of items from 1
+# up and any associative operator, and no prefix may wait for more than $\lceil\log_2 L\rceil$
+# applications of the operator, one after the other. It has two mistakes. Find and mend both.
+#
+# ```python
+# def hillis_steele(operator, items):
+#     reach = 1
+#     while reach < len(items):
+#         for t in range(reach, len(items)):
+#             items[t] = operator(items[t], items[t - reach])
+#         reach *= 2
+#     return items
+# ```
+
+
+# %% exercise="17.2" role="answer"
+def hillis_steele(operator, items):
+    """All prefixes of a list of items, in the same order."""
+    ### BEGIN SOLUTION
+    reach = 1
+    while reach < len(items):
+        joined = [operator(x, y) for x, y in zip(items, items[reach:], strict=False)]
+        items = items[:reach] + joined
+        reach *= 2
+    return items
+    ### END SOLUTION
+
+
+# %% exercise="17.2" role="check"
+check("17.2", hillis_steele)
+
+# %% [markdown] exercise="17.3" role="prompt" title="Blelloch's scan, for any length" difficulty=3 minutes=15 points=4
+# Return the list of all prefixes of `items`, for any number $L$ of items from 1 up and any
+# associative operator. Apply the operator at most $2L$ times in all, and let no prefix wait for more
+# than $2\lceil\log_2 L\rceil$ applications, one after the other. There is no zero to fill up with:
+# only `operator` makes new items.
+
+
+# %% exercise="17.3" role="answer"
+def blelloch(operator, items):
+    """All prefixes of a list of items, in the same order."""
+    ### BEGIN SOLUTION
+    if len(items) == 1:
+        return items
+    pairs = [operator(items[t - 1], items[t]) for t in range(1, len(items), 2)]
+    finished = blelloch(operator, pairs)  # of places 1, 3, 5, …
+    prefixes = [items[0]]
+    for t in range(1, len(items)):
+        prefixes.append(operator(prefixes[-1], items[t]) if t % 2 == 0 else finished[t // 2])
+    return prefixes
+    ### END SOLUTION
+
+
+# %% exercise="17.3" role="check"
+check("17.3", blelloch)
+
+# %% [markdown] exercise="17.4" role="prompt" title="Chunks with a running prefix" difficulty=2 minutes=12 points=3
+# You have a fast block: `block_scan(some_items)` returns the list of all prefixes of 1 to
+# `chunk_size` items at once, in one round. Longer lists it refuses. Use it to find all prefixes of
+# `items`, of any number $L$ from 1 up, also where `chunk_size` doesn't divide $L$ or is greater.
+#
+# With $n$ chunks no prefix may wait for more than $2n$ rounds, one after the other; applying
+# `operator` once is a round as well. So a loop over all items is too slow.
+
+
+# %% exercise="17.4" role="answer"
+def chunked(operator, block_scan, items, chunk_size):
+    """All prefixes of a list of items, in the same order."""
+    ### BEGIN SOLUTION
+    prefixes = []
+    for start in range(0, len(items), chunk_size):
+        chunk = block_scan(items[start : start + chunk_size])
+        if prefixes:
+            carried = prefixes[-1]
+            chunk = [operator(carried, own) for own in chunk]
+        prefixes.extend(chunk)
+    return prefixes
+    ### END SOLUTION
+
+
+# %% exercise="17.4" role="check"
+check("17.4", chunked)
+
+# %% [markdown] exercise="17.5" role="prompt" title="Predict work and depth" difficulty=2 minutes=12 points=3
+# The lesson has formulas for powers of two. Predict the four numbers for *any* length $L \ge 1$,
+# without running a scan: the check asks for lengths of millions.
+#
+# *Hillis and Steele:* reach 1, 2, 4, … as long as it is below $L$. In the round with reach $r$ every
+# place but the first $r$ applies the operator.
+#
+# *Blelloch:* one round joins $\lfloor L/2 \rfloor$ pairs; scan the pairs in the same way; one round
+# fills in the places 2, 4, 6, … that exist, and is no round if none does. A single item costs nothing.
+
+
+# %% exercise="17.5" role="answer"
+def costs(length):
+    """Hillis and Steele's work and depth, then Blelloch's: (17, 3, 11, 5) for 8 items."""
+    ### BEGIN SOLUTION
+    work, depth, reach = 0, 0, 1
+    while reach < length:
+        work, depth, reach = work + length - reach, depth + 1, 2 * reach
+
+    def tree(n):
+        if n == 1:
+            return 0, 0
+        inner, rounds_inside = tree(n // 2)
+        filled = (n - 1) // 2
+        return n // 2 + inner + filled, 1 + rounds_inside + (filled > 0)
+
+    return work, depth, *tree(length)
+    ### END SOLUTION
+
+
+# %% exercise="17.5" role="check"
+check("17.5", costs)
+
+# %% [markdown] exercise="17.6" role="prompt" title="The backward pass by hand" difficulty=3 minutes=15 points=4
+# A bucket begins with `state` litres in it: $h_0 = a_0 \cdot state + b_0$, then
+# $h_t = a_t h_{t-1} + b_t$. The forward pass has been done, and `above[t]` is the loss's derivative by
+# $h_t$ that doesn't go by way of later levels. Return the loss's derivatives by `a`, by `b` and by
+# `state`, in this order.
+#
+# `a`, `h` and `above` are float32 tensors of shape (seq,), `state` has shape (). A loop is fine, and so
+# is a scan; autograd isn't, and neither is dividing by $a_t$, which may be 0.
+
+
+# %% exercise="17.6" role="answer"
+def scan_backward(a, h, above, state):
+    """Gradients of shapes (seq,), (seq,) and ()."""
+    ### BEGIN SOLUTION
+    g = above.clone()
+    for t in reversed(range(len(a) - 1)):
+        g[t] += a[t + 1] * g[t + 1]
+    previous = torch.cat([state.reshape(1), h[:-1]])
+    return g * previous, g, a[0] * g[0]
+    ### END SOLUTION
+
+
+# %% exercise="17.6" role="check"
+check("17.6", scan_backward)

@@ -1,0 +1,247 @@
+"""Inputs for the exercises of chapter 17: an operator, three scans, their cost, a way back."""
+
+from collections.abc import Callable
+from unittest.mock import patch
+
+import numpy as np
+import torch
+
+from mixlab.checks.cases import Cases, Unreadable, read_reals
+from mixlab.checks.cases.scan_items import chunked_outcome, rounds_of, scan_outcome
+
+_OURS = ("mixlab.ssm.scan", "mixlab.traces.scan")
+_LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def _letters(rng: np.random.Generator, length: int) -> str:
+    """Different letters in a random order; past the alphabet, different signs of another one."""
+    if length <= len(_LETTERS):
+        return "".join(rng.permutation(list(_LETTERS))[:length])
+    return "".join(chr(0x4E00 + int(n)) for n in rng.permutation(length))
+
+
+def _draw_minutes(rng: np.random.Generator) -> list[tuple]:
+    drawn = []
+    for minutes in (2, 2, 2, 3, 4, 7, 20):
+        rain, brims = rng.integers(0, 9, minutes).tolist(), rng.integers(3, 25, minutes).tolist()
+        levels = sorted(rng.integers(0, 30, 4).tolist())
+        drawn.append((list(zip(rain, brims, strict=True)), levels))
+    return drawn
+
+
+def _call_combine(answer, minutes: list[tuple[int, int]], levels: list[int]) -> list[list]:
+    """The levels after all minutes, combined from the left and from the right."""
+    left = minutes[0]
+    for minute in minutes[1:]:
+        left = _pair(answer(left, minute))
+    right = minutes[-1]
+    for minute in reversed(minutes[:-1]):
+        right = _pair(answer(minute, right))
+    return [[min(c, h + b) for h in levels] for b, c in (left, right)]
+
+
+def _pair(value) -> tuple:
+    """What a student's operator returned, as two numbers."""
+    try:
+        b, c = (number.item() if hasattr(number, "item") else number for number in value)
+        if isinstance(b + c, int | float):
+            return b, c
+    except (TypeError, ValueError):
+        pass
+    shown = "None (does the function return?)" if value is None else f"{value!r:.60}"
+    raise Unreadable(f"expected a pair of numbers (b, c): got {shown}")
+
+
+def _read_whole(value) -> np.ndarray:
+    """Whole numbers in an array; 12.0 is taken for 12."""
+    array = np.asarray(value, dtype=np.float64)
+    if not np.isfinite(array).all() or (array != np.round(array)).any():
+        raise Unreadable(f"expected whole numbers: got {array.ravel().tolist()}")
+    return array.astype(np.int64)
+
+
+def _draw_texts(rng: np.random.Generator) -> list[tuple]:
+    lengths = [
+        1,
+        2,
+        3,
+        8,
+        9,
+        *(int(n) for n in rng.integers(4, 52, 5)),
+        int(rng.integers(150, 260)),
+    ]
+    return [(_letters(rng, length),) for length in lengths]
+
+
+def _call_doubling(answer, text: str) -> np.ndarray:
+    return scan_outcome(answer, text, None, rounds_of(len(text)))
+
+
+def _call_tree(answer, text: str) -> np.ndarray:
+    return scan_outcome(answer, text, 2 * len(text), 2 * rounds_of(len(text)))
+
+
+def _draw_chunks(rng: np.random.Generator) -> list[tuple]:
+    sizes = [(int(rng.integers(5, 52)), int(rng.integers(2, 9))) for _ in range(6)]
+    sizes += [(1, 1), (6, 1), (4, 9), (24, 8), (int(rng.integers(200, 400)), 32)]
+    return [(_letters(rng, length), chunk_size) for length, chunk_size in sizes]
+
+
+def _draw_lengths(rng: np.random.Generator) -> list[tuple]:
+    small = [(int(n),) for n in rng.integers(5, 100, 6)]
+    powers = [(2 ** int(k) + extra,) for k in rng.integers(3, 16, 2) for extra in (-1, 0, 1)]
+    return [(1,), (2,), (3,), *small, *powers, (int(rng.integers(10**6, 10**7)),)]
+
+
+def _read_costs(value) -> np.ndarray:
+    """Four whole numbers."""
+    if isinstance(value, torch.Tensor):
+        value = value.tolist()
+    try:
+        numbers = [n.item() if hasattr(n, "item") else n for n in value]
+        array = np.array([float(n) for n in numbers])
+    except (TypeError, ValueError):
+        array = np.zeros(0)
+    if array.shape != (4,):
+        shown = "None (does the function return?)" if value is None else f"{value!r:.60}"
+        raise Unreadable(f"expected four whole numbers: got {shown}")
+    return _read_whole(array)
+
+
+def _draw_recurrences(rng: np.random.Generator) -> list[tuple]:
+    drawn = []
+    for seq in (1, 2, 3, int(rng.integers(4, 20)), int(rng.integers(100, 200))):
+        a = torch.from_numpy(rng.uniform(0.2, 1.0, seq)).float()
+        a[rng.random(seq) < 0.1] = 0.0
+        b, above = (torch.from_numpy(rng.standard_normal(seq)).float() for _ in range(2))
+        state = torch.tensor(float(rng.standard_normal())).float()
+        drawn.append((a, levels(a, b, state), above, state))
+    return drawn
+
+
+def levels(a: torch.Tensor, b: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+    """h_t = a_t h_{t−1} + b_t, forwards."""
+    h = []
+    for a_t, b_t in zip(a, b, strict=True):
+        state = a_t * state + b_t
+        h.append(state)
+    return torch.stack(h)
+
+
+def _refuse(*args, **kwargs):
+    raise Unreadable("the answer asks autograd for the gradients, which this exercise asks for")
+
+
+def _call_backward(answer, *arguments):
+    """Without autograd: no graph is recorded, and asking for one is told."""
+    with (
+        torch.inference_mode(),
+        patch.object(torch.autograd, "grad", _refuse),
+        patch.object(torch.autograd, "backward", _refuse),
+    ):
+        return _three(answer(*arguments), len(arguments[0]))
+
+
+def _three(value, seq: int) -> np.ndarray:
+    """(3, seq): ∂a, ∂b, and ∂state with zeros behind it."""
+    if not isinstance(value, tuple | list) or len(value) != 3:
+        shown = "None (does the function return?)" if value is None else type(value).__name__
+        size = f" of {len(value)}" if isinstance(value, tuple | list) else ""
+        raise Unreadable(f"expected three gradients, for a, b and the state: got {shown}{size}")
+    one = read_reals(1)
+    a, b = one(value[0]), one(value[1])
+    state = np.asarray(getattr(value[2], "tolist", lambda: value[2])(), dtype=np.float64)
+    for name, found, size in (("a", a, seq), ("b", b, seq), ("the state", state, 1)):
+        if found.size != size:
+            raise Unreadable(f"the gradient for {name} has {size} numbers: got {found.size}")
+    return np.stack([a, b, np.pad(state.reshape(1), (0, seq - 1))])
+
+
+def _texts(value) -> np.ndarray:
+    return value
+
+
+def _exercise(draw: Callable, call: Callable, hints: tuple[str, ...]) -> Cases:
+    return Cases(draw=draw, read=_texts, call=call, forbids=_OURS, hints=hints)
+
+
+EXERCISES = {
+    "17.1": Cases(
+        draw=_draw_minutes,
+        read=_read_whole,
+        call=_call_combine,
+        forbids=_OURS,
+        hints=(
+            "Do as the lesson did: send a level h through both minutes. After the first it is "
+            "min(c₀, h + b₀). What does the second minute make of that?",
+            "min(x, y) + b = min(x + b, y + b): rain lifts both. So the level after two minutes is "
+            "the least of three terms. Only one of them holds h.",
+            "min(c₁, c₀ + b₁, h + b₀ + b₁). What is added to h is the new b, and the least of the "
+            "rest is the new c.",
+        ),
+    ),
+    "17.2": _exercise(
+        _draw_texts,
+        _call_doubling,
+        (
+            "Run it on list('abcd') with `lambda x, y: x + y` and print items after each reach. "
+            "Which letters are in the wrong order, and which appear twice?",
+            "The operator takes the earlier item first: which of `t` and `t - reach` is earlier?",
+            "Within one round everybody must read what stood there before the round. When place 5 "
+            "reads place 4, has place 4 been overwritten already?",
+            "Build the round's values in a new list, or copy the old ones before the loop.",
+        ),
+    ),
+    "17.3": _exercise(
+        _draw_texts,
+        _call_tree,
+        (
+            "Pair up neighbours: places 0 and 1, 2 and 3, … That is half as many items, and the "
+            "same problem. When is it so small that nothing is left to do?",
+            "The prefixes of the pairs are final for places 1, 3, 5, … For place 2 one item is "
+            "missing: the prefix up to place 1, then item 2.",
+            "At an odd length the last item has no partner: it takes part only on the way down. A "
+            "recursive function needs about eight lines.",
+        ),
+    ),
+    "17.4": _exercise(
+        _draw_chunks,
+        chunked_outcome,
+        (
+            "`range(0, len(items), chunk_size)` gives where each chunk begins; a slice past the "
+            "end of a list is simply shorter.",
+            "What every item of a chunk lacks is the prefix of everything before the chunk: the "
+            "last *finished* prefix of the chunk before, not that chunk's own total.",
+            "operator(carried, x) for every x of the scanned chunk: the carried prefix is earlier, "
+            "so it stands first. The first chunk has nothing to carry.",
+        ),
+    ),
+    "17.5": Cases(
+        draw=_draw_lengths,
+        read=_read_costs,
+        forbids=_OURS,
+        hints=(
+            "Hillis and Steele: in the round with reach r, the first r places are already done. "
+            "How many applications does that leave?",
+            "Their reaches are 1, 2, 4, … as long as they are below the length. For 5: 4 + 3 + 1.",
+            "Blelloch: write it as a recursion. blelloch(L) = ⌊L/2⌋ + blelloch(⌊L/2⌋) + ⌈L/2⌉ − 1, "
+            "and one item costs nothing.",
+            "Its depth: one round up, that of ⌊L/2⌋ items, and one round down unless L is 2.",
+        ),
+    ),
+    "17.6": Cases(
+        draw=_draw_recurrences,
+        read=read_reals(2),
+        call=_call_backward,
+        seed=1,
+        forbids=(*_OURS, "mixlab.ssm.chunked_scan", "mixlab.ssm.selective_scan"),
+        hints=(
+            "Start at the end: nothing comes after the last token, so g there is just `above` "
+            "there. Then walk back.",
+            "g_t = above_t + a_{t+1} g_{t+1}: the factor is the *next* token's, because that is "
+            "the one that carried h_t on.",
+            "∂b_t = g_t, and ∂a_t = g_t h_{t−1}, where before the first token h is the state. The "
+            "state itself entered through a_0 alone.",
+        ),
+    ),
+}

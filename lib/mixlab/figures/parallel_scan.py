@@ -1,0 +1,209 @@
+"""Figures of chapter 17: a bucket, what scans cost, where they break, who reaches whom.
+
+Each takes plain numbers, made by a trace or a cell, and returns a Plotly figure.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from mixlab.figures import series, theme
+
+_DASHES = ("solid", "dash", "dot", "dashdot")
+_SYMBOLS = ("circle", "square", "diamond", "x")
+
+
+def bucket(kept: Sequence[float], added: Sequence[float], title: str) -> go.Figure:
+    """The level of a leaky bucket, minute by minute: what was kept, and what came in.
+
+    Args:
+        kept, added: litres, one number a minute.
+        title: the claim.
+    """
+    shown = theme.figure(title, height=400)
+    minutes = list(range(len(kept)))
+    for values, name, color in (
+        (kept, "kept from the minute before", theme.BLUE),
+        (added, "came in", theme.ORANGE),
+    ):
+        shown.add_bar(
+            x=minutes,
+            y=list(values),
+            name=name,
+            marker_color=color,
+            hovertemplate="minute %{x}: %{y:g} litres<extra>" + name + "</extra>",
+        )
+    for minute, level in enumerate(np.add(kept, added)):
+        shown.add_annotation(
+            x=minute, y=level, text=f"<b>{level:g}</b>", showarrow=False, yshift=12, font_size=15
+        )
+    shown.update_layout(barmode="stack", legend=dict(orientation="h", y=1.12, x=0))
+    shown.update_xaxes(title_text="minute t", dtick=1, showgrid=False)
+    shown.update_yaxes(title_text="level h (litres)")
+    return shown
+
+
+def panels(
+    x: Sequence[float],
+    values: Mapping[str, Mapping[str, Sequence[float]]],
+    *,
+    title: str,
+    x_title: str,
+    y_titles: Sequence[str],
+) -> go.Figure:
+    """Panels side by side, both axes logarithmic, the same lines in each.
+
+    Args:
+        x: where the numbers were taken.
+        values: panel's heading to line's name to numbers, one for each x.
+        title: the claim.
+        x_title: name and unit of the horizontal axes.
+        y_titles: of each panel's vertical axis.
+    """
+    shown = make_subplots(1, len(values), subplot_titles=list(values), horizontal_spacing=0.13)
+    for column, lines in enumerate(values.values(), start=1):
+        for number, (name, numbers) in enumerate(lines.items()):
+            color = theme.CYCLE[number]
+            shown.add_scatter(
+                x=list(x),
+                y=list(numbers),
+                name=name,
+                legendgroup=name,
+                showlegend=column == 1,
+                mode="lines+markers",
+                line=dict(width=3, dash=_DASHES[number], color=color),
+                marker=dict(size=9, symbol=_SYMBOLS[number], color=color),
+                hovertemplate="%{x:,}: %{y:,.4~g}<extra>" + name + "</extra>",
+                row=1,
+                col=column,
+            )
+    shown.update_layout(theme.figure(title, height=470).layout)
+    ticks = [at for number, at in enumerate(x) if (len(x) - 1 - number) % 2 == 0]
+    shown.update_xaxes(
+        type="log", title_text=x_title, tickvals=ticks, ticktext=[f"{at:,}" for at in ticks]
+    )
+    shown.update_yaxes(type="log", dtick=1, exponentformat="power")
+    for column, words in enumerate(y_titles, start=1):
+        shown.update_yaxes(title_text=words, col=column)
+    shown.update_layout(legend=dict(orientation="h", y=-0.24, x=0), margin=dict(t=110, b=100))
+    return shown
+
+
+def products(
+    values: Mapping[str, Sequence[float]], broken: Mapping[str, int | None], title: str
+) -> go.Figure:
+    """Running products on a logarithmic axis, each as far as a division by it still works.
+
+    Args:
+        values: name to P_t, one number a token.
+        broken: name to the first token whose result is no longer a number, or None.
+        title: the claim.
+    """
+    shown = theme.figure(title, height=450)
+    for number, (name, product) in enumerate(values.items()):
+        end = broken[name]
+        drawn = np.array(product[: None if end is None else end + 1], dtype=float)
+        color = theme.CYCLE[number]
+        shown.add_scatter(
+            x=np.arange(1, len(drawn) + 1),
+            y=np.where(drawn > 0, drawn, np.nan),
+            name=name,
+            mode="lines",
+            line=dict(width=3, dash=_DASHES[number], color=color),
+            hovertemplate="after %{x:,} tokens: %{y:.1e}<extra>" + name + "</extra>",
+        )
+        if end is not None:
+            shown.add_scatter(
+                x=[end + 1],
+                y=[drawn[-1]],
+                mode="markers+text",
+                marker=dict(size=14, symbol="x", color=color),
+                text=[f"NaN or ∞ from token {end:,}"],
+                textposition="middle right",
+                textfont=dict(size=14),
+                showlegend=False,
+                hoverinfo="skip",
+            )
+    shown.update_xaxes(title_text="tokens", type="log", dtick=1, range=[0, 4.2])
+    shown.update_yaxes(
+        title_text="product P of the factors so far",
+        type="log",
+        dtick=10,
+        exponentformat="power",
+        range=[-48, 2],
+    )
+    shown.update_layout(legend=dict(x=0.02, y=0.04, yanchor="bottom"))
+    return shown
+
+
+def error_lines(at: Sequence[int], errors: Mapping[str, Sequence[float]], title: str) -> go.Figure:
+    """Rounding errors against position, both axes logarithmic.
+
+    Args:
+        at: positions, each the end of the stretch that its number is of.
+        errors: way of scanning to its greatest relative error in each stretch.
+        title: the claim.
+    """
+    shown = series.lines(
+        at,
+        errors,
+        title=title,
+        x_title="position in the sequence",
+        y_title="greatest relative error",
+        log_x=True,
+        log_y=True,
+    )
+    shown.update_yaxes(exponentformat="power", range=[-7.5, -4.8])
+    return shown
+
+
+def reach(
+    weights: np.ndarray, row: int, column: int, words: tuple[str, str], title: str
+) -> go.Figure:
+    """Who reaches whom: how much of what came in at s is still there at t.
+
+    Args:
+        weights: (seq, seq), lower triangular: row t, column s.
+        row, column: outlined.
+        words: what is said beside the row and beside the column.
+        title: the claim.
+    """
+    seq = len(weights)
+    shown = theme.figure(title, height=500)
+    earlier = np.tril(np.ones((seq, seq), dtype=bool))
+    shown.add_heatmap(
+        z=np.where(earlier, weights, None),
+        text=np.where(earlier, [[f"{value:g}" for value in line] for line in weights], ""),
+        texttemplate="%{text}",
+        textfont=dict(size=15, color="#222222"),
+        colorscale=[[0.0, "#F2F2F2"], [1.0, theme.SKY]],
+        showscale=False,
+        xgap=2,
+        ygap=2,
+        hovertemplate="of what came in at %{x}, %{z:g} is there at %{y}<extra></extra>",
+    )
+    across = dict(x0=-0.5, x1=row + 0.5, y0=row - 0.5, y1=row + 0.5)
+    down = dict(x0=column - 0.5, x1=column + 0.5, y0=column - 0.5, y1=seq - 0.5)
+    at = (row + 0.7, row), (column + 0.7, column - 0.2)
+    for corners, (x, y), text, color in zip(
+        (across, down), at, words, (theme.VERMILION, theme.BLUE), strict=True
+    ):
+        shown.add_shape(type="rect", **corners, line=dict(color=color, width=4))
+        shown.add_annotation(
+            x=x, y=y, text=text, showarrow=False, xanchor="left", align="left", font_color=color
+        )
+    shown.update_annotations(font_size=16)
+    shown.update_xaxes(
+        title_text="came in at minute s", dtick=1, showgrid=False, constrain="domain"
+    )
+    shown.update_yaxes(
+        title_text="is still there at minute t",
+        dtick=1,
+        showgrid=False,
+        range=[seq - 0.5, -0.5],
+        scaleanchor="x",
+        constrain="domain",
+    )
+    return shown

@@ -1,0 +1,700 @@
+"""Answers to chapter 17 as students write them, right and wrong."""
+
+import math
+from itertools import accumulate, pairwise
+
+import numpy as np
+import torch
+
+# --- 17.1 combine(earlier, later): h ↦ min(c, h + b) ---------------------------------------
+
+
+def brim_least_of_three(earlier, later):
+    (b0, c0), (b1, c1) = earlier, later
+    return b0 + b1, min(c1, c0 + b1)
+
+
+def brim_by_index(earlier, later):
+    """The later minute, applied to the earlier one's brim."""
+    return [earlier[0] + later[0], min(later[1], earlier[1] + later[0])]
+
+
+def brim_clipped(earlier, later):
+    """Another pair for the same bucket: more rain than fits under the brim makes no difference."""
+    brim = np.minimum(later[1], earlier[1] + later[0])
+    return np.minimum(earlier[0] + later[0], brim), brim
+
+
+def brim_tensor(earlier, later):
+    b0, c0, b1, c1 = (torch.tensor(float(n)) for n in (*earlier, *later))
+    return b0 + b1, torch.minimum(c1, c0 + b1)
+
+
+def brim_lower_one(earlier, later):
+    return earlier[0] + later[0], min(earlier[1], later[1])
+
+
+def brim_swapped(earlier, later):
+    return brim_least_of_three(later, earlier)
+
+
+def brim_later_only(earlier, later):
+    return earlier[0] + later[0], later[1]
+
+
+def brim_no_later(earlier, later):
+    return earlier[0] + later[0], earlier[1] + later[0]
+
+
+def brim_later_rain(earlier, later):
+    return later[0], min(later[1], earlier[1] + later[0])
+
+
+def brim_sum(earlier, later):
+    return earlier[0] + later[0], earlier[1] + later[1]
+
+
+def brim_max(earlier, later):
+    return earlier[0] + later[0], max(later[1], earlier[1] + later[0])
+
+
+def brim_affine(earlier, later):
+    (a0, b0), (a1, b1) = earlier, later
+    return a1 * a0, a1 * b0 + b1
+
+
+def brim_one_number(earlier, later):
+    return min(later[1], earlier[1] + later[0])
+
+
+def brim_both_clip(earlier, later):
+    (b0, c0), (b1, c1) = earlier, later
+    return min(b0, c0) + min(b1, c1), min(c1, c0 + min(b1, c1)) - 1
+
+
+# --- 17.2 hillis_steele(operator, items) ---------------------------------------------------
+
+
+def doubling_new_list(operator, items):
+    reach = 1
+    while reach < len(items):
+        items = [
+            operator(items[t - reach], items[t]) if t >= reach else items[t]
+            for t in range(len(items))
+        ]
+        reach *= 2
+    return items
+
+
+def doubling_backwards(operator, items):
+    """In place, but from the end: whoever is read has not been written yet."""
+    reach = 1
+    while reach < len(items):
+        for t in range(len(items) - 1, reach - 1, -1):
+            items[t] = operator(items[t - reach], items[t])
+        reach *= 2
+    return items
+
+
+def doubling_slices(operator, items):
+    items, reach = tuple(items), 1
+    while reach < len(items):
+        items = items[:reach] + tuple(map(operator, items, items[reach:]))
+        reach += reach
+    return items
+
+
+def doubling_halves(operator, items):
+    """Sklansky's: scan both halves, then put the first half's last prefix before the second."""
+    if len(items) == 1:
+        return items
+    middle = 2 ** math.ceil(math.log2(len(items))) // 2
+    first = doubling_halves(operator, items[:middle])
+    second = doubling_halves(operator, items[middle:])
+    return first + [operator(first[-1], x) for x in second]
+
+
+def doubling_as_given(operator, items):
+    reach = 1
+    while reach < len(items):
+        for t in range(reach, len(items)):
+            items[t] = operator(items[t], items[t - reach])
+        reach *= 2
+    return items
+
+
+def doubling_order_mended(operator, items):
+    reach = 1
+    while reach < len(items):
+        for t in range(reach, len(items)):
+            items[t] = operator(items[t - reach], items[t])
+        reach *= 2
+    return items
+
+
+def doubling_only_copied(operator, items):
+    reach = 1
+    while reach < len(items):
+        old = list(items)
+        for t in range(reach, len(items)):
+            items[t] = operator(old[t], old[t - reach])
+        reach *= 2
+    return items
+
+
+def doubling_copied_once(operator, items):
+    """One copy before all rounds: every round reads the items as they came."""
+    old, reach = list(items), 1
+    while reach < len(items):
+        for t in range(reach, len(items)):
+            items[t] = operator(old[t - reach], old[t])
+        reach *= 2
+    return items
+
+
+def doubling_accumulate(operator, items):
+    return list(accumulate(items, operator))
+
+
+def doubling_plus_one(operator, items):
+    reach = 1
+    while reach < len(items):
+        items = doubling_slices_once(operator, items, reach)
+        reach += 1
+    return items
+
+
+def doubling_slices_once(operator, items, reach):
+    return items[:reach] + list(map(operator, items, items[reach:]))
+
+
+def doubling_one_round_less(operator, items):
+    reach = 1
+    while 2 * reach < len(items):
+        items = doubling_slices_once(operator, items, reach)
+        reach *= 2
+    return items
+
+
+def doubling_one_round(operator, items):
+    return doubling_slices_once(operator, items, 1)
+
+
+def doubling_drops_the_start(operator, items):
+    reach = 1
+    while reach < len(items):
+        items = list(map(operator, items, items[reach:]))
+        reach *= 2
+    return items
+
+
+def doubling_last_only(operator, items):
+    return doubling_new_list(operator, items)[-1]
+
+
+def doubling_adds(operator, items):
+    return [a + b for a, b in pairwise(items)]
+
+
+def doubling_library(operator, items):
+    from mixlab.ssm.scan import scan
+
+    return scan(operator, items, "hillis_steele")
+
+
+# --- 17.3 blelloch(operator, items) --------------------------------------------------------
+
+
+def tree_recursive(operator, items):
+    if len(items) == 1:
+        return items
+    pairs = [operator(x, y) for x, y in zip(items[0::2], items[1::2], strict=False)]
+    at_odd = tree_recursive(operator, pairs)
+    out = []
+    for t, item in enumerate(items):
+        if t % 2:
+            out.append(at_odd[t // 2])
+        else:
+            out.append(operator(out[-1], item) if t else item)
+    return out
+
+
+def tree_sweeps(operator, items):
+    """In place, up and down, for any length."""
+    length, step = len(items), 1
+    while step < length:
+        for t in range(2 * step - 1, length, 2 * step):
+            items[t] = operator(items[t - step], items[t])
+        step *= 2
+    while step > 1:
+        step //= 2
+        for t in range(3 * step - 1, length, 2 * step):
+            items[t] = operator(items[t - step], items[t])
+    return items
+
+
+def tree_exclusive(operator, items):
+    """Blelloch's own: padded to a power of two, None for nothing, prefixes without oneself."""
+
+    def join(x, y):
+        return y if x is None else x if y is None else operator(x, y)
+
+    size = 1
+    while size < len(items):
+        size *= 2
+    tree, step = [*items, *[None] * (size - len(items))], 1
+    while step < size:
+        for t in range(2 * step - 1, size, 2 * step):
+            tree[t] = join(tree[t - step], tree[t])
+        step *= 2
+    total, tree[-1] = tree[-1], None
+    while step > 1:
+        step //= 2
+        for t in range(2 * step - 1, size, 2 * step):
+            tree[t - step], tree[t] = tree[t], join(tree[t], tree[t - step])
+    return [*tree[1 : len(items)], total] if size == len(items) else tree[1 : len(items) + 1]
+
+
+def tree_swapped(operator, items):
+    return tree_recursive(lambda x, y: operator(y, x), items)
+
+
+def tree_up_swapped(operator, items):
+    if len(items) == 1:
+        return items
+    pairs = [operator(y, x) for x, y in zip(items[0::2], items[1::2], strict=False)]
+    at_odd = tree_up_swapped(operator, pairs)
+    return _fill(operator, items, at_odd)
+
+
+def _fill(operator, items, at_odd):
+    out = []
+    for t, item in enumerate(items):
+        out.append(at_odd[t // 2] if t % 2 else operator(out[-1], item) if t else item)
+    return out
+
+
+def tree_down_swapped(operator, items):
+    if len(items) == 1:
+        return items
+    pairs = [operator(x, y) for x, y in zip(items[0::2], items[1::2], strict=False)]
+    at_odd = tree_down_swapped(operator, pairs)
+    return _fill(lambda x, y: operator(y, x), items, at_odd)
+
+
+def tree_forgets_the_odd_one(operator, items):
+    if len(items) == 1:
+        return items
+    pairs = [operator(x, y) for x, y in zip(items[0::2], items[1::2], strict=False)]
+    out = _fill(operator, items, tree_forgets_the_odd_one(operator, pairs))
+    return out[:-1] + items[-1:] if len(items) % 2 else out
+
+
+def tree_even_lengths_only(operator, items):
+    if len(items) == 1:
+        return items
+    pairs = [operator(items[t], items[t + 1]) for t in range(0, len(items), 2)]
+    return _fill(operator, items, tree_even_lengths_only(operator, pairs))
+
+
+def tree_only_up(operator, items):
+    length, step = len(items), 1
+    while step < length:
+        for t in range(2 * step - 1, length, 2 * step):
+            items[t] = operator(items[t - step], items[t])
+        step *= 2
+    return items
+
+
+def tree_drops_the_odd_one(operator, items):
+    return tree_recursive(operator, items[: len(items) // 2 * 2] or items)
+
+
+def tree_returns_nothing(operator, items):
+    tree_sweeps(operator, items)
+
+
+# --- 17.4 chunked(operator, block_scan, items, chunk_size) ---------------------------------
+
+
+def chunks_carry(operator, block_scan, items, chunk_size):
+    out = []
+    for start in range(0, len(items), chunk_size):
+        chunk = block_scan(items[start : start + chunk_size])
+        out += [operator(out[-1], x) for x in chunk] if start else chunk
+    return out
+
+
+def chunks_into_the_first(operator, block_scan, items, chunk_size):
+    """The carried prefix joins the chunk's first item, before the scan."""
+    out = []
+    while len(out) < len(items):
+        chunk = items[len(out) : len(out) + chunk_size]
+        if out:
+            chunk = [operator(out[-1], chunk[0]), *chunk[1:]]
+        out.extend(block_scan(chunk))
+    return out
+
+
+def chunks_three_phases(operator, block_scan, items, chunk_size):
+    """All chunks first; then the totals, one after the other; then the totals into the chunks."""
+    starts = range(0, len(items), chunk_size)
+    chunks = [block_scan(items[s : s + chunk_size]) for s in starts]
+    carried = list(accumulate((chunk[-1] for chunk in chunks), operator))
+    rest = [
+        [operator(total, x) for x in chunk]
+        for total, chunk in zip(carried, chunks[1:], strict=False)
+    ]
+    return [x for chunk in (chunks[0], *rest) for x in chunk]
+
+
+def chunks_no_carry(operator, block_scan, items, chunk_size):
+    out = []
+    for start in range(0, len(items), chunk_size):
+        out += block_scan(items[start : start + chunk_size])
+    return out
+
+
+def chunks_own_total(operator, block_scan, items, chunk_size):
+    chunks = [block_scan(items[s : s + chunk_size]) for s in range(0, len(items), chunk_size)]
+    out = list(chunks[0])
+    for before, chunk in pairwise(chunks):
+        out += [operator(before[-1], x) for x in chunk]
+    return out
+
+
+def chunks_swapped(operator, block_scan, items, chunk_size):
+    return chunks_carry(lambda x, y: operator(y, x), block_scan, items, chunk_size)
+
+
+def chunks_first_only(operator, block_scan, items, chunk_size):
+    out = []
+    for start in range(0, len(items), chunk_size):
+        chunk = block_scan(items[start : start + chunk_size])
+        if out:
+            chunk[0] = operator(out[-1], chunk[0])
+        out += chunk
+    return out
+
+
+def chunks_last_only(operator, block_scan, items, chunk_size):
+    out = []
+    for start in range(0, len(items), chunk_size):
+        chunk = block_scan(items[start : start + chunk_size])
+        if out:
+            chunk[-1] = operator(out[-1], chunk[-1])
+        out += chunk
+    return out
+
+
+def chunks_twice(operator, block_scan, items, chunk_size):
+    out = []
+    for start in range(0, len(items), chunk_size):
+        chunk = items[start : start + chunk_size]
+        if out:
+            chunk[0] = operator(out[-1], chunk[0])
+        chunk = block_scan(chunk)
+        out += [operator(out[-1], x) for x in chunk] if out else chunk
+    return out
+
+
+def chunks_loop(operator, block_scan, items, chunk_size):
+    return list(accumulate(items, operator))
+
+
+def chunks_whole_only(operator, block_scan, items, chunk_size):
+    whole = len(items) // chunk_size * chunk_size
+    return chunks_carry(operator, block_scan, items[:whole], chunk_size)
+
+
+def chunks_in_one_block(operator, block_scan, items, chunk_size):
+    return block_scan(items)
+
+
+def chunks_carry_in_the_block(operator, block_scan, items, chunk_size):
+    out = []
+    for start in range(0, len(items), chunk_size):
+        out += block_scan(out[-1:] + items[start : start + chunk_size])
+    return out
+
+
+# --- 17.5 costs(length) --------------------------------------------------------------------
+
+
+def costs_recursive(length):
+    work, rounds, reach = 0, 0, 1
+    while reach < length:
+        work, rounds, reach = work + length - reach, rounds + 1, 2 * reach
+
+    def tree(n):
+        if n == 1:
+            return 0, 0
+        inner_work, inner_depth = tree(n // 2)
+        down = (n + 1) // 2 - 1
+        return n // 2 + inner_work + down, 1 + inner_depth + (down > 0)
+
+    return work, rounds, *tree(length)
+
+
+def costs_closed(length):
+    rounds = math.ceil(math.log2(length))
+    work = 0
+    depth = 0
+    n = length
+    while n > 1:
+        work += n - 1
+        depth += 1 if n == 2 else 2
+        n //= 2
+    return [length * rounds - 2**rounds + 1, rounds, work, depth]
+
+
+def costs_floats(length):
+    return torch.tensor([float(n) for n in costs_recursive(length)], dtype=torch.float64)
+
+
+def _but(index, function):
+    def answer(length):
+        costs = list(costs_recursive(length))
+        for at, make in zip(index, function, strict=True):
+            costs[at] = make(length)
+        return costs
+
+    return answer
+
+
+def _ceil(length):
+    return math.ceil(math.log2(length))
+
+
+def _floor(length):
+    return math.floor(math.log2(length))
+
+
+def costs_everybody_works(length):
+    return _but([0], [lambda n: n * _ceil(n)])(length)
+
+
+def costs_rounded_down(length):
+    return _but([0, 1], [lambda n: n * _floor(n) - 2 ** _floor(n) + 1, _floor])(length)
+
+
+def costs_doubling_of_powers(length):
+    return _but([0], [lambda n: n * _ceil(n) - n + 1])(length)
+
+
+def costs_tree_of_powers(length):
+    both = [lambda n: 2 * n - _floor(n) - 2, lambda n: max(0, 2 * _floor(n) - 1)]
+    return _but([2, 3], both)(length)
+
+
+def costs_tree_of_powers_above(length):
+    both = [lambda n: max(0, 2 * n - _ceil(n) - 2), lambda n: max(0, 2 * _ceil(n) - 1)]
+    return _but([2, 3], both)(length)
+
+
+def costs_only_up(length):
+    return _but([2, 3], [lambda n: n - bin(n).count("1"), _floor])(length)
+
+
+def costs_a_round_for_nothing(length):
+    return _but([3], [lambda n: 2 * _floor(n)])(length)
+
+
+def costs_fills_place_zero(length):
+    def work(n):
+        return 0 if n == 1 else n // 2 + work(n // 2) + (n + 1) // 2
+
+    return _but([2], [work])(length)
+
+
+def costs_lists_the_formulas(length):
+    k = math.log2(length)
+    return length * k - length + 1, k, 2 * length - k - 2, 2 * k - 1
+
+
+def costs_two_numbers(length):
+    return costs_recursive(length)[:2]
+
+
+# --- 17.6 scan_backward(a, h, above, state) ------------------------------------------------
+
+
+def back_loop(a, h, above, state):
+    g, following = torch.zeros_like(a), 0.0
+    for t in reversed(range(len(a))):
+        g[t] = above[t] + following
+        following = a[t] * g[t]
+    before = torch.cat([state.reshape(1), h[:-1]])
+    return g * before, g, following
+
+
+def back_scan(a, h, above, state):
+    """As a scan of pairs from the end, by doubling."""
+    factor = torch.cat([a[1:], a.new_zeros(1)]).flip(0)
+    value, reach = above.flip(0), 1
+    while reach < len(a):
+        value = torch.cat([value[:reach], factor[reach:] * value[:-reach] + value[reach:]])
+        factor = torch.cat([factor[:reach], factor[reach:] * factor[:-reach]])
+        reach *= 2
+    g = value.flip(0)
+    return [g * torch.cat([state[None], h[:-1]]), g, a[0] * g[0]]
+
+
+def back_numpy(a, h, above, state):
+    a, h, above, state = (x.numpy().astype(np.float64) for x in (a, h, above, state))
+    g = np.zeros(len(a))
+    for s in range(len(a)):
+        factor = 1.0
+        for t in range(s, len(a)):
+            factor *= a[t] if t > s else 1.0
+            g[s] += factor * above[t]
+    return g * np.concatenate([[state], h[:-1]]), g, float(a[0] * g[0])
+
+
+def _from(g, a, h, state):
+    return g * torch.cat([state.reshape(1), h[:-1]]), g, a[0] * g[0]
+
+
+def back_above_only(a, h, above, state):
+    return _from(above, a, h, state)
+
+
+def back_same_factor(a, h, above, state):
+    g = above.clone()
+    for t in reversed(range(len(a) - 1)):
+        g[t] = g[t] + a[t] * g[t + 1]
+    return _from(g, a, h, state)
+
+
+def back_forwards(a, h, above, state):
+    g = above.clone()
+    for t in range(1, len(a)):
+        g[t] = g[t] + a[t] * g[t - 1]
+    return _from(g, a, h, state)
+
+
+def back_own_level(a, h, above, state):
+    _, g, to_state = back_loop(a, h, above, state)
+    return g * h, g, to_state
+
+
+def back_no_state(a, h, above, state):
+    _, g, to_state = back_loop(a, h, above, state)
+    return g * torch.cat([a.new_zeros(1), h[:-1]]), g, to_state
+
+
+def back_state_without_factor(a, h, above, state):
+    to_a, g, _ = back_loop(a, h, above, state)
+    return to_a, g, g[0]
+
+
+def back_exchanged(a, h, above, state):
+    to_a, g, to_state = back_loop(a, h, above, state)
+    return g, to_a, to_state
+
+
+def back_autograd(a, h, above, state):
+    before = torch.cat([state.reshape(1), h[:-1]])
+    leaves = [x.clone().requires_grad_() for x in (a, h - a * before, state)]
+    level, levels = leaves[2], []
+    for a_t, b_t in zip(*leaves[:2], strict=True):
+        level = a_t * level + b_t
+        levels.append(level)
+    return torch.autograd.grad((torch.stack(levels) * above).sum(), leaves)
+
+
+def back_two(a, h, above, state):
+    return back_loop(a, h, above, state)[:2]
+
+
+def back_wraps_around(a, h, above, state):
+    _, g, to_state = back_loop(a, h, above, state)
+    return g * h.roll(1), g, to_state
+
+
+RIGHT = {
+    "17.1": [brim_least_of_three, brim_by_index, brim_clipped, brim_tensor],
+    "17.2": [doubling_new_list, doubling_backwards, doubling_slices, doubling_halves],
+    "17.3": [tree_recursive, tree_sweeps, tree_exclusive],
+    "17.4": [chunks_carry, chunks_into_the_first, chunks_three_phases],
+    "17.5": [costs_recursive, costs_closed, costs_floats],
+    "17.6": [back_loop, back_scan, back_numpy],
+}
+
+WRONG = {
+    "17.1": [
+        (brim_lower_one, "the lower of the two brims"),
+        (brim_swapped, "the order is swapped"),
+        (brim_later_only, "the first minute's brim has no effect"),
+        (brim_no_later, "the second minute's brim has no effect"),
+        (brim_later_rain, "the first minute's rain is lost"),
+        (brim_sum, "you add the brims"),
+        (brim_max, "the least of two terms, min"),
+        (brim_affine, "the operator of the leaky bucket"),
+        (brim_one_number, "expected a pair of numbers"),
+        (brim_both_clip, "expected: "),
+    ],
+    "17.2": [
+        (doubling_as_given, "both mistakes are still there"),
+        (doubling_order_mended, "the order is right now"),
+        (doubling_only_copied, "the order is swapped"),
+        (doubling_copied_once, "first wrong place"),
+        (doubling_accumulate, "this is a loop"),
+        (doubling_plus_one, "your reach grows by one"),
+        (doubling_one_round_less, "one round is missing"),
+        (doubling_one_round, "only the first round"),
+        (doubling_drops_the_start, "expected 4 prefixes, one an item: got 1"),
+        (doubling_last_only, "expected a list of 4 prefixes: got Item"),
+        (doubling_adds, "unsupported operand"),
+        (doubling_library, "mixlab.ssm.scan.scan"),
+    ],
+    "17.3": [
+        (tree_swapped, "the order is swapped: the operator takes the earlier"),
+        (tree_up_swapped, "on the way up the order is swapped"),
+        (tree_down_swapped, "on the way down the order is swapped"),
+        (tree_forgets_the_odd_one, "has no partner on the way up"),
+        (tree_even_lengths_only, "list index out of range"),
+        (tree_only_up, "the way up alone"),
+        (tree_drops_the_odd_one, "expected 7 prefixes, one an item: got 6"),
+        (tree_returns_nothing, "does it return its result?"),
+        (doubling_slices, "about L log₂ L applications"),
+        (doubling_halves, "how often the operator was applied in all"),
+        (doubling_accumulate, "this is a loop"),
+    ],
+    "17.4": [
+        (chunks_no_carry, "every chunk begins anew"),
+        (chunks_own_total, "you carry a chunk's own total"),
+        (chunks_swapped, "It is earlier than all of them"),
+        (chunks_first_only, "only the first place of each chunk"),
+        (chunks_last_only, "only the last place of each chunk"),
+        (chunks_twice, "comes in twice"),
+        (chunks_loop, "this is a loop"),
+        (chunks_whole_only, "expected 8 prefixes, one an item: got 6"),
+        (chunks_in_one_block, "block_scan takes 1 to 3 items"),
+        (chunks_carry_in_the_block, "block_scan takes 1 to 3 items: got 4"),
+    ],
+    "17.5": [
+        (costs_everybody_works, "you let every place work in every round"),
+        (costs_rounded_down, "the rounds are rounded up, not down"),
+        (costs_doubling_of_powers, "2^k − 1 applications that were saved"),
+        (costs_tree_of_powers, "with the logarithm rounded down"),
+        (costs_tree_of_powers_above, "with the logarithm rounded up"),
+        (costs_only_up, "you count only the way up"),
+        (costs_a_round_for_nothing, "so it is no round"),
+        (costs_fills_place_zero, "place 0 needs nothing"),
+        (costs_lists_the_formulas, "expected whole numbers"),
+        (costs_two_numbers, "expected four whole numbers"),
+    ],
+    "17.6": [
+        (back_above_only, "g doesn't flow back"),
+        (back_same_factor, "the factor is one token off"),
+        (back_forwards, "you scan forwards"),
+        (back_own_level, "not g_t h_t"),
+        (back_no_state, "the level is the state, not zero"),
+        (back_state_without_factor, "its gradient is a_0 g_0"),
+        (back_exchanged, "are exchanged"),
+        (back_autograd, "asks autograd"),
+        (back_two, "expected three gradients"),
+        (back_wraps_around, "first wrong place: the gradient for a, token 0"),
+    ],
+}
