@@ -17,7 +17,12 @@ from mixlab.checks.messages import CheckFailed, UnknownExerciseError, wrapped
 __all__ = ["CHAPTERS", "CheckFailed", "cases_of", "check", "hint", "run", "seed_of"]
 
 # Chapter number -> the stem that names its lesson, library file, figures and checks.
-CHAPTERS = {"02": "sliding_window", "04": "rolling_cache", "17": "parallel_scan"}
+CHAPTERS = {
+    "02": "sliding_window",
+    "04": "rolling_cache",
+    "07": "sparse_moe",
+    "17": "parallel_scan",
+}
 
 _hints_shown: Counter[str] = Counter()
 

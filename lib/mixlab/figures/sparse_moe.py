@@ -1,0 +1,257 @@
+"""Figures of chapter 07: gates, dispatch, parameters, experts touched, collapse.
+
+Each takes plain arrays, made by a cell or a trace, and returns a Plotly figure. The animated
+dispatch has a file of its own, `dispatch`.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from mixlab.figures import theme
+
+# An expert that isn't chosen is grey; the more weight it gets, the deeper its blue.
+_WEIGHTS = [[0.0, theme.GREY], [1e-6, "#D6E8F4"], [1.0, theme.BLUE]]
+_OTHERS = "#BBBBBB"
+
+
+def gates(
+    chosen: Sequence[np.ndarray], gates: Sequence[np.ndarray], words: Sequence[str], k: int
+) -> go.Figure:
+    """Which experts each token keeps, and with what weights, with a slider over k.
+
+    Args:
+        chosen, gates: for k = 1, 2, …, n_experts, arrays (tokens, k).
+        words: the tokens.
+        k: shown first.
+    """
+    n_experts = len(chosen)
+    tables = []
+    for which, weights in zip(chosen, gates, strict=True):
+        table = np.zeros((len(words), n_experts))
+        np.put_along_axis(table, which, weights, axis=1)
+        tables.append(table.round(3))
+    shown = theme.figure("Each token keeps k experts; their weights sum to 1", height=480)
+    shown.add_heatmap(
+        z=tables[k - 1],
+        text=_numbers(tables[k - 1]),
+        texttemplate="%{text}",
+        textfont_size=15,
+        zmin=0,
+        zmax=1,
+        colorscale=_WEIGHTS,
+        showscale=False,
+        xgap=3,
+        ygap=3,
+        hovertemplate="token %{y}, expert %{x}: %{z:.3f}<extra></extra>",
+    )
+    names = [str(number) for number in range(1, n_experts + 1)]
+    shown.frames = [
+        go.Frame(name=name, data=[dict(type="heatmap", z=table, text=_numbers(table))])
+        for name, table in zip(names, tables, strict=True)
+    ]
+    shown.update_xaxes(title_text="expert", dtick=1, showgrid=False)
+    rows = list(range(len(words)))
+    shown.update_yaxes(title_text="token", tickvals=rows, ticktext=list(words), showgrid=False)
+    shown.update_yaxes(autorange="reversed")
+    steps = theme.frame_steps(names)
+    shown.update_layout(sliders=[theme.slider(steps, "experts a token, k = ", k - 1)], margin_b=150)
+    return shown
+
+
+def _numbers(table: np.ndarray) -> np.ndarray:
+    """Two digits where there is weight, nothing elsewhere."""
+    words = [f"{weight:.2f}" if weight else "" for weight in table.flat]
+    return np.array(words, dtype=object).reshape(table.shape)
+
+
+def weights_side_by_side(
+    panels: Mapping[str, np.ndarray], chosen: Sequence[int], title: str
+) -> go.Figure:
+    """One token's weights on all experts, computed in several ways, as bars side by side.
+
+    Args:
+        panels: what was computed, to (n_experts,).
+        chosen: the experts to mark.
+        title: the claim.
+    """
+    shown = make_subplots(
+        1, len(panels), subplot_titles=list(panels), shared_yaxes=True, horizontal_spacing=0.04
+    )
+    for column, weights in enumerate(panels.values(), start=1):
+        colors = [theme.BLUE if e in chosen else _OTHERS for e in range(len(weights))]
+        shown.add_bar(
+            x=list(range(len(weights))),
+            y=weights,
+            marker_color=colors,
+            text=[f"{weight:.2f}" if weight else "" for weight in weights],
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate="expert %{x}: %{y:.3f}<extra></extra>",
+            row=1,
+            col=column,
+        )
+    shown.update_layout(theme.figure(title, height=420).layout)
+    shown.update_annotations(font_size=15)
+    shown.update_layout(showlegend=False, margin=dict(t=130))
+    shown.update_xaxes(title_text="expert", dtick=1, showgrid=False)
+    shown.update_yaxes(range=[0, 0.8])
+    shown.update_yaxes(title_text="weight", col=1)
+    return shown
+
+
+def parameters(rows: Mapping[str, Mapping[str, int]], title: str) -> go.Figure:
+    """Models as bars of parameters, in parts, each with its total.
+
+    Args:
+        rows: model to the parts of it, name to parameters; all models name the same parts.
+        title: the claim.
+    """
+    shown = theme.figure(title, height=420)
+    models = list(rows)
+    colors = (theme.BLUE, theme.ORANGE, _OTHERS)
+    for part, color in zip(rows[models[0]], colors, strict=True):
+        counts = [rows[model][part] / 1e9 for model in models]
+        shown.add_bar(
+            x=counts,
+            y=models,
+            orientation="h",
+            name=part,
+            marker_color=color,
+            hovertemplate="%{y}: %{x:.2f} billion<extra>" + part + "</extra>",
+        )
+    totals = [sum(parts.values()) / 1e9 for parts in rows.values()]
+    shown.add_scatter(
+        x=totals,
+        y=models,
+        mode="text",
+        text=[f"  {total:.1f}" for total in totals],
+        textposition="middle right",
+        textfont_size=17,
+        showlegend=False,
+        hoverinfo="skip",
+    )
+    shown.update_layout(barmode="stack", bargap=0.35)
+    shown.update_layout(legend=dict(orientation="h", y=-0.3, traceorder="normal"))
+    shown.update_xaxes(title_text="parameters (billions)", range=[0, 1.1 * max(totals)])
+    shown.update_yaxes(autorange="reversed", showgrid=False, ticklabelstandoff=6)
+    return shown
+
+
+def touched(
+    tokens: Sequence[int], expected: Sequence[float], simulated: np.ndarray, n_experts: int
+) -> go.Figure:
+    """How many experts a batch touches: a formula's curve, and draws around it.
+
+    Args:
+        tokens: sizes of the batch.
+        expected: the formula's number for each size.
+        simulated: (draws, sizes), experts touched in each draw.
+        n_experts: how many there are.
+    """
+    title = "Eight tokens need seven of the eight experts"
+    shown = theme.figure(title, height=440)
+    low, high = np.quantile(simulated, (0.05, 0.95), axis=0)
+    mean = simulated.mean(axis=0)
+    shown.add_scatter(
+        x=list(tokens),
+        y=list(expected),
+        name="formula",
+        mode="lines",
+        line=dict(width=3, color=theme.BLUE),
+        hovertemplate="%{x} tokens: %{y:.2f}<extra>formula</extra>",
+    )
+    shown.add_scatter(
+        x=list(tokens),
+        y=mean,
+        name="simulation: mean, and nine draws in ten",
+        mode="markers",
+        marker=dict(size=11, color=theme.ORANGE),
+        error_y=dict(
+            type="data",
+            symmetric=False,
+            array=high - mean,
+            arrayminus=mean - low,
+            color=theme.ORANGE,
+            thickness=2,
+        ),
+        hovertemplate="%{x} tokens: %{y:.2f}<extra>simulation</extra>",
+    )
+    shown.add_hline(y=n_experts, line=dict(dash="dash", color="#666"))
+    ticks = [str(size) for size in tokens]
+    shown.update_xaxes(title_text="tokens in the batch, n", type="log")
+    shown.update_xaxes(tickvals=list(tokens), ticktext=ticks)
+    shown.update_yaxes(title_text="experts touched", range=[0, n_experts + 0.6], dtick=1)
+    shown.update_layout(legend=dict(x=0.5, y=0.12, bgcolor="rgba(255,255,255,0.7)"))
+    return shown
+
+
+def shares_over_time(runs: Mapping[str, np.ndarray], title: str, smooth: int = 10) -> go.Figure:
+    """The part of all choices that each expert gets, step by step, as stacked areas.
+
+    Args:
+        runs: name to (steps, n_experts), at most eight experts; rows sum to 1.
+        title: the claim.
+        smooth: steps averaged into one.
+    """
+    names = list(runs)
+    shown = make_subplots(1, len(runs), subplot_titles=names, horizontal_spacing=0.08)
+    colors = (*theme.CYCLE, theme.YELLOW, "#888888")
+    for column, shares in enumerate(runs.values(), start=1):
+        whole = len(shares) // smooth * smooth
+        means = shares[:whole].reshape(-1, smooth, shares.shape[1]).mean(axis=1)
+        favourites = means[-5:].mean(axis=0).argsort()[::-1]
+        for expert, color in zip(favourites, colors, strict=False):
+            shown.add_scatter(
+                x=(np.arange(len(means)) + 0.5) * smooth,
+                y=means[:, expert].round(4),
+                stackgroup=f"run {column}",
+                mode="lines",
+                line=dict(width=0.5, color=color),
+                fillcolor=color,
+                showlegend=False,
+                hovertemplate=f"step %{{x}}: %{{y:.0%}}<extra>expert {expert}</extra>",
+                row=1,
+                col=column,
+            )
+    shown.update_layout(theme.figure(title, height=440).layout)
+    shown.update_annotations(font_size=16)
+    shown.update_layout(margin_t=110)
+    shown.update_xaxes(title_text="training step", showgrid=False)
+    shown.update_yaxes(range=[0, 1], tickformat=".0%", showgrid=False)
+    shown.update_yaxes(title_text="share of all choices", col=1)
+    return shown
+
+
+def loads(layers: np.ndarray, title: str) -> go.Figure:
+    """The load of each expert in each layer, and their mean over the layers apart below.
+
+    Args:
+        layers: (layers, n_experts), the part of a layer's choices that each expert gets.
+        title: the claim.
+    """
+    shown = make_subplots(2, 1, row_heights=[len(layers), 1], vertical_spacing=0.08)
+    for row, table in ((1, layers), (2, layers.mean(axis=0, keepdims=True))):
+        shown.add_heatmap(
+            z=table,
+            y=[f"layer {number}" for number in range(len(table))] if row == 1 else ["all layers"],
+            text=[[f"{load:.0%}" if load else "" for load in line] for line in table],
+            texttemplate="%{text}",
+            textfont_size=15,
+            zmin=0,
+            zmax=layers.max(),
+            colorscale=_WEIGHTS,
+            showscale=False,
+            xgap=3,
+            ygap=3,
+            hovertemplate="%{y}, expert %{x}: %{z:.1%}<extra></extra>",
+            row=row,
+            col=1,
+        )
+    shown.update_layout(theme.figure(title, height=420).layout)
+    shown.update_xaxes(dtick=1, showgrid=False, showticklabels=False)
+    shown.update_xaxes(title_text="expert", showticklabels=True, row=2)
+    shown.update_yaxes(autorange="reversed", showgrid=False, ticklabelstandoff=6)
+    return shown
