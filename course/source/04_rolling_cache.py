@@ -30,6 +30,7 @@ import torch
 
 from mixlab import generate, load, smollm2, tokenizer
 from mixlab.figures import rolling_cache as figures
+from mixlab.figures import rolling_order as order_figures
 from mixlab.figures import series
 from mixlab.traces.rolling_cache import trace_decode, trace_prefill, trace_ways
 from mixlab.transformer.attention import dense_attention
@@ -111,12 +112,13 @@ def write_with_cache(q, k, v):
     return torch.stack(out)
 
 
+# %%
 q, k, v = torch.randn(3, 20, 16)
 whole = dense_attention(q[None, None], k[None, None], v[None, None])[0, 0]
 assert torch.allclose(write_with_cache(q, k, v), whole, atol=1e-5)
+print("token by token, with a cache = the whole text at once")
 
 
-# %%
 def milliseconds(run, *arguments, repeats=3):
     """Processor time: other programs on the machine don't disturb it."""
     times = []
@@ -139,7 +141,7 @@ assert recomputed[-1] > 5 * cached[-1]
 series.lines(
     lengths,
     {"recompute everything": recomputed, "with a cache": cached},
-    title="With a cache, the next word costs the same however long the text",
+    title="With a cache, the next word costs the same at any length",
     x_title="length of the text (tokens)",
     y_title="processor time for one more token (ms)",
 )
@@ -207,7 +209,7 @@ for step in steps:
     assert step.slot == step.position % 4
     assert step.evicted == max(-1, step.position - 4)
     assert set(step.seen) == set(step.held) - {-1}
-title = "Token p goes to slot p mod 4, over the one that just left the window"
+title = "Token p takes slot p mod 4, over the token that just left"
 figures.ring(steps, words, window=4, title=title)
 
 # %% [markdown] slide="notes"
@@ -224,7 +226,7 @@ held = {w: np.array([step.held for step in trace_decode(range(24), w)]) for w in
 for w, positions in held.items():
     for newest, row in enumerate(positions):
         assert set(row) - {-1} == set(range(max(0, newest - w + 1), newest + 1))
-figures.history(held, 4, "A slot lives for W tokens, and then the newest takes it")
+order_figures.history(held, 4, "A slot lives for W tokens, and then the newest takes it")
 
 # %% [markdown] slide="slide"
 # ## A ring, in one head
@@ -235,7 +237,6 @@ figures.history(held, 4, "A slot lives for W tokens, and then the newest takes i
 
 # %% slide="same"
 def write_with_ring(q, k, v, window):
-    """As `write_with_cache`, in memory that doesn't grow."""
     keys, values = torch.zeros(2, window, q.shape[1])
     out = []
     for p in range(len(q)):
@@ -263,12 +264,12 @@ sentence = (
     "morning slept beside it. "
 )
 model.set_window(8)
-text = torch.tensor([text_tokenizer.encode(sentence).ids])
-expected, cache = model(text)[0], model.init_state(batch=1)
-for position, token in enumerate(text[0]):
+read = torch.tensor([text_tokenizer.encode(sentence).ids])
+expected, cache = model(read)[0], model.init_state(batch=1)
+for position, token in enumerate(read[0]):
     logits, cache = model.step(token[None], cache)
     assert torch.allclose(logits[0], expected[position], atol=1e-2)
-print(text.shape[1], "tokens, and every score agrees")
+print(read.shape[1], "tokens, and every score agrees")
 print("keys of a layer:", tuple(cache.layers[0].keys.shape), "texts, slots, heads, numbers")
 
 # %% slide="slide" show="output" alt="Memory of Mistral 7B's cache against context up to 32,768 tokens. Without a window the line climbs straight to 4 GiB. The ring climbs with it to 512 MiB at 4,096 tokens, where a dashed line stands, and stays there."
@@ -284,7 +285,7 @@ assert cache_bytes(free, 32_768) == 8 * cache_bytes(mistral, 32_768)
 figures.memory(
     contexts,
     memory,
-    title="Mistral 7B: at 32,768 tokens the ring takes an eighth of the memory",
+    title="At 32,768 tokens Mistral's ring takes an eighth of the memory",
     x_title="context (tokens)",
     y_title="cache of one text, fp16 (GiB)",
     window=4096,
@@ -310,6 +311,7 @@ for part in text.split(32, dim=1):
     for name, cache in caches.items():
         megabytes[name].append(cache.n_bytes / 1e6)
 assert megabytes["growing, masked"][-1] == 8 * megabytes["ring"][-1]
+model.set_window(8)
 figures.memory(
     range(0, 257, 32),
     megabytes,
@@ -368,9 +370,8 @@ print("is right  ", "  ".join(" ✓" if verdict else " ✗" for verdict in verdi
 # %% [markdown] slide="slide"
 # ## A chunk does need order
 #
-# Several tokens at once, a *chunk*, are read under the band mask of chapter 02, which takes its
-# columns to be in the text's order. Below, the ring [the, mat, sat, on] meets the chunk *and saw
-# the*. The same mask, laid over the slots as they lie and over the slots in order:
+# Several tokens at once, a *chunk*, are read under the band mask of chapter 02, whose columns stand
+# in the text's order. Here *and saw the* meets the ring [the, mat, sat, on]:
 
 # %% slide="same" show="output" alt="A mask of three queries over seven keys, laid over the slots as they lie and over the unrotated ones. As they lie, yellow cells mark needed keys that are hidden and orange-red ones keys that are shown though they have left the window. Unrotated, all cells are right."
 story = "The cat sat on the mat and saw the dog go to".split()
@@ -386,14 +387,14 @@ assert (needed["as the slots lie"] != band).sum() == 8
 names = {order: [f"{story[p]}<br>{p}" for p in positions] for order, positions in keys.items()}
 asking = [f"{story[p]} {p}" for p in chunk]
 title = "The band fits only keys in order: unrotate first"
-figures.chunk_order(names, band, needed, asking, title)
+order_figures.chunk_order(names, band, needed, asking, title)
 
 # %% slide="slide" show="output" alt="A ring of four slots as a circle with a cut behind the newest token, and beside it two rows: the slots as they lie, in a mixed order of shades, and unrotated, from pale to dark. A slider runs through the first ten tokens."
 rings = [np.array(step.held) for step in trace_decode(range(10), window=4)]
 for length, ring in enumerate(rings, start=1):
     oldest_first = list(range(max(0, length - 4), length))
     assert unrotate(torch.tensor(ring), length).tolist() == oldest_first
-figures.unrotated(rings, story, "Unrotate: cut the ring behind its newest token and lay it flat")
+order_figures.unrotated(rings, story, "Unrotate: cut the ring behind the newest and lay it flat")
 
 # %% [markdown] slide="slide"
 # ## Write first, or read first?
@@ -425,14 +426,10 @@ for i in chunk:
 chunks = trace_prefill(n_tokens=12, window=4, chunk_size=4)
 together = np.vstack([chunk.sees for chunk in chunks])
 assert (together == window_mask(12, window=4).numpy()).all()
-model.set_window(8)
-text = torch.tensor([text_tokenizer.encode(sentence).ids])
 for chunk_size in (3, 8, 11, 25):  # the real model: as without a cache, whatever the chunk
-    logits, _ = model.prefill(text, chunk_size=chunk_size)
+    logits, _ = model.prefill(read, chunk_size=chunk_size)
     assert torch.allclose(logits[0], expected[-1], atol=1e-2)
-figures.prefill(
-    chunks, story, "Pre-fill in chunks: each sees the cache's end and its own beginning"
-)
+order_figures.prefill(chunks, story, "Each chunk sees the cache's end and its own beginning")
 
 # %% [markdown] slide="notes"
 # A prompt is known in advance, so it needn't be read word by word. *Pre-fill* reads it in chunks;

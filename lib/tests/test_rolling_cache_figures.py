@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mixlab.figures import rolling_cache as figures
+from mixlab.figures import rolling_order
 from mixlab.traces.rolling_cache import trace_decode, trace_prefill, trace_ways
 
 WORDS = "The cat sat on the mat and saw the dog go to".split()
@@ -58,7 +59,7 @@ def test_three_ways_of_writing():
 
 def test_the_history_leaves_empty_slots_blank():
     held = {w: np.array([step.held for step in trace_decode(range(9), w)]) for w in (1, 3)}
-    shown = figures.history(held, 3, "A claim")
+    shown = rolling_order.history(held, 3, "A claim")
     slot_2 = shown.data[0]
     assert list(slot_2.z[2][:3]) == [None, None, 1.0]
     assert plain(slot_2.text[2]) == ["", "", "2", "2", "2", "5", "5", "5", "8"]
@@ -67,7 +68,7 @@ def test_the_history_leaves_empty_slots_blank():
 
 def test_unrotated_rows_are_in_order_and_the_cut_is_behind_the_newest():
     rings = [np.array(step.held) for step in trace_decode(range(10), window=4)]
-    shown = figures.unrotated(rings, WORDS, "A claim")
+    shown = rolling_order.unrotated(rings, WORDS, "A claim")
     for n, frame in enumerate(shown.frames, start=1):
         donut, lying, flat = frame.data
         expected = [f"{WORDS[p]}{p}" for p in range(max(0, n - 4), n)]
@@ -81,7 +82,7 @@ def test_a_mask_over_keys_in_two_orders():
     laid = np.array([[True, False]])
     needed = {"lying": np.array([[False, True]]), "in order": laid}
     names = {"lying": ["b", "a"], "in order": ["a", "b"]}
-    shown = figures.chunk_order(names, laid, needed, ["a"], "A claim")
+    shown = rolling_order.chunk_order(names, laid, needed, ["a"], "A claim")
     wrong, right = shown.data[:2]
     assert wrong.text.tolist() == [["seen, though gone", "hidden, though in the window"]]
     assert right.text.tolist() == [["seen, rightly", "hidden, rightly"]]
@@ -89,7 +90,7 @@ def test_a_mask_over_keys_in_two_orders():
 
 def test_prefill_fills_the_band_chunk_by_chunk():
     chunks = trace_prefill(12, window=4, chunk_size=4)
-    shown = figures.prefill(chunks, WORDS, "A claim")
+    shown = rolling_order.prefill(chunks, WORDS, "A claim")
     for n, frame in enumerate(shown.frames, start=1):
         z = frame.data[0].z
         assert all(row[0] is None for row in z[4 * n :])

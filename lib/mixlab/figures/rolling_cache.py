@@ -1,66 +1,56 @@
-"""Figures of chapter 04: what is kept, which slot holds whom, and what a chunk attends over.
+"""Figures of chapter 04: what is kept, which slot holds whom, and what it takes in memory.
 
-Each takes arrays, or the steps and chunks of `mixlab.traces.rolling_cache`, and returns a Plotly
-figure.
+Each takes arrays or what `mixlab.traces.rolling_cache` returns, and gives a Plotly figure. What the
+order of slots means is drawn in `rolling_order`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from mixlab.figures import series, theme
 from mixlab.figures.cells import cells
 
 _LATER, _OUT, _SEEN, _NEW = range(4)  # states of a box
-_FAINT, _GONE = "#F3F3F3", "#C4C4C4"
-_BOX_COLORS = [[0, _FAINT], [1 / 3, _GONE], [2 / 3, theme.BLUE], [1, theme.ORANGE]]
+FAINT, _GONE = "#F3F3F3", "#C4C4C4"
+_BOX_COLORS = [[0, FAINT], [1 / 3, _GONE], [2 / 3, theme.BLUE], [1, theme.ORANGE]]
 _BOX_NAMES = ("not yet", "no longer", "kept", "new")
 _INK = np.array(["#777777", "#222222", "#FFFFFF", "#111111"], dtype=object)
-# From the oldest key to the newest: pale to dark, the newest standing out.
-_PALE, _MIDDLE, _DARK = "#E3EEF6", "#6FB0D8", "#00507D"
-_AGES = [[0.0, _PALE], [0.93, _MIDDLE], [0.94, _DARK], [1.0, _DARK]]
 
 
 def _boxes(states: np.ndarray, words: np.ndarray, x: Iterable, y: Iterable) -> go.Heatmap:
     """Coloured boxes that bear words, (rows, columns) of each."""
     boxes = cells(states, _BOX_COLORS, _BOX_NAMES, gap=5.0)
-    ink = _INK[states]
-    written = [
-        [f'<span style="color:{color}">{word}</span>' for word, color in zip(*row, strict=True)]
-        for row in zip(words, ink, strict=True)
-    ]
-    return boxes.update(
-        x=list(x),
-        y=list(y),
-        customdata=np.array([f"{w}: {t}" for w, t in zip(words.flat, boxes.text.flat, strict=True)])
-        .reshape(words.shape)
-        .tolist(),
-        text=written,
-        texttemplate="%{text}",
-        textfont_size=16,
-        hovertemplate="%{customdata}<extra></extra>",
-    )
+    inked, named = [], []
+    for row, inks, meanings in zip(words, _INK[states], boxes.text, strict=True):
+        inked.append(
+            [f'<span style="color:{i}">{w}</span>' for w, i in zip(row, inks, strict=True)]
+        )
+        named.append([f"{word}: {means}" for word, means in zip(row, meanings, strict=True)])
+    boxes.update(x=list(x), y=list(y), text=inked, texttemplate="%{text}", textfont_size=18)
+    return boxes.update(customdata=named, hovertemplate="%{customdata}<extra></extra>")
 
 
-def _notes(x: Iterable, y: Iterable, texts: Iterable, size: int, where: str) -> go.Scatter:
+def notes(x: Iterable, y: Iterable, texts: Iterable, size: int, where: str) -> go.Scatter:
     """Words beside the boxes, in the colour of the page's text."""
-    notes = go.Scatter(x=list(x), y=list(y), text=list(texts), mode="text", textposition=where)
-    return notes.update(textfont_size=size, hoverinfo="skip", showlegend=False)
+    beside = go.Scatter(x=list(x), y=list(y), text=list(texts), mode="text", textposition=where)
+    return beside.update(textfont_size=size, hoverinfo="skip", showlegend=False)
 
 
-def _legend(shown: go.Figure, entries: Mapping[str, str], **place) -> None:
+def legend(shown: go.Figure, entries: Mapping[str, str], **place) -> None:
     """Squares of colour and what they mean."""
     for words, color in entries.items():
-        square = dict(color=color, symbol="square", size=13, line=dict(width=1, color="#888"))
+        # A list, so that a dark deck leaves the grey as it is, like the boxes it stands for.
+        square = dict(color=[color], symbol="square", size=13, line=dict(width=1, color="#888"))
         shown.add_scatter(x=[None], y=[None], mode="markers", name=words, marker=square)
     shown.update_layout(legend=dict(orientation="h", **place))
 
 
-def _bare_axes(shown: go.Figure) -> None:
+def bare_axes(shown: go.Figure) -> None:
+    """No lines, no ticks: rows bear names, columns bear nothing."""
     shown.update_xaxes(visible=False)
-    shown.update_yaxes(showgrid=False, ticks="", zeroline=False)
+    shown.update_yaxes(showgrid=False, showline=False, ticks="", zeroline=False)
 
 
 def three_ways(words: Sequence[str], ways, title: str) -> go.Figure:
@@ -82,15 +72,15 @@ def three_ways(words: Sequence[str], ways, title: str) -> go.Figure:
             for name in names
         ]
         boxes = _boxes(states, text, range(seq), rows)
-        return [boxes, _notes([seq - 0.4] * len(names), rows, beside, 15, "middle right")]
+        return [boxes, notes([seq - 0.4] * len(names), rows, beside, 15, "middle right")]
 
     shown = theme.figure(title, height=470)
     tokens = [f"{position} {word}" for position, word in enumerate(words)]
     shown.add_traces(parts(seq - 1))
     shown.frames = [go.Frame(name=name, data=parts(n)) for n, name in enumerate(tokens)]
     colors = {"computed now": theme.ORANGE, "kept": theme.BLUE, "not in memory": _GONE}
-    _legend(shown, colors, x=0, y=1.02, yanchor="bottom")
-    _bare_axes(shown)
+    legend(shown, colors, x=0, y=1.02, yanchor="bottom")
+    bare_axes(shown)
     shown.update_xaxes(range=[-0.55, seq + 1.9])
     shown.update_yaxes(tickvals=rows, ticktext=names, range=[-0.6, len(names) - 0.4])
     theme.player(shown, tokens, "token ", milliseconds=1200, start=seq - 1)
@@ -135,9 +125,9 @@ def _ring_parts(step, words: Sequence[str], window: int, longest: int) -> list:
         _boxes(filled[None], held[None], slots, [0]),
         link(step.seen[:-1], theme.BLUE, 2.0),
         link(step.seen[-1:], theme.ORANGE, 4.0),
-        _notes(at.values(), [3.05] * n_shown, map(str, text), 14, "top center"),
-        _notes(slots, [-0.55] * window, [f"slot {s}" for s in range(window)], 14, "bottom center"),
-        _notes([(across - 1) / 2], [-1.75], [said], 17, "middle center"),
+        notes(at.values(), [3.05] * n_shown, map(str, text), 14, "top center"),
+        notes(slots, [-0.55] * window, [f"slot {s}" for s in range(window)], 14, "bottom center"),
+        notes([(across - 1) / 2], [-1.75], [said], 17, "middle center"),
     ]
 
 
@@ -145,8 +135,8 @@ def _ring_figure(parts: list, title: str, across: int) -> go.Figure:
     shown = theme.figure(title, height=520)
     shown.add_traces(parts)
     colors = {"new: written now": theme.ORANGE, "its query sees": theme.BLUE, "overwritten": _GONE}
-    _legend(shown, colors, x=0, y=1.02, yanchor="bottom")
-    _bare_axes(shown)
+    legend(shown, colors, x=0, y=1.02, yanchor="bottom")
+    bare_axes(shown)
     shown.update_xaxes(range=[-0.55, across - 0.45])
     shown.update_yaxes(tickvals=[2.5, 0], ticktext=["text", "cache"], range=[-2.1, 3.7])
     return shown
@@ -183,222 +173,6 @@ def ring_step(step, words: Sequence[str], window: int, longest: int = 12) -> go.
     return _ring_figure(parts, title, max(window, min(len(words), longest)))
 
 
-def history(held: Mapping[int, np.ndarray], window: int, title: str) -> go.Figure:
-    """Which position every slot holds over time, with a slider over the window.
-
-    Args:
-        held: window to (steps, window) positions, negative where a slot is empty.
-        window: the one shown first.
-        title: the claim.
-    """
-    names = [str(w) for w in held]
-    n_steps = len(held[window])
-
-    def picture(w: int) -> go.Heatmap:
-        age = np.arange(n_steps)[:, None] - held[w]
-        fresh = np.round(1 - age / max(1, w - 1), 3).T
-        empty = held[w].T < 0
-        said = [
-            [
-                "" if p < 0 else f'<span style="color:{_ink(f)}">{p}</span>'
-                for p, f in zip(*row, strict=True)
-            ]
-            for row in zip(held[w].T.tolist(), fresh.tolist(), strict=True)
-        ]
-        boxes = go.Heatmap(z=np.where(empty, None, fresh).tolist(), text=said, zmin=0, zmax=1)
-        boxes.update(texttemplate="%{text}", textfont_size=14, colorscale=_AGES)
-        boxes.update(showscale=False, xgap=2, ygap=2)
-        words = "after token %{x}, slot %{y} holds position %{text}<extra></extra>"
-        return boxes.update(hovertemplate=words)
-
-    shown = theme.figure(title, height=480)
-    shown.add_trace(picture(window))
-    shown.frames = [
-        go.Frame(
-            name=str(w),
-            data=[picture(w)],
-            layout=dict(yaxis=dict(range=[w - 0.5, -0.5])),
-        )
-        for w in held
-    ]
-    shown.update_xaxes(title_text="newest token (position)", showgrid=False, dtick=2)
-    shown.update_yaxes(title_text="slot", showgrid=False, dtick=1, range=[window - 0.5, -0.5])
-    steps = theme.frame_steps(names)
-    shown.update_layout(
-        sliders=[theme.slider(steps, "window W = ", names.index(str(window)))], margin_b=150
-    )
-    return shown
-
-
-def unrotated(rings: Sequence[np.ndarray], words: Sequence[str], title: str) -> go.Figure:
-    """A ring as a ring, and the same cut open behind the newest token and laid flat.
-
-    Args:
-        rings: after 1, 2, … tokens: the position in each slot, negative where it is empty.
-        words: the text.
-        title: the claim.
-    """
-    window = len(rings[0])
-
-    def freshness(held: np.ndarray) -> list[float | None]:
-        newest = held.max()
-        return [None if p < 0 else float(1 - (newest - p) / max(1, window - 1)) for p in held]
-
-    def row(held: np.ndarray, y: float) -> go.Heatmap:
-        fresh = freshness(held)
-        said = [
-            "" if p < 0 else f'<span style="color:{_ink(f)}">{words[p]}<br>{p}</span>'
-            for p, f in zip(held, fresh, strict=True)
-        ]
-        boxes = go.Heatmap(x=list(range(window)), y=[y], z=[fresh], text=[said], zmin=0, zmax=1)
-        boxes.update(texttemplate="%{text}", textfont_size=15, hoverinfo="skip")
-        return boxes.update(colorscale=_AGES, showscale=False, xgap=5, ygap=5)
-
-    def parts(held: np.ndarray) -> list:
-        written = np.sort(held[held >= 0])
-        flat = np.append(written, np.full(window - len(written), -1))
-        slices = [
-            (1.0, _FAINT if f is None else _shade(f), "" if f is None else f"{words[p]}<br>{p}", f)
-            for p, f in zip(held, freshness(held), strict=True)
-        ]
-        behind_the_newest = int(held.argmax()) + 1
-        slices.insert(behind_the_newest, (0.09, theme.VERMILION, "✂", 1.0))
-        sizes, colors, texts, fresh = zip(*slices, strict=True)
-        donut = go.Pie(
-            values=sizes,
-            labels=[str(n) for n in range(len(slices))],
-            text=texts,
-            textinfo="text",
-            textposition="inside",
-            insidetextorientation="horizontal",
-            insidetextfont=dict(color=[_ink(f or 0.0) for f in fresh], size=15),
-            marker=dict(colors=colors, line=dict(color="#FFFFFF", width=2)),
-            domain=dict(x=[0, 0.38]),
-        )
-        donut.update(hole=0.4, sort=False, direction="clockwise", showlegend=False)
-        return [donut.update(hoverinfo="skip"), row(held, 1.0), row(flat, 0.0)]
-
-    shown = theme.figure(title, height=500)
-    shown.add_traces(parts(rings[-1]))
-    names = [str(n + 1) for n in range(len(rings))]
-    shown.frames = [
-        go.Frame(name=name, data=parts(held)) for name, held in zip(names, rings, strict=True)
-    ]
-    slots = [f"slot {slot}" for slot in range(window)]
-    shown.add_trace(_notes(range(window), [1.5] * window, slots, 14, "top center"))
-    said = "pale: the oldest      dark: the newest"
-    shown.add_trace(_notes([(window - 1) / 2], [-0.55], [said], 14, "bottom center"))
-    _bare_axes(shown)
-    shown.update_xaxes(domain=[0.6, 1], range=[-0.55, window - 0.45])
-    rows = ["as the slots lie", "unrotated"]
-    shown.update_yaxes(tickvals=[1, 0], ticktext=rows, range=[-0.95, 1.9])
-    theme.player(shown, names, "tokens written: ", milliseconds=1200, start=len(names) - 1)
-    return shown
-
-
-def _ink(freshness: float) -> str:
-    """The colour of letters on a shade of age."""
-    return "#FFFFFF" if freshness >= 0.94 else "#111111"
-
-
-def _shade(freshness: float) -> str:
-    """The shade of an age, as in _AGES."""
-    if freshness >= 0.94:
-        return _DARK
-    low, high = ([int(c[at : at + 2], 16) for at in (1, 3, 5)] for c in (_PALE, _MIDDLE))
-    mixed = [round(a + (b - a) * freshness / 0.93) for a, b in zip(low, high, strict=True)]
-    return "#" + "".join(f"{channel:02X}" for channel in mixed)
-
-
-def chunk_order(
-    panels: Mapping[str, Sequence[str]],
-    laid: np.ndarray,
-    needed: Mapping[str, np.ndarray],
-    rows: Sequence[str],
-    title: str,
-) -> go.Figure:
-    """One mask laid over the same keys in two orders: where it agrees with the window's rule.
-
-    Args:
-        panels: order of the keys to their names, those of the cache before those of the chunk.
-        laid: (queries, keys) of truth values: the mask.
-        needed: order to (queries, keys) of truth values: what the rule asks for.
-        rows: the queries' names, which are the chunk's.
-        title: the claim.
-    """
-    titles = [f"<b>{name}</b>" for name in panels]
-    shown = make_subplots(1, len(panels), subplot_titles=titles, horizontal_spacing=0.12)
-    names = (
-        "hidden, rightly",
-        "seen, rightly",
-        "hidden, though in the window",
-        "seen, though gone",
-    )
-    colors = (theme.GREY, theme.BLUE, theme.YELLOW, theme.VERMILION)
-    scale = [[n / 3, color] for n, color in enumerate(colors)]
-    for column, (name, keys) in enumerate(panels.items(), start=1):
-        state = np.where(laid, np.where(needed[name], 1, 3), np.where(needed[name], 2, 0))
-        panel = cells(state, scale, names, gap=3.0)
-        shown.add_trace(panel.update(hovertemplate="%{text}<extra></extra>"), 1, column)
-        shown.update_xaxes(tickvals=list(range(len(keys))), ticktext=list(keys), col=column)
-        n_cached = len(keys) - len(rows)
-        shown.add_vline(x=n_cached - 0.5, line=dict(color="#666", width=3), col=column)
-    shown.update_layout(theme.figure(title, height=400).layout)
-    _legend(shown, dict(zip(names, colors, strict=True)), y=-0.25, x=0)
-    shown.update_xaxes(showgrid=False, tickangle=0, title_text="cache | chunk")
-    shown.update_yaxes(showgrid=False, range=[len(rows) - 0.5, -0.5])
-    asking = [f"{name} asks" for name in rows]
-    shown.update_yaxes(tickvals=list(range(len(rows))), ticktext=asking)
-    shown.update_layout(margin_t=100, margin_b=110)
-    return shown
-
-
-def prefill(chunks: Sequence, words: Sequence[str], title: str) -> go.Figure:
-    """A prompt read in chunks: what each chunk sees of the cache and of itself.
-
-    Args:
-        chunks: a `PrefillChunk` for each chunk of the prompt.
-        words: the prompt, one word a token.
-        title: the claim.
-    """
-    seq = len(words)
-    names = ("hidden", "seen in the cache", "seen in the chunk")
-    colors = (theme.GREY, theme.ORANGE, theme.BLUE)
-    scale = [[n / 2, color] for n, color in enumerate(colors)]
-
-    def frame(keys: Sequence[int], chunk, color: str) -> go.Scatter:
-        first, last = (min(keys) - 0.5, max(keys) + 0.5) if keys else (None, None)
-        top, bottom = chunk.positions[0] - 0.5, chunk.positions[-1] + 0.5
-        outline = go.Scatter(x=[first, last, last, first, first], mode="lines", hoverinfo="skip")
-        outline.update(y=[top, top, bottom, bottom, top], line=dict(color=color, width=4))
-        return outline.update(showlegend=False)
-
-    def parts(number: int) -> list:
-        state = np.zeros((seq, seq), dtype=int)
-        for chunk in chunks[: number + 1]:
-            inside = np.arange(seq) >= chunk.positions[0]
-            state[list(chunk.positions)] = np.where(chunk.sees, np.where(inside, 2, 1), 0)
-        now = chunks[number]
-        panel = cells(state, scale, names)
-        # What hasn't been read yet is blank.
-        read = [
-            row if i <= now.positions[-1] else [None] * seq for i, row in enumerate(state.tolist())
-        ]
-        cached = frame(now.unrotated, now, theme.ORANGE)
-        return [panel.update(z=read), cached, frame(now.positions, now, theme.BLUE)]
-
-    shown = theme.figure(title, height=600)
-    shown.add_traces(parts(len(chunks) - 1))
-    steps = [str(number + 1) for number in range(len(chunks))]
-    shown.frames = [go.Frame(name=name, data=parts(n)) for n, name in enumerate(steps)]
-    ticks = dict(tickvals=list(range(seq)), ticktext=list(words), showgrid=False)
-    shown.update_xaxes(title_text="key", tickangle=0, range=[-0.6, seq - 0.4], **ticks)
-    shown.update_yaxes(title_text="query", title_standoff=14, range=[seq - 0.4, -0.6], **ticks)
-    _legend(shown, dict(zip(names, colors, strict=True)), x=0, y=1.01, yanchor="bottom")
-    theme.player(shown, steps, "chunk ", milliseconds=1600, start=len(steps) - 1)
-    return shown
-
-
 def memory(
     x: Sequence[float],
     values: Mapping[str, Sequence[float]],
@@ -431,5 +205,5 @@ def memory(
             xshift=12,
         )
     shown.update_xaxes(range=[0, x[-1] * 1.01], tickformat=",")
-    shown.update_layout(margin_r=110)
+    shown.update_layout(margin_r=110, legend_x=0.16)
     return shown
