@@ -1,0 +1,617 @@
+# %% [markdown] slide="slide"
+# # 08 · What the router decides
+#
+# *Does a mixture of experts have an expert for Python, one for mathematics and one for prose?*
+
+# %% [markdown] slide="slide"
+# **The problem.** Eight experts a layer, and a router that sends each token to two of them: one
+# imagines eight specialists, each with a subject. The authors of Mixtral looked ("Mixtral of
+# Experts", 2024, section 5) and found no such thing: experts followed *syntax* more than subject.
+# How does one look? What would count as an answer? And how much of it is chance, or the
+# vocabulary, or a number averaged over the wrong axis?
+
+# %% [markdown]
+# **You will be able to** read a trained router's decisions token by token; put honest error bars on
+# them; measure in bits what experts follow, with the token's identity held fixed; compare
+# neighbours with chance, by formula and by shuffling; take experts away and price the loss.
+#
+# **You need** Python, PyTorch, and how a router picks the best $k$ of its experts and weighs them
+# with a softmax.
+#
+# **Time**: 60 minutes, and as much again for the exercises in
+# [exercises/08_router_decisions.ipynb](../exercises/08_router_decisions.ipynb).
+
+# %% [markdown] slide="slide"
+# ## A trained mixture that fits in 6 MB
+#
+# An untrained router decides nothing worth looking at, and Mixtral needs 94 GB. So the course
+# brings its own: Mixtral's architecture, 6 layers of 8 experts, 2 a token. It was trained for some
+# ten minutes on eight kinds of text, in equal parts. Seven were collected. Arithmetic is
+# *synthetic*: a program wrote it. `make train` repeats all of it, and the
+# [model card](../lib/mixlab/small_mixtral/README.md) says what is in it.
+
+# %%
+import ipywidgets
+import numpy as np
+import torch
+from IPython.display import display
+
+from mixlab import load, tokenizer
+from mixlab.figures import router_decisions as figures
+from mixlab.figures import series
+from mixlab.small_mixtral import folder
+from mixlab.small_mixtral.corpus import KINDS, documents
+from mixlab.small_mixtral.sample import bits, bits_per_byte, sample
+from mixlab.traces import router_decisions as traces
+from mixlab.traces.router import trace_router, without_experts
+
+# %% slide="same" show="output"
+model = load(folder(), dtype=torch.float32)
+encode, decode = tokenizer(folder()).encode, tokenizer(folder()).decode
+config, kinds = model.config, list(KINDS.values())
+assert config.n_parameters == sum(p.numel() for p in model.parameters())
+print(f"{config.n_layers} layers of {config.n_experts} experts, {config.experts_per_token} a token")
+print(f"{config.n_parameters:,} parameters, {config.n_active_parameters:,} of them for each token")
+print("kinds of text:", ", ".join(kinds))
+
+# %% [markdown] slide="slide"
+# ## One sentence first
+#
+# `trace_router` runs the model and keeps every decision. For each layer and token it has the two
+# experts, the better one first, and their weights. Below: the first choices in three layers.
+# **Predict:** the sentence has the word *the* three times. Will all three go to the same expert?
+
+# %% slide="fragment" show="output"
+start = [0]  # <s>, which stood before every text in training
+ids = start + encode("In the beginning God created the heaven and the earth.").ids
+trace = trace_router(model, torch.tensor([ids]))
+pieces = [decode([i]) for i in ids[1:]]
+print("token    ", " ".join(f"{piece.strip():>5}" for piece in pieces))
+for layer in (0, 3, 5):
+    first = trace.chosen[layer, 0, 1:, 0]
+    print(f"layer {layer}: ", " ".join(f"{expert:>5}" for expert in first))
+the = [place for place, piece in enumerate(pieces, start=1) if piece == " the"]
+assert len(set(trace.chosen[0, 0, the, 0])) == 1  # one expert for all three, in layer 0
+assert trace.gates.sum(axis=-1).round(5).min() == 1
+
+# %% [markdown] slide="slide"
+# ## Text, coloured by expert
+#
+# The paper's figure 8 colours each token by its first expert. Ours does it for Python, arithmetic
+# and the Bible, none of which the model has seen. **Predict:** where will the colours change in
+# layer 0: at sentences, at words, or by the token? Then play it up to layer 5.
+
+# %% slide="slide" show="output" alt="Three short texts in Python, arithmetic and Bible English. Every token stands on the colour of its first expert. In layer 0 equal tokens share a colour, such as all commas. In layer 5 whole stretches of one text share a colour, and the texts differ. A player steps through the six layers."
+shown = {"Python code": 280, "arithmetic": 190, "English Bible": 230}
+texts, experts = {}, {}
+for kind, letters in shown.items():
+    name = list(KINDS)[kinds.index(kind)]
+    ids = encode(documents(name, "held_out")[1][:letters]).ids
+    texts[kind] = [decode([i]) for i in ids]
+    experts[kind] = trace_router(model, torch.tensor([start + ids])).chosen[:, 0, 1:, 0]
+figures.colored_text(texts, experts, "Layer 0 colours tokens, layer 5 colours texts")
+
+# %% [markdown] slide="notes"
+# In layer 0 follow one token: the comma, the line's end, the spaces that indent Python. It keeps its
+# colour, whatever surrounds it. Further up it changes colour with its neighbours, and in the last
+# layer most of a text has two or three colours. The paper says of its figure that indentation
+# always goes to the same experts, most of all in the first and last layers (section 5).
+#
+# Below, type your own, change the layer, and rest the pointer on a token. Try one word in English,
+# in Python and inside a sum.
+
+# %% widget=true
+box = ipywidgets.Textarea("for x in range(3): print(x)", layout={"width": "90%"})
+level = ipywidgets.IntSlider(0, 0, config.n_layers - 1, description="layer")
+page = ipywidgets.HTML()
+
+
+def color(_=None):
+    ids = encode(box.value or " ").ids
+    trace = trace_router(model, torch.tensor([start + ids]))
+    chosen, gates = trace.chosen[level.value, 0, 1:], trace.gates[level.value, 0, 1:]
+    page.value = figures.colored_html([decode([i]) for i in ids], chosen, gates)
+
+
+box.observe(color, "value")
+level.observe(color, "value")
+color()
+display(box, level, page)
+
+# %% [markdown] slide="slide"
+# ## From looking to counting
+#
+# Colours persuade too easily. So take 32 held-out documents of each kind, the first 256 tokens of
+# each, and count. That makes 256 texts, 65,536 tokens and two choices for each in every layer.
+# **Predict:** eight kinds of text and eight experts: does each kind get an expert of its own?
+
+# %%
+held_out = sample(tokenizer(folder()))
+choices = [trace_router(model, held_out.tokens[held_out.kind == n]).chosen for n in range(8)]
+chosen = np.concatenate(choices, axis=1)
+assert chosen.shape == (6, 256, 256, 2)
+print(chosen.shape, "layers, texts, tokens, choices")
+
+rng = np.random.default_rng(0)
+shares, low, high = traces.kind_shares(choices, 8, rng)  # each (layers, kinds, experts)
+assert np.allclose(shares.sum(axis=-1), 1)
+
+# %% slide="slide" show="output" alt="Eight panels, one for each kind of text, with eight bars each: the share of choices that went to each expert, with error bars, and a dashed line at one eighth. In layer 0 prose and code look alike and arithmetic differs. In layer 5 most kinds have one or two tall bars. A player steps through the layers."
+assert (high[0] > 1 / 8).any(axis=-1).all()
+assert shares[5].max(axis=-1).min() > 0.3  # in layer 5 every kind has a favourite
+assert len(set(shares[5].argmax(axis=-1))) == 7  # but not each its own
+assert shares[5].argmax(axis=-1)[0] == shares[5].argmax(axis=-1)[2]
+figures.kind_shares(shares, low, high, kinds, "In the last layer kinds have favourites")
+
+# %% [markdown] slide="notes"
+# Dashed: 1/8, an even share. Shares count both choices, as in the paper's figure 7. In layer 0
+# arithmetic stands apart, as DM Mathematics does in the paper, and the other kinds are much
+# alike. In layer 5 every kind has a favourite with a third of its choices or more, but two kinds
+# share one: the English Bible and the Jargon File. The balance loss of training asks each layer to use its
+# experts evenly over a *batch*, and every batch held all kinds: it never forbade favourites.
+
+# %% [markdown] slide="slide"
+# ## How long is an honest error bar?
+#
+# 32 texts of 256 tokens make 8,192 tokens a kind. Were they independent, the error of a share would
+# be the spread of single tokens over $\sqrt{8192}$. They aren't: a text about shepherds keeps talking
+# about shepherds. The figure's bars come from a *bootstrap*: draw 32 texts out of the 32, with
+# repetition, whole; take the mean; do that 2,000 times; keep the middle 95%. **Predict:** how much
+# longer are they?
+
+# %% slide="fragment" show="output"
+spread = [[(c[..., None] == np.arange(8)).mean(2).std((0, 1)) for c in kind] for kind in choices]
+naive = 2 * 1.96 * np.swapaxes(spread, 0, 1) / np.sqrt(32 * 256)  # (layers, kinds, experts)
+longer = (high - low) / naive
+print(f"layer 5: about {np.median(longer[5]):.0f} times as long, in the middle case")
+print(f"all layers: one bar in ten about {np.quantile(longer, 0.9):.0f} times as long, or more")
+assert np.median(longer[0]) < np.median(longer[5])
+
+# %% [markdown] slide="slide"
+# ## The same subject, or the same language?
+#
+# Two of our kinds are a gift: the same chapters of the Bible, in English and in Spanish. The Jargon
+# File is English too, about hackers. So ask of each layer: is the English Bible routed like the
+# *same subject* in another language, or like the *same language* on another subject?
+#
+# Distance: the part of all choices that would have to change experts to make the shares equal,
+# $\frac12 \sum_e |p_e - q_e|$. **Predict** which is nearer.
+
+
+# %% slide="slide" show="output" alt="Two lines over the six layers: the distance of the English Bible from the Jargon File and from the Spanish Bible. At layers 0, 4 and 5 the Jargon File is much nearer. At layers 1 to 3 the Spanish Bible is nearer."
+assert kinds[:3] == ["English Bible", "Spanish Bible", "Jargon File"]
+subject, language = (np.abs(shares[:, 0] - shares[:, n]).sum(axis=1) / 2 for n in (1, 2))
+assert (language[[0, 4, 5]] < subject[[0, 4, 5]] - 0.1).all()
+assert language[3] > subject[3] + 0.1
+lines = {"same subject: the Spanish Bible": subject, "same language: the Jargon File": language}
+title = "At both ends language decides, in between it doesn't"
+axes = dict(x_title="layer", y_title="distance from the English Bible")
+series.lines(range(6), lines, title=title, **axes)
+
+# %% [markdown] slide="notes"
+# Neither answer is right for all layers: one number averaged over layers would have hidden that.
+# First and last layers stand next to tokens: embeddings below, predictions above, and tokens have a
+# language. Is the middle layer's likeness *subject*? Not proven: the Bibles also share names,
+# verses and punctuation, colons above all. To separate such things one has to hold something fixed.
+
+# %% [markdown] slide="slide"
+# ## Bits
+#
+# How much does the kind $D$ of a text tell about the expert $E$? Their *mutual information*: how
+# many bits of uncertainty about $E$ vanish when $D$ is known,
+#
+# $$I(E; D) = \sum_{e,\,d} p(e, d)\, \log_2 \frac{p(e, d)}{p(e)\, p(d)} = H(E) + H(D) - H(E, D)$$
+#
+# with the *entropy* $H(X) = -\sum_x p(x) \log_2 p(x)$. Eight experts used evenly have 3 bits. Two
+# experts for two kinds: 1 bit if each kind has its own, 0 if both use both alike. In a sample it is
+# never below 0: with kinds given to the texts at random our sample shows up to 0.1.
+
+
+# %% slide="same" show="code"
+def information(table):
+    """Bits between the row and the column of a table of counts."""
+    p = table / table.sum()
+    apart = p.sum(axis=1, keepdims=True) * p.sum(axis=0, keepdims=True)
+    seen = p > 0
+    return (p[seen] * np.log2(p[seen] / apart[seen])).sum()
+
+
+assert information(np.array([[50, 0], [0, 50]])) == 1
+assert information(np.array([[25, 25], [25, 25]])) == 0
+
+# %%
+kind = np.repeat(held_out.kind, 256)  # the kind of each token's text
+first = chosen[..., 0].reshape(6, -1)  # (layers, tokens): first choices
+about_kind = [traces.mutual_information(experts, kind) for experts in first]
+table = np.zeros((8, 8))
+np.add.at(table, (first[5], kind), 1)
+assert np.isclose(information(table), about_kind[5])
+assert abs(about_kind[5] - 1.57) < 0.01
+at_random = rng.permutation(held_out.kind).repeat(256)  # each text gets a kind at random
+by_chance = [traces.mutual_information(experts, at_random) for experts in first]
+assert max(by_chance) < 0.15
+print("bits about the kind:", np.round(about_kind, 1))
+
+# %% [markdown] slide="slide"
+# ## The confound
+#
+# In the last layer the first choice tells 1.57 bits about the kind of text: a domain specialist
+# after all? Not so fast. Spanish words stand in Spanish texts, `::` in C++. An expert that follows
+# *tokens* follows kinds by accident. So hold the token fixed. The comma is in all eight kinds:
+# **predict** where it goes, in layers 0, 3 and 5.
+
+# %% slide="fragment" show="output" alt="Three panels of stacked bars for the comma, one bar a kind of text. In layer 0 all eight bars have one colour, expert 7. In layer 3 two colours dominate: one for prose, one for code. In layer 5 the kinds have different colours."
+token = held_out.tokens.numpy().ravel()
+layers, comma = (0, 3, 5), {}
+for n, name in enumerate(kinds):
+    here = (token == encode(",").ids[0]) & (kind == n)
+    counts = np.array([np.bincount(first[at][here], minlength=8) for at in layers])
+    comma[name] = counts / here.sum()
+assert all(part[0].max() > 0.99 for part in comma.values())
+assert len({int(part[2].argmax()) for part in comma.values()}) >= 4
+figures.token_shares(comma, layers, "One comma: one expert in layer 0, many in layer 5")
+
+# %% [markdown] slide="notes"
+# In layer 0 the router doesn't care where the comma stands. In layer 3 there is a comma of prose and
+# a comma of code: that is syntax. In layer 5 there are commas of the English and the Spanish
+# Bible: token identity can't explain that, since the token is the same.
+
+# %% [markdown] slide="slide"
+# ## What decides, in bits
+#
+# The *chain rule* splits the expert's uncertainty into what the token $T$ tells, what the kind
+# $D$ tells **once the token is known**, and what neither explains, the context:
+#
+# $$H(E) = I(E; T) + I(E; D \mid T) + H(E \mid T, D)$$
+#
+# $I(E; D \mid T)$ takes each token alone, computes the information there, and averages. Rare tokens
+# look informative by chance, so subtract what *shuffled* labels give: tokens shuffled among all
+# places for the first term, kinds among one token's places for the second.
+
+# %%
+bits_of = np.array([traces.explained(experts, token, kind, rng) for experts in first])
+uncertain = np.array([traces.entropy(experts) for experts in first])
+by_token, by_kind = (bits_of / uncertain[:, None]).T
+assert by_token[0] > 0.85
+assert (np.diff(by_token) < 0).all()  # less and less, layer by layer
+assert by_kind[0] < 0.05
+assert (by_kind[1:5] < 0.17).all()
+assert by_kind[5] > 0.25
+
+# %% slide="slide" show="output" alt="Stacked bars over six layers. The blue part, which token, falls from nine tenths in layer 0 to under half in layer 5. The orange part, which kind once the token is known, is a few percent in layer 0, about an eighth in the middle and almost a third in layer 5. The rest is context."
+context = 1 - by_token - by_kind
+parts = {"which token": by_token, "which kind, the token known": by_kind, "context": context}
+title = "The token decides below; the kind has a say at the top"
+axes = dict(x_title="layer", y_title="part of the first choice's uncertainty")
+series.shares(range(6), parts, title=title, **axes)
+
+# %% [markdown] slide="notes"
+# Layer 0 is nearly a table from tokens to experts: its router sees little but the embedding. The
+# token's part shrinks with every layer, as attention mixes context in. The kind's own part, with the
+# token held fixed, is small in the middle and large in the last layer. So both readings were
+# half right: much of the specialisation *was* the vocabulary, and not all of it.
+#
+# What this can't separate: within a kind, context and subject come together.
+
+# %% [markdown] slide="slide"
+# ## Neighbours
+#
+# Neighbouring tokens often share an expert. How often by chance? For the first choice of eight:
+# $1/8$. For *any* expert in common the second token must not miss both of the first's:
+#
+# $$1 - \frac{6}{8} \cdot \frac{5}{7} = 1 - \frac{\binom62}{\binom82} = \frac{13}{28} = 46.4\%$$
+#
+# The paper's table 5 gives both rates for eight parts of The Pile, at layers 0, 15 and 31. Its
+# caption calls layer 0 close to random, and 15 and 31 significantly higher. **Predict:** does every
+# cell bear that out?
+
+# %% slide="same" show="output"
+pairs = [{a, b} for a in range(8) for b in range(a)]
+shared = sum(bool(one & other) for one in pairs for other in pairs)
+assert shared / len(pairs) ** 2 == 13 / 28
+print(f"{shared} of {len(pairs) ** 2} pairs of choices share an expert: {13 / 28:.1%}")
+
+# %% slide="slide" show="output" alt="Two panels from the Mixtral paper's table 5 over layers 0, 15 and 31. First choices: all eight lines lie above the dashed 12.5 percent, highest at layer 15. Any choice in common: lines peak at layer 15 above 60 percent, and two marked points of DM Mathematics, 44.9 and 44.5 percent, lie below the dashed 46.4."
+paper = {name: np.array(part) / 100 for name, part in traces.MIXTRAL_REPETITION.items()}
+chance = np.array([1 / 8, 13 / 28])
+below = {name: part < chance[:, None] for name, part in paper.items()}
+assert sum(int(cells.sum()) for cells in below.values()) == 2
+assert below["DM Mathematics"][1].tolist() == [True, False, True]
+title = "Mixtral's neighbours share experts, but for mathematics at both ends"
+figures.repetition(paper, chance, (0, 15, 31), title)
+
+# %% [markdown] slide="notes"
+# Two cells of 48 lie *below* chance: DM Mathematics, any choice in common, at layers 0 and 31. The
+# caption passes over them. Digits, operators and words take turns there: a router that follows
+# tokens must change experts at each step. That explanation is ours, not the paper's.
+
+# %% [markdown] slide="slide"
+# ## Which chance?
+#
+# The formula supposes that all experts are equally popular. If one gets half of all tokens,
+# neighbours meet there without any memory: for first choices, chance is $\sum_e p_e^2$. No formula
+# is needed: *shuffle* a kind's tokens and count again. Whatever is left is popularity.
+# **Predict:** in layer 0 the English Bible repeats its first choice at 27% of all neighbours, more
+# than twice 12.5%. How much of that is popularity?
+
+# %%
+repeated = {name: traces.repetitions(c) for name, c in zip(kinds, choices, strict=True)}
+mixed = [traces.shuffled_repetitions(c, rng) for c in choices]
+shuffled = dict(zip(kinds, mixed, strict=True))
+popular = np.bincount(first[0][kind == 0], minlength=8) / (kind == 0).sum()
+found = shuffled["English Bible"][0, 0]
+assert abs((popular**2).sum() - found) < 0.02  # Σ p², by shuffling
+assert 2 * chance[0] < repeated["English Bible"][0, 0] < found
+
+# %% slide="slide" show="output" alt="Two panels over six layers for our model. Blue lines, one a kind of text, and orange crosses, the same with shuffled tokens. In layer 0 crosses cover the lines though most lie far above the dashed chance. From layer 2 on the lines rise above their crosses, and in layer 5 both are high."
+gain = np.mean([repeated[name][0] - shuffled[name][0] for name in kinds], axis=0)
+assert gain[4] > 0.1 > gain[1]
+title = "Ours: popularity explains layer 0, not layer 4"
+figures.repetition(repeated, chance, range(6), title, shuffled)
+
+# %% [markdown] slide="notes"
+# All of it, and more: shuffled, the rate is higher than in the text, because text avoids saying one
+# thing twice in a row. The formula would have announced a discovery. Above layer 1 the lines leave
+# their crosses: there a token's expert does depend on its neighbours. In layer 5 most of the height
+# is popularity again: favourites of a kind. The paper's figures can't be split that way from outside.
+
+# %% [markdown] slide="slide"
+# ## A mistake to explain
+#
+# Someone sums the choices over all layers, finds that every expert gets about an eighth, and
+# concludes that routing ignores the kind of text. **Explain** the two lines.
+
+# %% slide="same" show="output"
+pooled = shares.mean(axis=0)
+print(f"all layers pooled: shares from {pooled.min():.0%} to {pooled.max():.0%}")
+print(f"layer 5 alone:     shares from {shares[5].min():.0%} to {shares[5].max():.0%}")
+assert np.ptp(pooled) < np.ptp(shares[5]) / 2
+
+# %% [markdown] slide="slide"
+# ## Taking one expert away
+#
+# Expert 3 of layer 0 and expert 3 of layer 5 share nothing but a number: averaging over layers
+# averages strangers, and favourites drown. So take experts away in one layer at a time. Set the
+# expert's score to $-\infty$ before the router chooses: its tokens take their next best, and the
+# weights add up to 1 again. The price is in *bits per byte* of text: $-\log_2$ of each token's
+# probability, summed, over the bytes. **Predict:** of 48 experts, whose loss costs most?
+
+# %%
+small = sample(tokenizer(folder()), each=2, seq=96)
+whole = bits_per_byte(bits(model, small), small)
+
+
+def price(removed):
+    with without_experts(model, removed):
+        costs = bits_per_byte(bits(model, small), small)
+    return np.array([costs[name] - whole[name] for name in KINDS])
+
+
+one_gone = np.array([[price({at: [e]}) for e in range(8)] for at in range(6)])
+print(one_gone.shape, "layers, experts, kinds")
+
+# %% slide="slide" show="output" alt="Heat map of six layers by eight experts: how many bits per byte more the model needs without that expert. The first row, layer 0, is dark, a tenth to a third of a bit each. Rows 1 to 3 are near zero, rows 4 and 5 slightly above."
+cost = one_gone.mean(axis=2)
+assert cost[0].min() > cost[1:].max()  # any of layer 0 costs more than any other
+assert cost[1:4].mean() < 0.01 < cost[5].mean()
+words = dict(row_title="layer", column_title="expert removed", unit="more bits per byte")
+figures.heat(cost, range(6), range(8), title="Only layer 0 can't spare an expert", **words)
+
+# %% [markdown] slide="slide"
+# ## Taking one away from every layer
+#
+# Expert numbers mean nothing across layers, so "expert 3 everywhere" is an arbitrary set. Better:
+# from every layer remove the *favourite of one kind of text*, and see who pays. **Predict:** only
+# that kind?
+
+# %% slide="fragment" show="output" alt="Heat map of eight kinds by eight: rows say whose favourites were removed from every layer, columns who pays in bits per byte. The diagonal is dark for the Spanish Bible, JSON and arithmetic. The rows of the English Bible, the Jargon File and the Python manual are alike and hurt all prose and code."
+favourites = shares.argmax(axis=2)  # (layers, kinds)
+gone = np.array([price({at: [favourites[at, n]] for at in range(6)}) for n in range(8)])
+for n in map(kinds.index, ("Spanish Bible", "JSON", "arithmetic")):
+    assert gone[:, n].argmax() == n  # nobody's loss costs them more than their own
+assert gone[0, 2] > 0.3  # the English Bible's favourites are missed by the Jargon File
+words = dict(row_title="favourites removed", column_title="who pays", unit="more bits per byte")
+title = "Kinds that share words share experts, and their loss"
+figures.heat(gone, kinds, kinds, title=title, **words)
+
+# %% [markdown] slide="notes"
+# One layer: layer 0 is nearly a table from tokens to experts. Who knew a token's entry is gone, and
+# the next best never learnt it. Above, a token's third best can stand in. A small price doesn't
+# mean that experts are alike.
+#
+# Every layer: arithmetic, JSON and Spanish need their own favourites and hardly others': their
+# tokens are their own. English prose, the manual and Python share favourites, as they share words.
+# Even where a kind seems to have its expert, much of it is its vocabulary's.
+
+# %% [markdown] slide="slide"
+# ## What carries over to Mixtral
+#
+# **Method, all of it**: error bars over texts, shuffled baselines, tokens held fixed, each layer by
+# itself.
+#
+# **Agreeing**: the first layer follows tokens; synthetic mathematics stands apart there; neighbours
+# share experts most above it.
+#
+# **Not claimed**: that Mixtral's last layer specialises as ours does. Ours saw eight narrow kinds in
+# equal parts for ten minutes. Mixtral saw a world, and the paper finds no such pattern. A small model
+# is a place to learn how to measure.
+
+# %% [markdown] slide="slide"
+# ## Takeaways
+#
+# 1. There is no expert for a subject. In layer 0 the token decides; higher up context joins in; with
+#    the token held fixed, the kind of text has a say only near the top.
+# 2. Chance is not a constant. Shuffle what you suspect of doing nothing, and resample texts, not
+#    tokens.
+# 3. Experts' numbers mean nothing across layers. Average over layers, and you average strangers.
+
+# %% [markdown]
+# ## Self-test
+#
+# 1. One expert gets 60% of a kind's first choices, the other seven share the rest. What repetition
+#    of first choices does chance give?
+# 2. $I(E; D) = 1.5$ bits and $I(E; D \mid T) = 0$. Who decides?
+# 3. Why is "remove expert 3 from all layers" a strange experiment?
+#
+# <details><summary>Answers</summary>
+#
+# 1. $0.36 + 7 \cdot (0.4/7)^2 = 38\%$.
+# 2. The token: kinds matter only through their words.
+# 3. The number means something else in each layer.
+#
+# </details>
+#
+# **Next.** *A model with all these experts no longer fits on one device. Who holds what?* First
+# [the exercises](../exercises/08_router_decisions.ipynb).
+
+# %% [markdown] to="exercise"
+# # 08 · What the router decides: exercises
+#
+# Six exercises on [the lesson](../course/08_router_decisions.ipynb), about an hour. Replace each
+# `raise NotImplementedError(…)` with your answer and run the check below it. `hint("08.1")` gives a
+# first hint, called again a further one. The checks draw random inputs: an answer that fits only
+# the example doesn't pass.
+
+# %% to="exercise"
+import math
+
+import numpy as np
+import torch
+
+from mixlab.checks import check, hint  # noqa: F401
+
+# %% [markdown] exercise="08.1" role="prompt" title="Neighbours in a padded batch" difficulty=1 minutes=10 points=2
+# `chosen` holds one layer's choices for a batch of texts: a NumPy array (texts, seq, k), best first.
+# Text $t$ has `lengths[t]` tokens; what follows them is padding, and its numbers mean nothing.
+# Among all pairs of neighbouring tokens of the same text, return two shares: pairs whose first
+# choices are equal, and pairs with at least one expert in common, whatever its rank. Every pair
+# counts alike. A text of one token has no pair; at least one text has two.
+
+
+# %% exercise="08.1" role="answer"
+def repetition(chosen, lengths):
+    """Two shares of neighbouring pairs: the same first choice, and any expert in common."""
+    ### BEGIN SOLUTION
+    first, common = [], []
+    for text, length in zip(chosen, lengths, strict=True):
+        before, after = text[: length - 1], text[1:length]
+        first.append(before[:, 0] == after[:, 0])
+        common.append((before[:, :, None] == after[:, None, :]).any(axis=(1, 2)))
+    return np.concatenate(first).mean(), np.concatenate(common).mean()
+    ### END SOLUTION
+
+
+# %% exercise="08.1" role="check"
+check("08.1", repetition)
+
+# %% [markdown] exercise="08.2" role="prompt" title="Predict chance for any mixture" difficulty=2 minutes=10 points=2
+# Mixtral has 8 experts, 2 a token; other models have 64 and 6, or 256 and 8. Two tokens each get
+# `k` different experts out of `n_experts`, all choices equally likely, independently of each
+# other. Return the probability that they have at least one expert in common: exactly, not
+# simulated. For 8 and 2 it is 13/28. Mind `k` above half of `n_experts`.
+
+
+# %% exercise="08.2" role="answer"
+def chance(n_experts, k):
+    """Probability that two random choices of k experts out of n_experts share one or more."""
+    ### BEGIN SOLUTION
+    return 1 - math.comb(n_experts - k, k) / math.comb(n_experts, k)
+    ### END SOLUTION
+
+
+# %% exercise="08.2" role="check"
+check("08.2", chance)
+
+# %% [markdown] exercise="08.3" role="prompt" title="Find the bug: dead experts" difficulty=2 minutes=8 points=3
+# `chosen` is a NumPy array (layers, tokens, k). This function should return a table of truth values
+# (layers, n_experts): True where an expert of a layer never ran, as first or as later choice. It
+# has three mistakes. Find and mend them all.
+#
+# ```python
+# def dead_experts(chosen, n_experts):
+#     counts = np.bincount(chosen[..., 0].ravel())
+#     return counts == 0
+# ```
+
+
+# %% exercise="08.3" role="answer"
+def dead_experts(chosen, n_experts):
+    """Table (layers, n_experts), True where an expert never ran."""
+    ### BEGIN SOLUTION
+    counts = [np.bincount(layer.ravel(), minlength=n_experts) for layer in chosen]
+    return np.stack(counts) == 0
+    ### END SOLUTION
+
+
+# %% exercise="08.3" role="check"
+check("08.3", dead_experts)
+
+# %% [markdown] exercise="08.4" role="prompt" title="An honest error" difficulty=2 minutes=10 points=3
+# `chosen` (texts, seq, k) holds one layer's choices on texts that were drawn independently; the
+# tokens of a text depend on each other. Return two numbers: the share of all choices that fell on
+# `expert`, and its standard error, taking each text's own share as one observation: the standard
+# deviation of the texts' shares (with $n - 1$ below the sum of squares) over $\sqrt n$, $n$ being
+# the number of texts.
+
+
+# %% exercise="08.4" role="answer"
+def share_and_error(chosen, expert):
+    """The share of choices on `expert`, and its standard error over texts."""
+    ### BEGIN SOLUTION
+    by_text = (chosen == expert).mean(axis=(1, 2))
+    return by_text.mean(), by_text.std(ddof=1) / np.sqrt(len(by_text))
+    ### END SOLUTION
+
+
+# %% exercise="08.4" role="check"
+check("08.4", share_and_error)
+
+# %% [markdown] exercise="08.5" role="prompt" title="Bits, with the token held fixed" difficulty=3 minutes=15 points=4
+# Three NumPy arrays of whole numbers say, for each place in some texts, the expert that was chosen,
+# the kind of text, and the token. Return $I(E; D \mid T)$ in bits: for each token, the mutual
+# information of expert and kind among the places where it stands; then the mean over tokens, each
+# weighted with its number of places. No correction for chance.
+
+
+# %% exercise="08.5" role="answer"
+def information_given_token(expert, kind, token):
+    """Bits that the kind tells about the expert once the token is known."""
+
+    ### BEGIN SOLUTION
+    def entropy(*labels):
+        counts = np.unique(np.stack(labels), axis=1, return_counts=True)[1]
+        return -(counts / counts.sum() * np.log2(counts / counts.sum())).sum()
+
+    total = 0.0
+    for value in np.unique(token):
+        here = token == value
+        e, d = expert[here], kind[here]
+        total += here.mean() * (entropy(e) + entropy(d) - entropy(e, d))
+    return total
+    ### END SOLUTION
+
+
+# %% exercise="08.5" role="check"
+check("08.5", information_given_token)
+
+# %% [markdown] exercise="08.6" role="prompt" title="Route around missing experts" difficulty=2 minutes=12 points=3
+# `logits` is a tensor (tokens, n_experts) of a router's scores, `removed` a list of experts that
+# are gone, perhaps empty. Route as if they had never been offered: each token runs its `k` best of
+# the others, weighted with the softmax of those `k` scores. Return the weights as a table
+# (tokens, n_experts), 0 where an expert doesn't run. At least `k` experts are left, and no two
+# scores of a token are equal.
+
+
+# %% exercise="08.6" role="answer"
+def weights_without(logits, removed, k):
+    """Weights (tokens, n_experts) after routing without the removed experts; rows sum to 1."""
+    ### BEGIN SOLUTION
+    left = logits.clone()
+    left[:, removed] = -torch.inf
+    scores, chosen = left.topk(k, dim=-1)
+    return torch.zeros_like(logits).scatter(-1, chosen, scores.softmax(dim=-1))
+    ### END SOLUTION
+
+
+# %% exercise="08.6" role="check"
+check("08.6", weights_without)
