@@ -23,6 +23,7 @@ CHAPTERS = {
     "07": "sparse_moe",
     "08": "router_decisions",
     "17": "parallel_scan",
+    "19": "mamba",
 }
 
 _hints_shown: Counter[str] = Counter()

@@ -1,0 +1,759 @@
+# %% [markdown] slide="slide"
+# # 19 · Mamba
+#
+# *If a model may remember only a fixed number of numbers, who decides what is worth keeping?*
+
+# %% [markdown] slide="slide"
+# **The problem.** A transformer keeps two vectors, a key and a value, of every token it has read,
+# in every layer: 128 KiB a token in Mistral 7B, 4 GiB after 32,768 tokens without a window. A
+# *recurrent* model keeps a *state* of one size, however long the text. That is cheap, and it
+# forces a choice: most of what is read can't be kept. Mamba makes the choice token by token, with
+# one number a channel, called $\Delta$.
+
+# %% [markdown]
+# **You will be able to** derive a selective state space model from a leaky memory; wire a Mamba
+# block and say which of its three skips is which; read $\Delta$ as a gate, and say where the
+# paper's theorem and the released code part; compute when a state is cheaper than a cache.
+#
+# **You need** Python and PyTorch; chapter 17 helps with one cell, where the loop becomes a scan.
+#
+# **Time**: 60 minutes, and as much again for the exercises in
+# [exercises/19_mamba.ipynb](../exercises/19_mamba.ipynb).
+
+# %%
+from copy import deepcopy
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from mixlab import generate
+from mixlab.common.training import TrainingConfig, train
+from mixlab.figures import mamba as figures
+from mixlab.figures import series
+from mixlab.figures.mamba_wiring import wiring
+from mixlab.ssm.config import PUBLISHED, MambaConfig
+from mixlab.ssm.discretize import discretize_diagonal
+from mixlab.ssm.mamba import Mamba
+from mixlab.ssm.scan import linear_recurrence
+from mixlab.ssm.selective_scan import selective_scan
+from mixlab.traces import recall
+from mixlab.traces.mamba import trace_layers
+from mixlab.traces.timing import reading_and_writing
+from mixlab.transformer.config import TransformerConfig
+from mixlab.transformer.model import Transformer
+
+generator = torch.manual_seed(0)
+
+# %% [markdown] slide="slide"
+# ## A memory of one number
+#
+# Six tokens come in, each a number $u$. Two are worth remembering, 8 and 3; the rest is noise. The
+# memory $h$ keeps a share of itself and lets in a share of the token:
+#
+# $$h_t = a\,h_{t-1} + b\,u_t$$
+#
+# **Predict:** with $a = b = \frac12$, what is left of the 8 when the 3 arrives? And which $a$ and
+# $b$, if they could change from token to token, would hold the 8 until the 3 comes?
+
+# %% slide="fragment" show="output" alt="Two rows of six bars for the tokens 8, 1, -1, 3, -1, 1. Leaky memory, above: 4, 2.5, 0.75, 1.875 and falling. Choosing memory, below: 8, 8, 8, 3, 3, 3."
+u, keep = [8.0, 1.0, -1.0, 3.0, -1.0, 1.0], [True, False, False, True, False, False]
+leaky, choosing, h_leaky, h_choosing = [], [], 0.0, 0.0
+for now, chosen in zip(u, keep, strict=True):
+    h_leaky = 0.5 * h_leaky + 0.5 * now
+    h_choosing = now if chosen else h_choosing  # a = 0, b = 1, or a = 1, b = 0
+    leaky, choosing = [*leaky, h_leaky], [*choosing, h_choosing]
+assert (leaky[2], choosing) == (0.75, [8, 8, 8, 3, 3, 3])
+panels = {"a = b = ½ at every token": leaky, "a and b chosen by the token": choosing}
+kinds = {"to remember": keep, "noise": [not chosen for chosen in keep]}
+title = "A memory that chooses holds the 8, a leaky one loses it"
+figures.by_token([f"{x:g}" for x in u], panels, kinds, title=title, y_title="memory h")
+
+# %% [markdown] slide="notes"
+# Of the 8, four were let in; two more steps leave one, and the noise has taken a quarter of that.
+# The leaky memory is *linear and time-invariant*, LTI for short: its $a$ and $b$ are the same at
+# every token. The lower one's depend on the token: it is *selective*. All of Mamba is that
+# difference, plus a way to learn it.
+
+# %% [markdown] slide="slide"
+# ## One knob for both: Δ
+#
+# Think of $h$ as a tank that drifts towards its input, $h'(t) = -h(t) + u$. The gap $u - h$ shrinks
+# like $e^{-t}$, so if a token lasts for a time $\Delta$,
+#
+# $$h_t = e^{-\Delta}\,h_{t-1} + (1 - e^{-\Delta})\,u_t$$
+#
+# Now $\Delta$ is the only knob. A token with $\Delta = 0$ takes no time: nothing fades, nothing
+# enters. A token with a large $\Delta$ overwrites all that was there. In between lies the leak:
+# $\Delta = \ln 2$ is $a = b = \frac12$, and 0 at noise with a large one at 8 and 3 is the memory that
+# chose.
+
+# %% [markdown] slide="slide"
+# ## A rate, and an input weight
+#
+# In general $h' = A h + B u$, with a rate $A < 0$. Holding $u$ still for a time $\Delta$ and
+# solving exactly is called *zero-order hold*:
+#
+# $$\bar A = e^{\Delta A}, \qquad \bar B = \frac{e^{\Delta A} - 1}{A}\,B$$
+#
+# A cheaper rule is *Euler's*: the slope at the start, times $\Delta$, so $\bar B = \Delta B$.
+# "Mamba" (Gu and Dao 2023, equation 4) writes zero-order hold for both. **Its released code takes
+# zero-order hold for $A$ and Euler for $B$.** Training starts with $\Delta |A| \le 1.6$. **Predict:**
+# for which $\Delta |A|$ does the difference matter?
+
+# %% slide="fragment"
+for size in (0.001, 0.1, 1.6):
+    rate, one, delta = torch.tensor(-size / 0.1), torch.tensor(1.0), torch.tensor(0.1)
+    A_paper, B_paper = discretize_diagonal(rate, one, delta, "zoh")
+    A_code, B_code = discretize_diagonal(rate, one, delta, "mamba")
+    assert A_paper == A_code == torch.exp(delta * rate)
+    assert B_code == delta * one
+    print(f"Δ|A| = {size:<5}  the code's B is {B_code / B_paper:.2f} times the paper's")
+
+# %% [markdown] slide="slide"
+# ## Δ is a gate
+#
+# $\Delta$ must be positive, so Mamba computes a number $z$ from the token and takes
+# $\Delta = \mathrm{softplus}(z) = \log(1 + e^z)$. Then, for $A = -1$,
+#
+# $$e^{-\Delta} = \frac{1}{1 + e^{z}} = 1 - \sigma(z)$$
+#
+# with the sigmoid $\sigma(z) = 1 / (1 + e^{-z})$. Under zero-order hold the input's weight is what is
+# left over, $\sigma(z)$: the gate of an LSTM or GRU, derived instead of invented. That is Theorem 1
+# (section 3.5.1). Let us assert it of the code, at $z = 6$.
+
+# %% slide="same" fails="AssertionError"
+one = torch.ones(1, 1, 1)
+z = torch.tensor([[[6.0]]])
+let_in, _ = selective_scan(one, z, torch.tensor([[-1.0]]), one, one, delta_softplus=True)
+assert torch.allclose(let_in, torch.sigmoid(z)), (
+    f"theorem: σ(6) = 0.9975, code: {let_in.item():.1f}"
+)
+
+# %% slide="slide" show="output" alt="Three curves against z from minus 6 to 6. What is kept falls from 1 to 0. The theorem's input weight, a sigmoid, rises from 0 to 1 and stays there. The code's, softplus, follows it up to about minus 1 and then rises without bound, to 6."
+z = torch.linspace(-6, 6, 25)
+kept = torch.exp(-F.softplus(z))
+assert torch.allclose(kept, 1 - torch.sigmoid(z), atol=1e-6)
+exact = discretize_diagonal(torch.tensor(-1.0), torch.tensor(1.0), F.softplus(z), "zoh")[1]
+assert torch.allclose(exact, torch.sigmoid(z), atol=1e-6)  # Theorem 1 holds for zero-order hold
+code = discretize_diagonal(torch.tensor(-1.0), torch.tensor(1.0), F.softplus(z), "mamba")[1]
+assert torch.allclose(code, F.softplus(z))
+series.lines(
+    z.tolist(),
+    {"kept, 1 − σ(z)": kept.tolist(), "let in, theorem: σ(z)": exact.tolist()}
+    | {"let in, code: softplus(z)": code.tolist()},
+    title="The theorem's gate stops at 1, the released code's goes on to 6",
+    x_title="z, computed from the token",
+    y_title="share of the state kept, or weight of the token",
+)
+
+# %% [markdown] slide="notes"
+# The assertion failed for a reason: the code's Euler step for $B$ makes the weight
+# $\mathrm{softplus}(6) = 6.0$ where the theorem says $\sigma(6) = 0.9975$. What is *kept* is the same
+# in both. So read $\Delta$ as a gate that closes like a sigmoid, and that can also turn a token's
+# volume up.
+
+# %% [markdown] slide="slide"
+# ## From one number to a state
+#
+# A Mamba layer has `d_inner` channels, and each keeps `d_state` $= N$ numbers with rates of their
+# own: some fade in a token or two, some in hundreds. A token $t$ brings $u_t$ and $\Delta_t$ for
+# every channel, and $B_t$ and $C_t$ for all channels together. $B_t$ says where in the $N$ numbers
+# to write, $C_t$ where to read:
+#
+# $$h_t = e^{\Delta_t A} \odot h_{t-1} + (\Delta_t u_t)\, B_t, \qquad y_t = h_t\, C_t$$
+#
+# Here $h_t$ and $A$ are (`d_inner`, `d_state`) and $\odot$ multiplies number by number. $\Delta$,
+# $B$ and $C$ depend on the token; $A$ doesn't, and needn't: it only appears as $\Delta_t A$.
+
+# %% [markdown]
+# ## Loop, scan, library
+#
+# First a loop, as the equation reads. Then the same without one: $h_t = \bar A_t h_{t-1} + \ldots$ is
+# a *linear recurrence*, and chapter 17 computes all its states in about $\log_2$ of the length
+# rounds, because such steps can be joined in any grouping. Selection costs nothing there: the scan
+# never asked for the same $\bar A$ at every step. A convolution does, which is why earlier state
+# space models, computed by convolution, could not select. Then the library, which never writes all
+# states to memory.
+
+
+# %%
+def scan_loop(u, delta, A, B, C):
+    h, y = torch.zeros_like(A), []
+    for t in range(len(u)):
+        h = torch.exp(delta[t, :, None] * A) * h + (delta[t] * u[t])[:, None] * B[t]
+        y.append(h @ C[t])
+    return torch.stack(y)
+
+
+def scan_vectorised(u, delta, A, B, C):
+    A_bar = torch.exp(delta[:, :, None] * A)  # (seq, d_inner, d_state)
+    written = (delta * u)[:, :, None] * B[:, None]
+    h = linear_recurrence(A_bar[None], written[None], None, "blelloch")[0]
+    return torch.einsum("tdn,tn->td", h, C)
+
+
+seq, d_inner, d_state = 50, 6, 4
+u, delta = torch.randn(seq, d_inner), torch.rand(seq, d_inner)
+A, B, C = -torch.rand(d_inner, d_state), torch.randn(seq, d_state), torch.randn(seq, d_state)
+expected = scan_loop(u, delta, A, B, C)
+assert torch.allclose(scan_vectorised(u, delta, A, B, C), expected, atol=1e-5)
+library, _ = selective_scan(u[None], delta[None], A, B[None], C[None])
+assert torch.allclose(library[0], expected, atol=1e-5)
+print("loop = scan = library, for", seq, "tokens")
+
+# %% [markdown] slide="slide"
+# ## The block, piece by piece
+#
+# Around the scan, Mamba's block is small. Press play, or step. $u$, the scan's input, has passed a
+# short convolution: each channel sees its own last 4 inputs, so that $\Delta$ can tell a word from
+# the middle of a word.
+
+# %% slide="same" show="output" alt="Wiring diagram of a Mamba block, drawn in nine pieces: norm, in_proj, convolution with silu, x_proj and dt_proj, the selective scan, and three paths past it: times D, the silu gate below, and the residual above everything."
+config = MambaConfig.published("130m")
+widths = {
+    name: getattr(config, name) for name in ("dim", "d_inner", "d_state", "dt_rank", "d_conv")
+}
+wiring(widths, "Three paths lead past the selective scan")
+
+# %% [markdown] slide="slide"
+# ## The same in code
+#
+# A layer's weights bear the names of the boxes. This is the reference that we hold the library to:
+# one sequence, no tricks. (The library's own tests hold it to Hugging Face's implementation too, on
+# random checkpoints.)
+
+
+# %% slide="same" show="code"
+def block(x, layer, n):
+    w, inner = layer.mixer, layer.mixer.in_proj.out_features // 2
+    normed = x / (x.square().mean(-1, keepdim=True) + 1e-5).sqrt() * layer.norm.weight
+    xs, z = (normed @ w.in_proj.weight.T).split(inner, dim=-1)
+    padded = F.pad(xs, (0, 0, 3, 0))  # three zeros before the text
+    taps = w.conv1d.weight[:, 0]  # (d_inner, 4), the newest input's last
+    u = F.silu(sum(padded[k : k + len(x)] * taps[:, k] for k in range(4)) + w.conv1d.bias)
+    rank, B, C = (u @ w.x_proj.weight.T).split([w.dt_proj.in_features, n, n], dim=-1)
+    delta = F.softplus(rank @ w.dt_proj.weight.T + w.dt_proj.bias)
+    y = scan_loop(u, delta, -torch.exp(w.A_log), B, C)
+    y = y + w.D * u  # skip one
+    y = y * F.silu(z)  # skip two
+    return x + y @ w.out_proj.weight.T  # skip three
+
+
+# %%
+model = Mamba(MambaConfig.tiny(n_layers=3)).requires_grad_(False)
+tokens = torch.randint(256, (40,))
+x = model.tok_embeddings.weight[tokens]
+for layer in model.layers:
+    x = block(x, layer, n=8)
+logits = model.norm(x) @ model.output.weight.T
+assert torch.allclose(logits, model(tokens[None])[0], atol=1e-5)
+print("block by block = library, for 3 layers and 40 tokens")
+
+# %% [markdown] slide="slide"
+# ## Three things called skip
+#
+# | | goes past | what it does | without it |
+# |---|---|---|---|
+# | $D \cdot u$ | the scan | adds the input, a factor a channel | the state must carry the present too |
+# | $\mathrm{silu}(z)$ | conv and scan | multiplies: opens and shuts each channel | everything read is passed on |
+# | residual | the block | adds the block's input | layers can't be stacked deep |
+#
+# **Predict** what a block returns if we set (1) $B$ and $C$, (2) $z$, (3) `out_proj` to zero.
+
+# %% slide="fragment"
+layer, x, state = model.layers[0], torch.randn(1, 40, 64), model.init_state(1).layers[0]
+no_scan, no_gate, no_output = (deepcopy(layer) for _ in range(3))
+no_scan.mixer.x_proj.weight[no_scan.mixer.dt_proj.in_features :] = 0  # the rows of B and C
+no_gate.mixer.in_proj.weight[128:] = 0  # the rows of z
+no_output.mixer.out_proj.weight[:] = 0
+assert all(torch.equal(shut(x, state)[0], x) for shut in (no_gate, no_output))
+assert not torch.allclose(no_scan(x, state)[0], x, atol=1e-3)
+print("(1) D·u is left, gated  (2) silu(0) = 0: the block returns its input  (3) the same")
+
+# %% [markdown] slide="slide"
+# ## Where training starts
+#
+# $A = -1, -2, \dots, -N$ in every channel, stored as its logarithm (`A_log`), so that $A$ stays
+# negative whatever is learnt. $\Delta$ begins as the bias of `dt_proj`. The paper (section 3.6)
+# draws it uniformly from 0.001 to 0.1; the released code draws its *logarithm* uniformly, so the
+# median is 0.010 instead of 0.050. A number of state remembers about $1 / (\Delta |A|)$ tokens: from
+# a thousand down to less than one.
+
+# %% slide="same" show="output" alt="Two histograms of delta on a logarithmic axis. The code's is flat from 0.001 to 0.1 with its median at 0.010. The paper's text piles up to the right, with its median at 0.05."
+mixer = Mamba(MambaConfig(dim=8192, n_layers=1, vocab_size=2)).layers[0].mixer
+assert torch.allclose(-torch.exp(mixer.A_log), -torch.arange(1.0, 17).expand(16384, 16))
+draws = {"released code": F.softplus(mixer.dt_proj.bias.detach()).numpy()}
+draws["paper's text"] = np.random.default_rng(0).uniform(0.001, 0.1, 16384)
+medians = {"released code": 0.010, "paper's text": 0.0505}
+assert all(abs(np.median(draws[name]) / medians[name] - 1) < 0.1 for name in draws)
+title = "The code starts with memories of all lengths, the text mostly with short ones"
+figures.first_steps(draws, medians, title=title)
+
+# %% [markdown] slide="slide"
+# ## A task that needs selection
+#
+# A text of capitals among dots. After every token, name **the last capital but one**:
+#
+# `· C · · F · · · A ·` → `· · · · C C C C F F`
+#
+# The wanted capital may be 3 tokens back or 30. A memory with fixed rates knows how many *tokens*
+# ago something came. If time stood still at the dots, it would know how many *capitals* ago.
+
+# %% [markdown] slide="slide"
+# ## Two models that differ in one thing
+#
+# One Mamba block of 32 channels with 8 numbers each. The second model is the same, except that its
+# $\Delta$, $B$ and $C$ are learnt constants that never look at the token: it is time-invariant
+# again. It keeps the convolution, the gate and all three skips.
+
+
+# %% slide="same" show="code"
+class Constant(nn.Module):
+    """In place of x_proj: the same numbers for every token."""
+
+    def __init__(self, size):
+        super().__init__()
+        self.value = nn.Parameter(torch.randn(size))
+
+    def forward(self, u):
+        return self.value.expand(*u.shape[:-1], -1)
+
+
+# %%
+def loss(model, tokens):
+    return F.cross_entropy(model(tokens).flatten(0, 1), recall.answers(tokens).flatten())
+
+
+assert recall.spell(recall.answers(recall.encode("·C··F···A·")[None])[0]) == "····CCCCFF"
+generator = torch.manual_seed(0)
+config = MambaConfig(
+    dim=32, n_layers=1, vocab_size=7, d_state=8, expand=1, dt_rank=8, dt_min=0.1, dt_max=1.0
+)
+selective, fixed = Mamba(config), Mamba(config)
+fixed.layers[0].mixer.x_proj = Constant(config.dt_rank + 2 * config.d_state)
+recipe = TrainingConfig(steps=200, learning_rate=1e-2, warmup=10, weight_decay=0.0)
+for model in (selective, fixed):
+    batches = iter(lambda: recall.texts(64, 48, generator), None)
+    train(model, loss, batches, recipe, progress=False)
+    model.requires_grad_(False)
+print(sum(p.numel() for p in selective.parameters()), "parameters, 200 steps")
+
+# %% slide="slide" show="output" alt="Accuracy against how many tokens back the wanted capital lies. The selective model stays at 100 percent for all distances. The model with constant delta, B and C starts near 80 percent and falls to about 20 percent, close to guessing one of six."
+tokens = recall.texts(400, 96, generator)
+edges = [*range(1, 30, 4)]
+overall, by_age = {}, {}
+for name, model in {"selective": selective, "Δ, B, C constant": fixed}.items():
+    overall[name], by_age[name] = recall.scores(model, tokens, edges)
+assert overall["selective"] > 0.97
+assert overall["Δ, B, C constant"] < 0.75
+assert by_age["Δ, B, C constant"][-1] < 0.45
+series.lines(
+    [low + 1.5 for low in edges[:-1]],
+    by_age | {"guessing": [1 / 6] * (len(edges) - 1)},
+    title="With constant Δ, B and C a capital is lost among the dots",
+    x_title="how far back the wanted capital lies (tokens)",
+    y_title="share of right answers",
+)
+
+# %% [markdown] slide="notes"
+# With chance at one in six, the constant model does well only where the convolution, which still
+# sees four tokens, can help. This is the ordering of the paper's Table 1 (section 4.1.1): on
+# *selective copying*, 16 tokens to be recalled in order from a noisy text of 4,096, a Mamba block
+# reaches 56.4% with a time-invariant S4 layer inside and 99.8% with the selective scan. Ours is a
+# small relative of that task, with texts of 48 tokens and 200 steps of training where the paper took
+# 400,000. The ordering is what we reproduced, not the setting.
+
+# %% [markdown] slide="slide"
+# ## Reading Δ
+#
+# **Predict:** where in a text will the trained model's $\Delta$ be large, and where small?
+#
+# The bars show the middle one of the 32 channels, on a logarithmic axis; under each token stands
+# the model's answer. With only dots under the taps of the convolution $u$ is the same each time, and
+# so is $\Delta$: small. Near a capital it is several times larger, so the state ages by capitals.
+# (Single channels differ: the model found its own division of labour.)
+
+# %% slide="fragment" show="output" alt="Bars of delta for each token of a text with five capitals. Orange bars at capitals and light blue ones in the three tokens after them are high; dark blue bars, where only dots are in sight of the convolution, are low and all equal."
+text = "C·····F···A········B·····D··"
+tokens = recall.encode(text)
+(traced,) = trace_layers(selective, tokens)
+delta = np.median(traced.delta, axis=1)
+said = recall.spell(selective(tokens[None])[0].argmax(-1))
+wanted = recall.spell(recall.answers(tokens[None])[0])
+assert all(a == b for a, b in zip(said, wanted, strict=True) if b != "·")
+capital = (tokens != recall.DOT).numpy()
+near = np.array([set(text[max(0, t - 3) : t + 1]) != {"·"} for t in range(len(text))])
+assert np.allclose(delta[~near], delta[~near][0], rtol=1e-3)  # the same each time
+assert delta[near].mean() > 3 * delta[~near].max()
+kinds = {"a capital": capital, "a capital is under the taps": near & ~capital}
+kinds |= {"only dots under the taps": ~near}
+labels = [f"{c}<br>{a if b != '·' else ''}" for c, a, b in zip(text, said, wanted, strict=True)]
+title = "Time nearly stands still while only dots are under the taps"
+figures.by_token(labels, {"": delta}, kinds, title=title, y_title="Δ, middle channel", log_y=True)
+
+# %% [markdown] slide="slide"
+# ## One token at a time
+#
+# To write text, a model is fed its own last token. A transformer looks back at its cache; Mamba needs
+# two things only, and both keep their size: the **history**, the last 3 inputs of the convolution,
+# and the **state**. Reading a text at once or step by step must give the same.
+#
+# In the figure each token pushes the oldest row out of the window; below it stands the state, one
+# column a channel, one row for each of its 8 numbers.
+
+# %%
+logits, whole = selective.prefill(tokens[None])
+state = selective.init_state(1)
+for token in tokens:
+    stepped, state = selective.step(token[None], state)
+assert torch.allclose(stepped, logits, atol=1e-4)
+assert torch.allclose(state.layers[0].scan, whole.layers[0].scan, atol=1e-4)
+assert torch.allclose(state.layers[0].history, whole.layers[0].history, atol=1e-4)
+print("history", tuple(state.layers[0].history.shape), " state", tuple(state.layers[0].scan.shape))
+
+# %% slide="slide" show="output" alt="Animation over the tokens of a text. On top one bar a token, high at capitals and the three tokens after them, near zero at later dots. Below, four rows of the convolution's inputs that shift up by one each step, and the state, eight rows of 32 channels, which comes to rest while dots pass."
+moved = traced.moved
+assert moved[18] < moved[near].mean() / 4  # the fifth dot in a row
+title = "A capital stirs the state, and through the dots it comes to rest"
+figures.stepping(list(text), capital, moved, traced.window, traced.states, title=title)
+
+# %% [markdown] slide="slide"
+# ## Padding leaks
+#
+# Prompts of unequal length are filled up to one length. An attention mask hides filler. A state has
+# no mask: filler is one more token. **Predict:** does it help to set the filler's input to zero?
+
+# %% slide="fragment"
+model = Mamba(MambaConfig.tiny()).requires_grad_(False)
+mixer, state, x = model.layers[0].mixer, model.init_state(1).layers[0], torch.randn(1, 25, 64)
+mask = torch.arange(25)[None] < 5  # 5 tokens, then 20 fillers
+alone, zeroed = mixer(x[:, :5], state)[1].scan, mixer(x * mask[..., None], state)[1].scan
+masked = mixer(x, state, mask=mask)[1].scan
+assert torch.allclose(masked, alone, atol=1e-6)
+assert (zeroed - alone).norm() > 0.1 * alone.norm()
+print(f"softplus(0) = {F.softplus(torch.tensor(0.0)):.2f}: zeroed filler still moves the state")
+
+# %%
+# With Δ = 0 at filler (softplus of -inf), prompts of unequal length can share a batch:
+prompts = [[3, 1, 4], [1, 5, 9, 2, 6, 5, 3, 5], [8]]
+together = generate(model, prompts, max_tokens=6)
+assert together == [generate(model, [prompt], max_tokens=6)[0] for prompt in prompts]
+longest = torch.tensor([prompts[1] + together[1]])  # and as without any state, all at once:
+assert model(longest)[0, 7:-1].argmax(-1).tolist() == together[1]
+print("ragged batch = each alone = whole text at once")
+
+# %% [markdown] slide="slide"
+# ## The published sizes
+#
+# The paper's models were published as mamba-130m to mamba-2.8b. What does each remember? In the
+# library the history is kept in the model's bfloat16 and the state in float32.
+
+# %% slide="same" show="output"
+memory = {}
+for name in PUBLISHED:
+    with torch.device("meta"):  # shapes without numbers
+        model = Mamba(config := MambaConfig.published(name)).to(torch.bfloat16)
+    assert config.n_parameters == sum(p.numel() for p in model.parameters())
+    memory[f"mamba-{name}"] = model.init_state(1).n_bytes / 2**20
+    print(f"{name:>5} {config.n_parameters:>13,} parameters {memory[f'mamba-{name}']:5.1f} MiB")
+assert MambaConfig.published("130m").n_parameters == 129_135_360
+
+# %% slide="slide" show="output" alt="Memory against context, both logarithmic. The states of five Mambas are flat lines between 2.5 and 22 MiB. The cache of SmolLM2-135M and that of Mistral 7B rise as straight lines and cross them after about a hundred to two hundred tokens. With a window of 4096 Mistral's turns flat at 512 MiB."
+contexts = [2**power for power in range(3, 18)]
+mistral = TransformerConfig.mistral_7b()
+a_token = 2 * mistral.n_layers * mistral.n_kv_heads * mistral.head_dim * 2 / 2**20
+assert a_token == 128 / 1024  # a key and a value, two bytes a number: 128 KiB
+smollm = 2 * 30 * 3 * 64 * 2 / 2**20  # 30 layers, 3 key/value heads of 64
+growing = {
+    "Mistral 7B, no window": [n * a_token for n in contexts],
+    "SmolLM2-135M": [n * smollm for n in contexts],
+    "Mistral 7B, W = 4096": [min(n, 4096) * a_token for n in contexts],
+}
+assert growing["Mistral 7B, W = 4096"][-1] == 512
+title = "A state costs what a few hundred tokens of cache cost, for any length of text"
+figures.memory(contexts, growing, memory, title=title)
+
+# %% [markdown] slide="notes"
+# SmolLM2-135M, which chapter 02 uses, is about as large as mamba-130m; its cache overtakes that
+# state after little more than a hundred tokens. Mistral 7B's overtakes mamba-2.8b's state at less
+# than two hundred. (Exercise 19.5 asks for the exact numbers.) A window makes a cache constant too,
+# at 512 MiB. What a state can't do is what a cache does well: look up, word for word, something that
+# it had no reason to keep.
+
+# %% [markdown] slide="slide"
+# ## Does it show in time?
+#
+# Models of similar size, random weights: a transformer of 2 layers, and a Mamba of 4 blocks, since
+# two blocks replace one pair of attention and feed-forward. The transformer comes with and without a
+# window. **Predict** the shape of three curves: time to write one more token, against the length
+# of what was read.
+#
+# These are this machine's times, one thread, small models: read the shapes, not the levels. On this
+# CPU Mamba starts higher; a GPU needs a kernel of its own for the scan.
+
+
+# %%
+shape = dict(dim=128, n_layers=2, n_heads=4, n_kv_heads=4, head_dim=32, hidden_dim=336)
+shape |= dict(vocab_size=256, tie_embeddings=True)
+rivals = {
+    "transformer": Transformer(TransformerConfig(**shape)),
+    "transformer, W = 512": Transformer(TransformerConfig(**shape, window=512)),
+    "Mamba": Mamba(MambaConfig(dim=128, n_layers=4, vocab_size=256)),
+}
+sizes = [sum(p.numel() for p in model.parameters()) for model in rivals.values()]
+assert max(sizes) < 1.25 * min(sizes)
+lengths, reading, writing = [256, 1024, 4096, 16_384], {}, {}
+for name, model in rivals.items():
+    reading[name], writing[name] = reading_and_writing(model, lengths)
+growth = {name: values[-1] / values[0] for name, values in writing.items()}
+assert growth["transformer"] > max(3, 2 * growth["Mamba"])
+
+# %% slide="fragment" show="output" alt="Time of writing one token against the length of the context. The transformer without a window rises with the length. The one with a window of 512 and Mamba stay flat."
+series.lines(
+    lengths,
+    writing,
+    title="A token costs Mamba the same after 256 tokens and after 16,384",
+    x_title="context (tokens)",
+    y_title="processor time of one more token (ms)",
+    log_x=True,
+)
+
+# %% slide="slide" show="output" alt="Time of reading, per token, against the length of the prompt. The transformer without a window rises, the other two lines are flat."
+series.lines(
+    lengths,
+    reading,
+    title="Reading: the time a token grows with attention, and not with a scan",
+    x_title="length of the prompt (tokens)",
+    y_title="processor time a token read (ms)",
+    log_x=True,
+)
+
+# %% [markdown] slide="slide"
+# ## Takeaways
+#
+# 1. Selection is one change to a linear memory: $\Delta$, $B$ and $C$ depend on the token. With it
+#    a block recalled what it should among noise; with constants it could not.
+# 2. $\Delta$ is a gate and a clock. What is kept is $1 - \sigma(z)$, as in Theorem 1; what is let
+#    in is $\sigma(z)$ in the theorem and $\mathrm{softplus}(z)$ in the code.
+# 3. What Mamba remembers has one size, worth a few hundred tokens of cache, and every token costs
+#    the same.
+
+# %% [markdown]
+# ## Self-test
+#
+# 1. What do $\Delta = 0$ and a very large $\Delta$ do to a state?
+# 2. Name the three skips, from the innermost out.
+# 3. Why must filler have $\Delta = 0$, rather than an input of 0?
+# 4. Why `A_log`, and not $A$?
+#
+# <details><summary>Answers</summary>
+#
+# 1. Nothing; overwrite it.
+# 2. $D \cdot u$, the gate silu(z), the residual.
+# 3. Softplus of anything finite is positive: the state fades.
+# 4. $-e^{x}$ is always negative: no state can explode.
+#
+# </details>
+#
+# **Next.** *Window, experts and scan each give up something else. What happens if one model uses all
+# three?* First [the exercises](../exercises/19_mamba.ipynb).
+
+# %% [markdown] to="exercise"
+# # 19 · Mamba: exercises
+#
+# Six exercises on [the lesson](../course/19_mamba.ipynb), about 65 minutes. Replace each
+# `raise NotImplementedError(…)` with your answer and run the check below it. `hint("19.1")` gives a
+# first hint, called again a further one. The checks draw random inputs of many sizes: an answer that
+# fits only the example doesn't pass. Any floating-point precision will do.
+
+# %% to="exercise"
+import torch
+from torch.nn import functional as F
+
+from mixlab.checks import check, hint  # noqa: F401
+
+# %% [markdown] exercise="19.1" role="prompt" title="One step of the selective scan" difficulty=1 minutes=10 points=2
+# One token reaches one layer. `h` is the state so far, (d_inner, d_state). The token brings `u` and
+# `delta`, (d_inner,), where `delta` is positive already, and `B` and `C`, (d_state,). `A` is
+# (d_inner, d_state) and negative, `D` is (d_inner,).
+#
+# Discretise as Mamba's released code does: $A$ by zero-order hold, $B$ by Euler. Update the state,
+# read it with $C$, add the skip $D \cdot u$. Return the pair `y, h`: output (d_inner,) and new state
+# (d_inner, d_state). There is no gate.
+
+
+# %% exercise="19.1" role="answer"
+def scan_step(h, u, delta, A, B, C, D):
+    """One token: the output (d_inner,) and the new state (d_inner, d_state)."""
+    ### BEGIN SOLUTION
+    A_bar = torch.exp(delta[:, None] * A)
+    h = A_bar * h + torch.outer(delta * u, B)
+    return h @ C + D * u, h
+    ### END SOLUTION
+
+
+# %% exercise="19.1" role="check"
+check("19.1", scan_step)
+
+# %% [markdown] exercise="19.2" role="prompt" title="The scan as a table" difficulty=3 minutes=15 points=4
+# Once $\Delta$, $B$ and $C$ are given, a scan is linear in its input: there is a table $M$ with
+# $y = M u$, like attention's weights. `M[t, s]` says how much of input $s$ reaches output $t$.
+#
+# Write it for one channel. `delta` is (seq,), not negative; `A` is (d_state,); `B` and `C` are
+# (seq, d_state). Return `M`, (seq, seq), with 0 where $s > t$. The scan starts from an empty state;
+# no skip, no gate. The discretisation is that of 19.1.
+#
+# Example: with `delta` = 1, 2, 3, what token 0 wrote has aged by $2 + 3 = 5$ when token 2 reads it.
+
+
+# %% exercise="19.2" role="answer"
+def influence(delta, A, B, C):
+    """M of shape (seq, seq) with y = M @ u: row t is an output, column s an input."""
+    ### BEGIN SOLUTION
+    elapsed = delta.cumsum(dim=0)
+    age = (elapsed[:, None] - elapsed[None, :]).tril()  # time from s to t, 0 above the diagonal
+    kept = torch.exp(age[:, :, None] * A)  # (t, s, d_state)
+    table = torch.einsum("tn, tsn, sn, s -> ts", C, kept, B, delta)
+    return table.tril()
+    ### END SOLUTION
+
+
+# %% exercise="19.2" role="check"
+check("19.2", influence)
+
+# %% [markdown] exercise="19.3" role="prompt" title="Find the bugs: a block" difficulty=2 minutes=12 points=4
+# This function should do what a Mamba block does between its norm and its residual, for one
+# sequence `x` of shape (seq, dim). `scan(u, delta, A, B, C)` is handed to you and is right: it
+# returns $h_t C_t$ for every token, without skip and gate. The weights `w`: `in_proj` (2 d_inner, dim),
+# x above z; `conv` (d_inner, d_conv), the newest input's tap last; `conv_bias`; `x_proj` (dt_rank +
+# 2 d_state, d_inner), the rows of Δ, B and C in this order; `dt_proj` (d_inner, dt_rank); `dt_bias`;
+# `A_log` (d_inner, d_state); `D`; `out_proj` (dim, d_inner).
+#
+# There are **four mistakes**. Mend them all.
+#
+# ```python
+# def mixer(x, w, scan):
+#     x, z = (x @ w["in_proj"].T).chunk(2, dim=1)
+#     taps = w["conv"].shape[1]
+#     padded = F.pad(x, (0, 0, taps // 2, taps - 1 - taps // 2))
+#     u = sum(padded[k : k + len(x)] * w["conv"][:, k] for k in range(taps))
+#     u = F.silu(u + w["conv_bias"])
+#     rank, n = w["dt_proj"].shape[1], w["A_log"].shape[1]
+#     delta, B, C = (u @ w["x_proj"].T).split([rank, n, n], dim=1)
+#     delta = delta @ w["dt_proj"].T + w["dt_bias"]
+#     y = scan(u, delta, torch.exp(w["A_log"]), B, C)
+#     y = y * F.silu(z) + w["D"] * u
+#     return y @ w["out_proj"].T
+# ```
+
+
+# %% exercise="19.3" role="answer"
+def mixer(x, w, scan):
+    """The block between norm and residual: (seq, dim) to (seq, dim)."""
+    ### BEGIN SOLUTION
+    d_inner, taps = w["conv"].shape
+    x, z = F.linear(x, w["in_proj"]).split(d_inner, dim=1)
+    past = F.pad(x, (0, 0, taps - 1, 0))
+    u = F.silu((past.unfold(0, taps, 1) * w["conv"]).sum(dim=-1) + w["conv_bias"])
+    n = w["A_log"].shape[1]
+    rank, B, C = F.linear(u, w["x_proj"]).tensor_split([-2 * n, -n], dim=1)
+    delta = F.softplus(F.linear(rank, w["dt_proj"], w["dt_bias"]))
+    y = scan(u, delta, -w["A_log"].exp(), B, C)
+    return F.linear((y + u * w["D"]) * F.silu(z), w["out_proj"])
+    ### END SOLUTION
+
+
+# %% exercise="19.3" role="check"
+check("19.3", mixer)
+
+# %% [markdown] exercise="19.4" role="prompt" title="The block, one token at a time" difficulty=3 minutes=15 points=4
+# Now the same block as a step. `x` is one token, (dim,); `history` holds the convolution's last
+# d_conv - 1 inputs, (d_conv - 1, d_inner), oldest first; `h` is the state, (d_inner, d_state). Both
+# are zeros before the first token. `w` holds the weights of 19.3.
+#
+# Return three things: the output, (dim,), the new history and the new state. Called token by token,
+# the outputs must be those of the block on the whole sequence: in_proj, convolution with bias, silu,
+# x_proj, Δ through dt_proj, dt_bias and softplus, one step of the scan, $+ D \cdot u$,
+# $\cdot\,\mathrm{silu}(z)$, out_proj.
+
+
+# %% exercise="19.4" role="answer"
+def step(x, history, h, w):
+    """One token through the block: output (dim,), new history, new state."""
+    ### BEGIN SOLUTION
+    x, z = (w["in_proj"] @ x).chunk(2)
+    window = torch.cat([history, x[None]])  # (d_conv, d_inner), what lies under the taps
+    u = F.silu((window * w["conv"].T).sum(dim=0) + w["conv_bias"])
+    n = w["A_log"].shape[1]
+    rank, B, C = (w["x_proj"] @ u).tensor_split([-2 * n, -n])
+    delta = F.softplus(w["dt_proj"] @ rank + w["dt_bias"])
+    decay = torch.exp(-torch.exp(w["A_log"]) * delta[:, None])
+    h = decay * h + torch.outer(delta * u, B)
+    y = (h @ C + w["D"] * u) * F.silu(z)
+    return w["out_proj"] @ y, window[1:], h
+    ### END SOLUTION
+
+
+# %% exercise="19.4" role="check"
+check("19.4", step)
+
+# %% [markdown] exercise="19.5" role="prompt" title="Predict the crossing" difficulty=2 minutes=8 points=2
+# After how many tokens does a transformer's cache take **more** bytes than a Mamba's memory? Return
+# the smallest whole number of tokens. `mamba` is `(n_layers, d_inner, d_state, d_conv)`,
+# `transformer` is `(n_layers, n_kv_heads, head_dim)`, without a window.
+#
+# Every layer of the Mamba keeps its state in float32, 4 bytes a number, and its convolution's history
+# in bfloat16, 2 bytes. The cache is bfloat16. For mamba-2.8b, `(64, 5120, 16, 4)`, and Mistral 7B,
+# `(32, 8, 128)`, both take 22,937,600 bytes at 175 tokens, so the answer is 176.
+
+
+# %% exercise="19.5" role="answer"
+def crossing(mamba, transformer):
+    """The smallest number of tokens whose cache takes more bytes than the Mamba's memory."""
+    ### BEGIN SOLUTION
+    n_layers, d_inner, d_state, d_conv = mamba
+    memory = n_layers * d_inner * (4 * d_state + 2 * (d_conv - 1))
+    depth, n_kv_heads, head_dim = transformer
+    a_token = depth * n_kv_heads * head_dim * 2 * 2  # a key and a value, 2 bytes each number
+    return memory // a_token + 1
+    ### END SOLUTION
+
+
+# %% exercise="19.5" role="check"
+check("19.5", crossing)
+
+# %% [markdown] exercise="19.6" role="prompt" title="Prove by test: does filler leak?" difficulty=2 minutes=12 points=3
+# `read(x, mask)` is a layer with a short convolution and a selective scan. `x` is (batch, seq, 4),
+# `mask` (batch, seq) is True at real tokens; each row has at least one, and they stand together, with
+# filler before them, behind them, or both. It returns the state of each row after its real tokens,
+# (batch, 4). A layer keeps filler out if that is, for every row, what it returns for the row's real
+# tokens alone, with a mask of nothing but True: whatever the filler holds, wherever it stands.
+
+# %% [markdown] exercise="19.6" role="prompt"
+# Write the test. `keeps_filler_out(read)` returns True only for such layers. The check hands it safe
+# ones, written in several ways, and leaking ones. Compare with a tolerance: rounding may differ.
+
+
+# %% exercise="19.6" role="answer"
+def keeps_filler_out(read):
+    """Whether no row's state depends on filler, for all batches worth trying."""
+    ### BEGIN SOLUTION
+    for start, filler in [(0, 0.0), (0, 3.0), (2, 0.0), (2, 3.0), (4, -2.0)]:
+        x, mask = torch.full((3, 10, 4), filler), torch.zeros(3, 10, dtype=torch.bool)
+        for row, length in enumerate((1, 3, 6)):
+            place = slice(start, start + length)
+            x[row, place], mask[row, place] = torch.randn(length, 4), True
+        together = read(x, mask)
+        for row in range(3):
+            alone = x[row, mask[row]][None]
+            expected = read(alone, torch.ones(1, alone.shape[1], dtype=torch.bool))
+            if not torch.allclose(together[row], expected[0], atol=1e-5):
+                return False
+    return True
+    ### END SOLUTION
+
+
+# %% exercise="19.6" role="check"
+check("19.6", keeps_filler_out)

@@ -1,0 +1,255 @@
+"""Inputs for the exercises of chapter 19: a step, a table, a block, its bytes, a padding test."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mixlab.checks.cases import Cases, Unreadable, _kind, read_count, read_reals, read_verdict
+
+_OURS = (
+    "mixlab.ssm.selective_scan",
+    "mixlab.ssm.chunked_scan",
+    "mixlab.ssm.scan",
+    "mixlab.ssm.discretize",
+    "mixlab.ssm.short_convolution",
+    "mixlab.ssm.mamba_block",
+    "mixlab.traces.mamba",
+)
+_PLAIN = "mixlab.checks.cases.mamba_scan"
+_READERS = "mixlab.checks.cases.mamba_readers"
+
+
+def _real(rng: np.random.Generator, *shape: int, size: float = 1.0) -> Tensor:
+    return torch.from_numpy(size * rng.standard_normal(shape)).float()
+
+
+def _positive(rng: np.random.Generator, *shape: int) -> Tensor:
+    return torch.from_numpy(rng.uniform(0.1, 1.6, shape)).float()
+
+
+def _rates(rng: np.random.Generator, d_inner: int, d_state: int) -> Tensor:
+    return -torch.from_numpy(rng.uniform(0.3, 2.0, (d_inner, d_state))).float()
+
+
+def step_arguments(rng: np.random.Generator, d_inner: int, d_state: int) -> tuple:
+    """(h, u, delta, A, B, C, D) of one token."""
+    return (
+        _real(rng, d_inner, d_state),
+        _real(rng, d_inner),
+        _positive(rng, d_inner),
+        _rates(rng, d_inner, d_state),
+        _real(rng, d_state),
+        _real(rng, d_state),
+        _real(rng, d_inner),
+    )
+
+
+def _draw_step(rng: np.random.Generator) -> list[tuple]:
+    sizes = [(3, 2), (2, 5), (4, 4), (1, 1), (1, 6), (5, 1)]
+    sizes += [(int(rng.integers(2, 9)), int(rng.integers(2, 9))) for _ in range(4)]
+    return [step_arguments(rng, *size) for size in sizes]
+
+
+def read_step(value) -> np.ndarray:
+    """y and the new state side by side, (d_inner, 1 + d_state)."""
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise Unreadable(f"expected two things, y and the new state: got {_kind(value)}")
+    y, h = read_reals(1)(value[0]), read_reals(2)(value[1])
+    if len(y) != len(h):
+        raise Unreadable(
+            "expected y of shape (d_inner,) and the new state of shape (d_inner, d_state): got "
+            f"{y.shape} and {h.shape}"
+        )
+    return np.concatenate([y[:, None], h], axis=1)
+
+
+def table_arguments(rng: np.random.Generator, seq: int, d_state: int) -> tuple:
+    """(delta, A, B, C) of one channel; a third of the tokens have a Δ of 0."""
+    delta = _positive(rng, seq) * torch.from_numpy(rng.random(seq) < 0.7)
+    return delta, _rates(rng, 1, d_state)[0], _real(rng, seq, d_state), _real(rng, seq, d_state)
+
+
+def _draw_table(rng: np.random.Generator) -> list[tuple]:
+    sizes = [(4, 2), (1, 3), (2, 1), (6, 6), (9, 4)]
+    sizes += [(int(rng.integers(3, 16)), int(rng.integers(1, 7))) for _ in range(4)]
+    return [table_arguments(rng, *size) for size in sizes]
+
+
+def block_weights(
+    rng: np.random.Generator, dim: int, d_inner: int, d_state: int, rank: int, taps: int
+) -> dict[str, Tensor]:
+    """A block's weights, every one different enough from the others to be told apart."""
+    wanted = torch.from_numpy(rng.uniform(0.1, 0.7, d_inner)).float()
+    states = torch.arange(1, d_state + 1).float()
+    return {
+        "in_proj": _real(rng, 2 * d_inner, dim, size=dim**-0.5),
+        "conv": _real(rng, d_inner, taps, size=0.8),
+        "conv_bias": _real(rng, d_inner, size=0.5),
+        "x_proj": _real(rng, rank + 2 * d_state, d_inner, size=1.5 * d_inner**-0.5),
+        "dt_proj": _real(rng, d_inner, rank, size=rank**-0.5),
+        "dt_bias": wanted + torch.log(-torch.expm1(-wanted)),
+        "A_log": (states / 2).log() + _real(rng, d_inner, d_state, size=0.2),
+        "D": _real(rng, d_inner) + 1,
+        "out_proj": _real(rng, dim, d_inner, size=d_inner**-0.5),
+    }
+
+
+def block_arguments(rng: np.random.Generator, seq: int, *sizes: int) -> tuple:
+    """(x, weights) for (dim, d_inner, d_state, rank, taps)."""
+    return _real(rng, seq, sizes[0]), block_weights(rng, *sizes)
+
+
+def _draw_blocks(rng: np.random.Generator) -> list[tuple]:
+    sizes = [(5, 4, 6, 3, 2, 4), (1, 3, 5, 2, 1, 4), (2, 4, 4, 4, 4, 3), (3, 2, 5, 1, 2, 2)]
+    for _ in range(3):
+        widths = (int(rng.integers(2, 7)) for _ in range(4))
+        sizes.append((int(rng.integers(3, 14)), *widths, int(rng.integers(2, 5))))
+    return [block_arguments(rng, *size) for size in sizes]
+
+
+def _draw_mixers(rng: np.random.Generator) -> list[tuple]:
+    from mixlab.checks.cases.mamba_scan import scan  # absent where it would answer an exercise
+
+    return [(x, w, scan) for x, w in _draw_blocks(rng)]
+
+
+def call_stepping(answer, x: Tensor, w: dict[str, Tensor]) -> np.ndarray:
+    """The answer token by token, handed its own memory: one row of output a token."""
+    (d_inner, taps), d_state = w["conv"].shape, w["A_log"].shape[1]
+    history, h = torch.zeros(taps - 1, d_inner), torch.zeros(d_inner, d_state)
+    rows = []
+    for number, token in enumerate(x):
+        value = answer(token.clone(), history, h, w)
+        if not isinstance(value, tuple | list) or len(value) != 3:
+            raise Unreadable(
+                f"expected three things, the output, the history and the state: got {_kind(value)}"
+            )
+        names = ("the output", "the history", "the state")
+        wanted = ((len(token),), (taps - 1, d_inner), (d_inner, d_state))
+        for name, part, shape in zip(names, value, wanted, strict=True):
+            if (got := read_reals(len(shape))(part).shape) != shape:
+                raise Unreadable(f"after token {number}, {name} has shape {got}: expected {shape}")
+        rows.append(read_reals(1)(value[0]))
+        history, h = (torch.as_tensor(part).float() for part in value[1:])
+    return np.stack(rows)
+
+
+# (n_layers, d_inner, d_state, d_conv) of a Mamba, (n_layers, n_kv_heads, head_dim) of a transformer
+EQUAL_AT_175 = (64, 5120, 16, 4), (32, 8, 128)  # mamba-2.8b and Mistral 7B
+
+
+def _draw_crossing(rng: np.random.Generator) -> list[tuple]:
+    drawn = [EQUAL_AT_175, ((24, 1536, 16, 4), (30, 3, 64)), ((1, 8, 1, 2), (40, 8, 128))]
+    for _ in range(8):
+        mamba = (int(rng.integers(4, 65)), 128 * int(rng.integers(2, 41)))
+        mamba += (int(rng.integers(1, 65)), int(rng.integers(2, 6)))
+        transformer = (int(rng.integers(1, 49)), int(rng.integers(1, 9)))
+        drawn.append((mamba, (*transformer, 16 * int(rng.integers(2, 9)))))
+    return drawn
+
+
+def _draw_readers(rng: np.random.Generator) -> list[tuple]:
+    from mixlab.checks.cases.mamba_readers import READERS  # absent where it would answer
+
+    return [(READERS[i],) for i in rng.permutation(len(READERS))]
+
+
+def _call_verdict(answer, read):
+    def asked(x, mask):  # a name would tell the safe readers from the leaking ones without a test
+        x, mask = torch.as_tensor(x).float(), torch.as_tensor(mask).bool()
+        if x.dim() != 3 or x.shape[2] != 4 or mask.shape != x.shape[:2]:
+            raise ValueError(
+                "read(x, mask) takes x of shape (batch, seq, 4) and a mask of shape (batch, seq): "
+                f"got {tuple(x.shape)} and {tuple(mask.shape)}"
+            )
+        return read(x, mask)
+
+    return answer(asked)
+
+
+EXERCISES = {
+    "19.1": Cases(
+        draw=_draw_step,
+        read=read_step,
+        seed=8,
+        forbids=(*_OURS, _PLAIN, _READERS),
+        hints=(
+            "Ā has the shape of the state, (d_inner, d_state): each channel's Δ times its own row "
+            "of A. `delta[:, None]` makes a column of Δ.",
+            "What the token writes is Δ times u, one number a channel, times B, one number a "
+            "state: an outer product, of the state's shape too.",
+            "New state first: `A_bar * h` plus what is written. Then read it with C, which leaves "
+            "one number a channel, and add `D * u`.",
+        ),
+    ),
+    "19.2": Cases(
+        draw=_draw_table,
+        read=read_reals(2),
+        seed=2,
+        forbids=(*_OURS, _PLAIN, _READERS),
+        hints=(
+            "Follow one token. It writes Δ_s B_s u_s into the state; then each later token "
+            "multiplies the state by its own exp(Δ A); then C_t reads it.",
+            "The product of exponentials is the exponential of a sum: A times the Δ of tokens "
+            "s + 1 … t. Token s itself isn't in that sum: nothing has decayed when it is written.",
+            "`elapsed = delta.cumsum(0)`; `elapsed[t] - elapsed[s]` is the time between s and t. "
+            "Sum over the states C[t] * exp(A * time) * delta[s] * B[s], where s ≤ t.",
+        ),
+    ),
+    "19.3": Cases(
+        draw=_draw_mixers,
+        read=read_reals(2),
+        seed=2,
+        forbids=(*_OURS, _READERS),
+        hints=(
+            "Go through the wiring diagram from left to right and compare piece by piece. Two "
+            "mistakes stand before the scan, one in its rates, one after it.",
+            "Which inputs does the output of token 0 depend on? Change the last token of x and "
+            "see whether the first row of the result moves. And which sign has `delta`?",
+            "All padding of the convolution belongs on the left. Δ is a length of time, so it "
+            "needs softplus. A has to decay. The gate multiplies everything, D·u too.",
+        ),
+    ),
+    "19.4": Cases(
+        draw=_draw_blocks,
+        read=read_reals(2),
+        call=call_stepping,
+        seed=2,
+        forbids=(*_OURS, _PLAIN, _READERS),
+        hints=(
+            "Put the new input under the taps: the history, then x, is (d_conv, d_inner). Each "
+            "channel multiplies its column by its row of `conv`, adds up, adds the bias, silu.",
+            "From u: split `x_proj @ u` into rank, d_state and d_state numbers. Δ is "
+            "softplus(dt_proj @ first + dt_bias); then one step of the scan, + D·u, · silu(z).",
+            "The history that you return is what the taps saw, without its oldest row: inputs of "
+            "the convolution, not its outputs. Return new tensors, don't change the old ones.",
+        ),
+    ),
+    "19.5": Cases(
+        draw=_draw_crossing,
+        read=read_count,
+        forbids=(),
+        hints=(
+            "Mamba, once: a layer keeps d_inner × d_state numbers of 4 bytes and (d_conv - 1) × "
+            "d_inner numbers of 2 bytes.",
+            "The cache, a token: a key and a value in every layer, each n_kv_heads × head_dim "
+            "numbers of 2 bytes.",
+            "Whole tokens, and strictly more bytes: if the two are equal at 175 tokens, the "
+            "answer is 176. `state // per_token + 1`.",
+        ),
+    ),
+    "19.6": Cases(
+        draw=_draw_readers,
+        read=read_verdict,
+        call=_call_verdict,
+        forbids=(*_OURS, _PLAIN),
+        hints=(
+            "Make a batch of rows with different numbers of real tokens, and hold each row's "
+            "state against `read` of that row alone, without filler and with a mask of all True.",
+            "What could hide a leak? Filler of zeros; filler on one side only; a row that is "
+            "full; a single token of filler. Try other filler, both sides, several lengths.",
+            "Real numbers: compare with `torch.allclose(…, atol=1e-5)`. Return False at the "
+            "first difference, True after the last row.",
+        ),
+    ),
+}
