@@ -120,13 +120,14 @@ def products(
                 y=[drawn[-1]],
                 mode="markers+text",
                 marker=dict(size=14, symbol="x", color=color),
-                text=[f"NaN or ∞ from token {end:,}"],
-                textposition="middle right",
+                text=[f"{end:,}"],
+                textposition="bottom center",
                 textfont=dict(size=14),
                 showlegend=False,
                 hoverinfo="skip",
             )
-    shown.update_xaxes(title_text="tokens", type="log", dtick=1, range=[0, 4.2])
+    words = "tokens (✕: from here on the result is NaN or ∞)"
+    shown.update_xaxes(title_text=words, type="log", dtick=1, range=[0, 4.2])
     shown.update_yaxes(
         title_text="product P of the factors so far",
         type="log",

@@ -1,0 +1,74 @@
+"""Scans replayed, scheduled and drawn: what the frames show is what the trace says."""
+
+import numpy as np
+import pytest
+
+from mixlab.figures import parallel_scan as figures
+from mixlab.figures.scan import rounds
+from mixlab.traces.scan import schedule, trace_scan
+
+HOW = [("sequential", None), ("hillis_steele", None), ("blelloch", None), ("chunked", 5)]
+
+
+def join(earlier, later):
+    return earlier + later
+
+
+@pytest.mark.parametrize(("method", "chunk_size"), HOW)
+@pytest.mark.parametrize("length", [1, 2, 7, 16, 33])
+def test_a_replay_on_letters_keeps_the_order(method, chunk_size, length):
+    letters = [chr(97 + t) for t in range(length)]
+    rows = trace_scan(method, length, chunk_size).replay(join, letters)
+    assert rows[-1] == ["".join(letters[: t + 1]) for t in range(length)]
+
+
+def test_a_replay_refuses_another_number_of_items():
+    with pytest.raises(ValueError, match="of 4 items: got 3"):
+        trace_scan("blelloch", 4).replay(join, "abc")
+
+
+@pytest.mark.parametrize(("method", "chunk_size"), HOW)
+@pytest.mark.parametrize("length", [1, 2, 13, 64])
+def test_schedules_do_all_the_work_within_brents_bounds(method, chunk_size, length):
+    trace = trace_scan(method, length, chunk_size)
+    assert len(schedule(trace, 1)) == trace.work
+    chain = len(schedule(trace, 10**6))
+    assert chain <= trace.depth
+    for processors in (2, 3, 8):
+        busy = schedule(trace, processors)
+        assert sum(busy) == trace.work
+        assert max(busy, default=0) <= processors
+        assert max(trace.work / processors, chain) <= len(busy) <= trace.work / processors + chain
+
+
+def test_a_schedule_needs_a_processor():
+    with pytest.raises(ValueError, match="at least one processor: got 0"):
+        schedule(trace_scan("blelloch", 4), 0)
+
+
+def test_rounds_show_what_the_trace_says():
+    trace = trace_scan("blelloch", 8)
+    values, names = trace.replay(join, "parallel"), list("012345")
+    shown = rounds(trace, values, names, "A claim")
+    assert [frame.name for frame in shown.frames] == names
+    for row, frame in enumerate(shown.frames):
+        *_, boxes, held = frame.data
+        assert list(boxes.text[-8:]) == values[row]
+        drawn = np.array(held.z, dtype=float) > 0  # NaN above the diagonal is not
+        assert drawn.sum(1).tolist() == [len(text) for text in values[row]]
+    with pytest.raises(ValueError, match="5 rounds make 6 rows"):
+        rounds(trace, values, names[1:], "A claim")
+
+
+def test_products_end_where_division_does():
+    shown = figures.products({"a": [1.0, 0.1, 0.0], "b": [1.0] * 3}, {"a": 1, "b": None}, "Claim")
+    lines = [part for part in shown.data if part.mode == "lines"]
+    assert [len(line.x) for line in lines] == [2, 3]
+    assert [part.text for part in shown.data if part.mode != "lines"] == [("1",)]
+
+
+def test_a_row_and_a_column_are_outlined():
+    shown = figures.reach(np.tril(np.ones((4, 4))), 2, 1, ("row", "column"), "A claim")
+    across, down = shown.layout.shapes
+    assert (across.x1, across.y0, across.y1) == (2.5, 1.5, 2.5)
+    assert (down.x0, down.x1, down.y1) == (0.5, 1.5, 3.5)
