@@ -24,6 +24,10 @@ MEANINGS = {
     "Subtraction, the `-` operator, with two bool tensors": (
         "truth values can't be subtracted. Combine them with `&` and `~`, or subtract numbers."
     ),
+    "not implemented for 'Bool'": (
+        "PyTorch multiplies matrices of numbers, not of truth values: `.float()` makes numbers, "
+        "`> 0` truth values again."
+    ),
 }
 
 
@@ -41,16 +45,16 @@ def examine(exercise: str, cases: Cases, oracle, answer, arguments: tuple) -> No
     call = oracle.show(*arguments)
     try:
         got = call_answer(exercise, cases, answer, arguments)
-    except NotImplementedError as error:
-        # The student's own line is all there is to see: no frames of ours above it.
-        shown = [f"NotImplementedError: {error}"]
-        error._render_traceback_ = lambda: shown
-        raise
     except CheckFailed:
         raise
     except Unreadable as error:
         raise CheckFailed(f"{exercise} is not right yet: {call}\n  {error}") from None
     except Exception as error:
+        if isinstance(error, NotImplementedError) and _unanswered(exercise, error):
+            # The student's own line is all there is to see: no frames of ours above it.
+            shown = [f"NotImplementedError: {error}"]
+            error._render_traceback_ = lambda: shown
+            raise
         lines = [f"{exercise} is not right yet: {call}", *_raised(error)]
         lines.append(f'  hint("{exercise}") helps a step further.')
         raise CheckFailed("\n".join(lines)) from error
@@ -62,6 +66,11 @@ def examine(exercise: str, cases: Cases, oracle, answer, arguments: tuple) -> No
         lines.append(f"  Probably: {said}")
     lines.append(f'  hint("{exercise}") helps a step further.')
     raise CheckFailed("\n".join(lines))
+
+
+def _unanswered(exercise: str, error: NotImplementedError) -> bool:
+    """Whether it is the line that awaits an answer: PyTorch raises the same kind of error."""
+    return not str(error) or str(error).startswith(exercise)
 
 
 def _raised(error: Exception) -> list[str]:
