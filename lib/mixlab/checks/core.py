@@ -19,6 +19,7 @@ __all__ = ["CHAPTERS", "CheckFailed", "cases_of", "check", "hint", "run", "seed_
 # Chapter number -> the stem that names its lesson, library file, figures and checks.
 CHAPTERS = {
     "02": "sliding_window",
+    "03": "receptive_field",
     "04": "rolling_cache",
     "07": "sparse_moe",
     "08": "router_decisions",

@@ -1,0 +1,647 @@
+# %% [markdown] slide="slide"
+# # 03 · Receptive field
+#
+# *If every token sees only 4,096 tokens, how can Mistral read 32,768?*
+
+# %% [markdown] slide="slide"
+# **The problem.** Mistral 7B shows each token the nearest 4,096 and reads texts of 32,768. In the
+# last chapter we slid a window past a cat's name, and the model could no longer say it. Yet the
+# paper promises an attention span of 131,000 tokens. Both are true. Between them lies a distinction
+# that this chapter makes exact: how far information *can* travel through a stack of windows, and
+# how far it *does*.
+
+# %% [markdown]
+# **You will be able to** count what a token can reach through any stack of windows; prove the
+# count by induction, by matrices and by derivatives; test a model's reach without being fooled;
+# explain why influence fades long before reach ends, and what training can do about it.
+#
+# **You need** the window's rule from [chapter 02](02_sliding_window.ipynb), and to have called
+# `backward()` in PyTorch.
+#
+# **Time**: 55 minutes, and as much again for the exercises in
+# [exercises/03_receptive_field.ipynb](../exercises/03_receptive_field.ipynb).
+
+# %%
+import inspect
+
+import numpy as np
+import torch
+from torch.nn.functional import conv1d, cross_entropy, pad
+
+from mixlab import load, smollm2, tokenizer
+from mixlab.common.training import TrainingConfig, train
+from mixlab.figures import receptive_field as figures
+from mixlab.figures import series
+from mixlab.traces import receptive_field as traces
+from mixlab.transformer.config import TransformerConfig
+from mixlab.transformer.model import Transformer
+from mixlab.transformer.window import window_mask
+
+generator = torch.manual_seed(0)
+
+# %% [markdown] slide="slide"
+# ## Six words, window three
+#
+# *The cat sat on the mat*, $W = 3$. In layer 1, *mat* reads *on*, *the* and itself. But layer 2
+# does not read words any more. It reads what layer 1 wrote, and what layer 1 wrote at *on* has
+# *cat* and *sat* in it.
+#
+# **Predict:** which words does *mat* know after two layers? After how many does it know *The*?
+
+# %% slide="fragment" show="output"
+words = "The cat sat on the mat".split()
+window = 3
+known = [{i} for i in range(6)]  # before any layer, each token knows itself
+for layer in (1, 2, 3):
+    seen = [[j for j in range(6) if 0 <= i - j < window] for i in range(6)]
+    known = [set().union(*(known[j] for j in seen[i])) for i in range(6)]
+    print(f"after layer {layer}, mat knows:", *(words[j] for j in sorted(known[5])))
+
+# %% [markdown] slide="notes"
+# A rumour along a bench: nobody hears further than two seats, and still it crosses the room, two
+# seats a round. Two seats, not three: the window counts the token itself. Half of a class will say
+# that *mat* knows all six words after two layers, $2 \times 3$.
+
+# %% [markdown]
+# What a token's state can depend on after some layers is its *receptive field*, a term that vision
+# borrowed from the eye: a nerve cell there answers to one patch of the retina. In the figure, the
+# orange dot is the last word's state. Blue are all states that it is made from, layer by layer down
+# to the words. Press play and read the bold numbers on the right: how many there are in each row.
+
+# %% slide="slide" show="output" alt="A net of twelve words and five layers. From the last word's state at the top, blue lines fan out downwards, two words wider in every layer: 1, 3, 5, 7, 9 and at the bottom 11 words. A slider sets the number of layers."
+bench = "The old cat that lived next door sat down on the mat".split()
+n_layers, window = 5, 3
+reach = traces.reach([window] * n_layers, seq=len(bench))  # (layers + 1, token, input token)
+lit = np.zeros((n_layers, n_layers + 1, len(bench)), dtype=bool)
+for k in range(1, n_layers + 1):
+    for m in range(k + 1):
+        lit[k - 1, m] = reach[k - m, -1]  # from layer m up to layer k it is k - m layers
+assert lit[:, 0].sum(axis=1).tolist() == [3, 5, 7, 9, 11]
+mask = window_mask(len(bench), window=window).numpy()
+figures.cone(lit, mask, bench, "Every layer lets the last word reach two words further")
+
+# %% [markdown] slide="slide"
+# ## You have seen this net before
+#
+# | | convolution of width $W$ | attention, window $W$ |
+# |---|---|---|
+# | reads | $W$ neighbours | $W$ neighbours |
+# | with weights | learnt once, the same everywhere | computed afresh from the content |
+# | five layers of width 3 reach | 11 inputs | 11 tokens |
+#
+# *How much* each neighbour counts differs. *Who* is read does not, so both stacks have the same
+# reach. The cell stacks five convolutions, each padded on the left so that it never looks ahead,
+# and asks by `backward()` which inputs the last output depends on.
+
+# %% slide="same" show="both"
+x = torch.randn(1, 1, 12, requires_grad=True)
+y = x
+for _ in range(n_layers):
+    y = conv1d(pad(y, (window - 1, 0)), torch.rand(1, 1, window))
+y[0, 0, -1].backward()
+print((x.grad[0, 0] != 0).int().tolist())
+assert (x.grad[0, 0] != 0).tolist() == reach[5, -1].tolist()
+
+# %% [markdown] slide="slide"
+# ## The proof
+#
+# **Claim.** After $L$ layers, token $i$ depends on tokens $i - L(W-1)$ to $i$, and no other.
+#
+# **Without a layer** it depends on itself. **With one more:** it reads tokens $i-(W-1)$ to $i$. The
+# farthest of these, by the claim for $L - 1$ layers, reaches back to
+#
+# $$i - (W-1) - (L-1)(W-1) = i - L(W-1)$$
+#
+# The others reach less far back. And nothing in between is left out: the stretches of neighbours
+# are shifted by one token and overlap, or touch.
+#
+# $$R_L = R_{L-1} + (W-1),\quad R_0 = 1 \quad\Rightarrow\quad R_L = L\,(W-1) + 1$$
+
+# %%
+for window in range(1, 9):
+    field = traces.reach([window] * 8, seq=60)
+    for n_layers in range(9):
+        expected = range(59 - n_layers * (window - 1), 60)  # of the last of 60 tokens
+        assert np.flatnonzero(field[n_layers, 59]).tolist() == list(expected)
+        assert len(expected) == n_layers * (window - 1) + 1
+print("as claimed, for every window from 1 to 8 and up to 8 layers")
+
+# %% [markdown] slide="slide"
+# ## The paper's 131K
+#
+# "Mistral 7B" (Jiang et al. 2023, section 2): with $W = 4096$, the last of 32 layers has "a
+# theoretical attention span of approximately 131K tokens".
+#
+# **Predict:** after how many layers has a token read all of 32,768 tokens? Is it eight, since
+# $8 \times 4096 = 32{,}768$?
+
+# %% slide="fragment" show="output"
+mistral = TransformerConfig.mistral_7b()
+n_layers, window = mistral.n_layers, mistral.window
+print(f"W L          = {window * n_layers:,}")
+print(f"L (W - 1) + 1 = {n_layers * (window - 1) + 1:,}")
+assert (window * n_layers, n_layers * (window - 1) + 1) == (131_072, 131_041)
+for k in (8, 9):
+    print(f"after {k} layers: {k * (window - 1) + 1:,} of 32,768")
+assert 8 * (window - 1) + 1 == 32_768 - 7
+
+# %% [markdown] slide="notes"
+# Nine. Each of the seven hand-overs between eight windows costs a token, because neighbouring
+# windows share one: eight layers fall seven tokens short.
+#
+# Both 131,072 and 131,041 are "approximately 131K". The first is exact in the paper's own words:
+# its text says that position $i$ attends to positions "between $i - W$ and $i$", which lets each
+# layer step back by $W$, and 32 layers by 131,072. Its code shows $W$ keys, as we do, and then it
+# is 131,040 earlier tokens and the token itself.
+
+# %% [markdown] slide="slide"
+# ## The same by matrices
+#
+# Write the mask $M$ with ones and zeros. Then
+#
+# $$(M\,M)_{ij} = \sum_k M_{ik}\,M_{kj}$$
+#
+# counts the tokens $k$ that $i$ sees and that see $j$: the *paths* from $i$ down to $j$ through two
+# layers. $M^L$ counts paths through $L$ layers, and token $i$ depends on $j$ where there is at
+# least one. Here is the last row of $M^4$ for twelve tokens and $W = 3$:
+
+# %% slide="same" show="output"
+mask = window_mask(12, window=3).long()
+paths = mask @ mask @ mask @ mask
+print(paths[-1].tolist())
+assert (paths > 0).numpy().tolist() == traces.reach([3] * 4, seq=12)[4].tolist()
+assert paths[-1].sum() == 3**4  # three ways on from each of four layers
+
+# %% slide="slide" show="output" alt="A square grid of tokens against input tokens. A blue band along the diagonal grows three cells wider with every layer, its newest cells orange, until after eight layers the lower triangle is full. A slider sets the number of layers from 0 to 8."
+reach = traces.reach([4] * 8, seq=24)
+assert reach[8].sum() == 24 * 25 // 2  # the whole triangle
+assert not reach[7, 23, 0]
+figures.filling(reach, "W = 4: each product with the mask adds a stripe of three")
+
+# %% [markdown] slide="notes"
+# **Predict** before you move the slider: when does the corner at the bottom left fill, where the
+# last of 24 tokens learns of the first? Distance 23, three a layer: in layer 8.
+#
+# If layers have different masks, the product has them in order, the first layer's on the right. An
+# exercise asks for that.
+
+# %% [markdown] slide="slide"
+# ## The same by derivatives
+#
+# Counting assumes that we read the model's code rightly. A derivative asks the model itself: nudge
+# the embedding of token $j$; does the state of token $i$ move? The table of all these derivatives is
+# the *Jacobian*, and where $i$ can't be reached from $j$ its entry is 0.
+#
+# One row by hand: fourteen different tokens, so that each has a row of the embedding matrix to
+# itself, and that row's gradient answers for it. A random direction makes the last state, 64
+# numbers, the one number that `backward()` wants.
+
+# %% slide="same" show="both"
+model = Transformer(TransformerConfig.tiny(window=3, n_layers=4))  # random weights
+tokens = torch.arange(14)
+state = model.hidden(tokens[None])[0, -1]
+(state @ torch.randn(64)).backward()
+size = model.tok_embeddings.weight.grad[tokens].norm(dim=1)
+print("token 13 depends on tokens", size.nonzero().flatten().tolist())
+assert size.nonzero().flatten().tolist() == list(range(13 - 4 * (3 - 1), 14))
+
+# %% slide="slide" show="output" alt="Two triangular grids of 20 tokens side by side. Left, the product of the masks: a blue band. Right, the sizes of the derivatives: the same band, brightest on the diagonal and four orders of magnitude darker at its far edge. A slider sets the number of layers."
+n_layers, window, seq = 5, 4, 20
+model = Transformer(TransformerConfig.tiny(window=window, n_layers=n_layers))
+norms = traces.jacobian_norms(model, torch.randint(256, (seq,)), generator)
+reach = traces.reach([window] * n_layers, seq)
+assert ((norms > 0) == reach).all()  # after each layer, for all 400 pairs
+figures.support(reach, norms, "Derivatives live exactly where the masks' product says")
+
+# %% [markdown] slide="notes"
+# Left: who can be reached. Right: by how much, in powers of ten. The outlines are the same in every
+# layer; the cell asserts all pairs. But look at the colours: the further from the diagonal, the
+# weaker. Keep that in mind.
+
+# %% [markdown] slide="slide"
+# ## Now a trained model
+#
+# SmolLM2 has 30 layers. We impose $W = 4$, so its last token can reach back $30 \times 3 = 90$
+# tokens. We take the model's best guess for the next token, and the gradient of its log-probability
+# at every embedding. Three texts of 96 tokens: a story, a recipe, and the code of `window_mask`.
+
+# %%
+smol = load(smollm2())
+encode = tokenizer(smollm2()).encode
+story = (
+    "The lighthouse keeper had a cat called Marmalade. Every evening she carried a lamp up the "
+    "narrow stairs, and every evening the cat ran ahead of her into the dark. One night the wind "
+    "was so loud that she could not hear the sea. She opened the door, looked out over the rocks, "
+    "and saw nothing but rain. The lamp had gone out, and far below a ship was blowing its horn. "
+    "She took the matches from her coat, but they were wet."
+)
+recipe = (
+    "Peel four large onions and slice them thinly. Melt the butter in a heavy pan over a low "
+    "flame, add the onions and a pinch of salt, and stir until they are soft and brown, which "
+    "takes about an hour. Pour in a glass of white wine and let it boil away. Add the stock and "
+    "two sprigs of thyme, and simmer for half an hour. Toast the bread on both sides, lay it on "
+    "top of the soup, cover it with grated cheese, and put the bowls under the grill."
+)
+code = inspect.getsource(window_mask)
+encoded = encode(story)
+texts = torch.tensor([encode(text).ids[:96] for text in (story, recipe, code)])
+
+# %% slide="same" show="both" fails="AssertionError"
+smol.set_window(4)
+gradient = traces.prediction_gradient(smol, texts[:1])[0]  # (96, 576), nearest token first
+size = gradient.square().sum(dim=1).sqrt()
+farthest = int(size.nonzero().max())
+assert farthest == 30 * (4 - 1), "the gradient of the story ends before distance 90"
+
+# %% [markdown] slide="slide"
+# ## Who is wrong, the proof or the model?
+#
+# Neither: the ruler is. The gradient is there, and it is small. Its length is the root of a sum of
+# *squares*, and the smallest positive number in float32 is $1.4 \times 10^{-45}$: anything below
+# $10^{-23}$ squares to 0. Squared in double precision, the same gradient ends where it should.
+
+# %% slide="same" show="both"
+size = gradient.double().norm(dim=1)
+assert int(size.nonzero().max()) == 90  # and not one token further
+print("farthest token with a gradient:", int(size.nonzero().max()))
+assert 0 < size[90] < 1e-30
+
+# %% [markdown] slide="notes"
+# A real network of 30 layers and 135 million trained parameters, and the reach is 90: to the token.
+# So a test for zero is only as good as its arithmetic. The exercises show other ways to be fooled:
+# dead ReLUs, sums that cancel, thresholds.
+#
+# And mark how small it is what arrives from there: more than thirty zeros after the point. In
+# principle the token at distance 90 matters. In practice, nothing that is computed in float32 will
+# notice.
+
+# %% [markdown] slide="slide"
+# ## Why it fades: count the paths
+#
+# The row of $M^4$ above was 1, 4, 10, 16, 19, 16, 10, 4, 1: one path leads to the far end, most
+# lead to the middle. Let every layer give its $W$ tokens equal weight. A token at distance $d$ then
+# has the share *paths to d* $/\, W^L$, which is the chance that $L$ random steps of $0$ to $W-1$
+# add up to $d$. Such sums pile up in a bell:
+#
+# $$\text{mean } \frac{L\,(W-1)}{2}, \qquad \text{spread } \sqrt{\frac{L\,(W^2-1)}{12}}$$
+
+# %% [markdown]
+# For Mistral that would be a gaze fixed 65,520 tokens back, and a share of $W^{-L}$ for the token
+# itself. No model reads like that: the *residual connection* carries each token's own state past
+# the attention. Say that a layer takes a part $a$ of its state from the window's mean and keeps the
+# rest. Then a path hops in a part $a$ of the layers only, and the mean distance is $a\,L(W-1)/2$.
+
+
+# %%
+def shares(n_layers, window, attended):
+    """The input's share at each distance after each layer; the rest of `attended` stays put."""
+    step = np.full(window, attended / window)
+    step[0] += 1 - attended
+    after = [step]
+    for _ in range(n_layers - 1):
+        after.append(np.convolve(after[-1], step))
+    return [np.pad(share, (0, n_layers * (window - 1) + 1 - len(share))) for share in after]
+
+
+assert np.allclose(shares(4, 3, 1.0)[-1] * 3**4, paths[-1, 3:].flip(0))
+alone, distance = shares(30, 8, 1.0), np.arange(30 * 7 + 1)
+mean = alone[-1] @ distance
+assert np.isclose(mean, 30 * 7 / 2)
+assert np.isclose(alone[-1] @ (distance - mean) ** 2, 30 * (8**2 - 1) / 12)
+assert mistral.n_layers * (mistral.window - 1) / 2 == 65_520
+
+# %% slide="slide" show="output" alt="Two distributions over distance for a window of 8. Attention alone makes an orange bell that moves back by three and a half tokens with each layer, to distance 105 after 30 layers. With a residual the blue distribution stays near distance 0 and only grows a tail. A slider plays the layers."
+held = shares(30, 8, 1 / 9)
+assert alone[-1].argmax() == 105
+assert held[-1][:25].sum() > 0.9
+assert np.isclose(held[-1] @ distance, 105 / 9)
+figures.bell(
+    np.stack(alone), np.stack(held), "Averaging looks ever further back; the residual looks here"
+)
+
+# %% [markdown] slide="notes"
+# Orange: attention without a residual; the gaze leaves the token and moves back 3.5 tokens a layer.
+# Blue: every layer keeps eight ninths of what was there and takes one ninth from the window. After
+# 30 layers a path has hopped 30/9 times on average, and each hop goes 3.5 tokens back: mean
+# distance 11.7, with a tail of paths that hopped more often.
+#
+# Luo et al., "Understanding the Effective Receptive Field in Deep Convolutional Neural Networks"
+# (2016), section 2, prove the bell for convolutions, and call what is really used the *effective*
+# receptive field.
+
+# %% [markdown] slide="slide"
+# ## How much of its reach does SmolLM2 use?
+#
+# The same gradient, now as shares that add up to 1, for windows of 4, 8 and 16 and all three texts.
+# Thirty layers reach back thirty windows, less a little.
+#
+# **Predict:** from how many windows come nine tenths of the influence?
+
+# %% slide="fragment" show="output" alt="Share of the influence from within a distance, in windows, out of thirty in reach. Three measured curves for windows 4, 8 and 16 rise together and pass nine tenths before four windows. A dashed curve, the path picture with a residual, runs among them. A dotted curve for attention alone rises only around fifteen windows."
+used, measured = {}, {}
+for window in (4, 8, 16):
+    smol.set_window(window)
+    used[window] = traces.influence(smol, texts).mean(axis=0)
+    measured[f"measured, W = {window}"] = np.arange(96) / window, used[window].cumsum()
+    assert used[window][: 4 * window].sum() > 0.9
+smol.set_window(None)
+attended = used[8] @ np.arange(96) / (30 * 7 / 2)  # a, from the mean distance at W = 8
+assert 0.08 < attended < 0.15  # about a ninth
+pictures = {
+    "paths, 1/9 attended": (distance / 8, held[-1].cumsum()),
+    "paths, attention alone": (distance / 8, alone[-1].cumsum()),
+}
+figures.used(
+    measured, pictures, 30 * 7 / 8, "Of thirty windows in reach, the model uses about four"
+)
+
+# %% [markdown] slide="notes"
+# Measured in windows, the three curves are nearly one, and the picture of random paths runs among
+# them with a single number chosen to fit: one ninth. Attention alone would have been the dotted
+# curve.
+#
+# It is a picture, no derivation: real weights aren't equal, contributions cancel, and feed-forward
+# layers bend them. And these are three texts. That it fits at all says that the influence of far
+# tokens is a matter of how often a path hops.
+
+# %% slide="slide" show="output" alt="Share of influence against distance on a logarithmic axis, for window 4. The measured curve falls by thirty orders of magnitude and ends exactly at a dashed line at distance 90. The path picture starts alike and then falls faster."
+picture = shares(30, 4, 1 / 9)[-1]
+assert (used[4][:91] > 0).all()
+assert (used[4][91:] == 0).all()
+assert used[4][45:].max() < 2**-24  # less than float32 can add to 1
+curves = {
+    "measured": (np.arange(91), used[4][:91]),
+    "paths, 1/9 attended": (np.arange(91), picture),
+}
+figures.fade(curves, 90, "W = 4: in reach up to 90 tokens, lost in rounding after 45")
+
+# %% [markdown] slide="slide"
+# ## One word changes
+#
+# No derivatives now: in the story, *cat* becomes *dog*, and we compare all predictions. Each word's
+# colour says how much the prediction after it changed, in *bits* (the Kullback-Leibler divergence:
+# 1 bit turns a sure bet into an even one).
+
+# %% slide="slide" show="output" alt="The story in rows of twelve tokens. For window 4, the tokens after the exchanged word glow yellow for two rows, fade to dark blue, and turn blank, unchanged to the last bit, from the 91st on. A slider changes the window to 8 and 16: then the glow spreads further."
+names = [token.replace("Ġ", "") for token in encoded.tokens[:96]]  # Ġ stands for a space
+at, dog = names.index("cat"), encode(" dog").ids[0]
+bits = {}
+for window in (4, 8, 16):
+    smol.set_window(window)
+    bits[str(window)] = traces.ripple(smol, texts[0], at, dog)
+smol.set_window(None)
+assert (bits["4"][at + 91 :] == 0).all()  # beyond 90: the same to the last bit
+assert bits["4"][at + 30 :].max() < 1e-5
+figures.ripple(bits, names, at, "From cat to dog: a ripple, far shorter than the reach")
+
+# %% [markdown]
+# Try words of your own: type a text, choose which token is exchanged for which word, and the
+# window.
+
+# %% widget=true
+from ipywidgets import IntSlider, Text, interact
+
+
+def exchange(text, position, word, window):
+    typed = encode(text or "The")
+    position = min(position, len(typed.ids) - 1)
+    new = encode(" " + word).ids[0]
+    if new == typed.ids[position]:
+        return print("That is the token already there: choose another word.")
+    smol.set_window(window)
+    change = {str(window): traces.ripple(smol, torch.tensor(typed.ids), position, new)}
+    smol.set_window(None)
+    names = [token.replace("Ġ", "") for token in typed.tokens]
+    return figures.ripple(change, names, position, f"“{word}” for “{names[position]}”")
+
+
+interact(
+    exchange,
+    text=Text(" ".join(bench) + " and slept until the cook came back with fish"),
+    position=IntSlider(2, 0, 60, continuous_update=False),
+    word=Text("dog", continuous_update=False),
+    window=IntSlider(4, 1, 32, continuous_update=False),
+)
+
+# %% [markdown] slide="slide"
+# ## A model that has to reach
+#
+# SmolLM2 was trained *without* a window. It could always look for itself and never had to pass
+# anything on, so what it does under an imposed window is a lower bound for a model that grew up
+# with one. What could such a model do?
+#
+# We train four small ones, of one to four layers, with $W = 4$. The first token is one of eight
+# messages, all others are noise, and after *every* token the model must say the message.
+# **Predict:** how does the accuracy fall with distance?
+
+
+# %%
+def draw(batch, seq=18):
+    tokens = torch.randint(8, 16, (batch, seq))  # noise
+    tokens[:, 0] = torch.randint(0, 8, (batch,))  # the message
+    return tokens
+
+
+def loss(model, tokens):
+    said = model(tokens)  # (batch, seq, vocab)
+    return cross_entropy(said.transpose(1, 2), tokens[:, :1].expand_as(tokens))
+
+
+plan = TrainingConfig(steps=100, learning_rate=1e-2, warmup=10, weight_decay=0.0)
+tiny = dict(dim=32, hidden_dim=64, n_heads=2, vocab_size=16, window=4)
+accuracy = {}
+for n_layers in (1, 2, 3, 4):
+    model = Transformer(TransformerConfig.tiny(n_layers=n_layers, **tiny))
+    train(model, loss, iter(lambda: draw(32), None), plan, progress=False)
+    tokens = draw(1000)
+    right = model(tokens).argmax(-1) == tokens[:, :1]
+    accuracy[n_layers] = right.float().mean(dim=0)
+
+# %% slide="fragment" show="output" alt="Accuracy against distance for models of one to four layers, window 4. Each is right every time up to distance 3, 6, 9 and 12, and falls at the next token to one in eight, the level of guessing."
+for n_layers, right in accuracy.items():
+    end = n_layers * (4 - 1)
+    assert right[: end + 1].min() > 0.95
+    assert right[end + 1 :].max() < 0.25  # guessing one message of eight: 0.125
+series.lines(
+    range(18),
+    {f"{n} layers" if n > 1 else "1 layer": right.tolist() for n, right in accuracy.items()},
+    title="Trained with its window, a model uses its reach to the last token",
+    x_title="distance to the message (tokens)",
+    y_title="how often it says the message",
+    marks={f"{n} · 3": n * 3 for n in accuracy},
+)
+
+# %% [markdown] slide="notes"
+# Cliffs at 3, 6, 9 and 12: $L(W-1)$. Up to there the models learnt to hand the message on, layer by
+# layer; beyond, the theorem says that they can do nothing but guess, and they guess. The residual's
+# tail is no law of nature. It is what a model does that was never asked for more.
+#
+# How far Mistral 7B itself uses its 131,041 tokens, this laptop can't measure.
+
+# %% [markdown] slide="slide"
+# ## Takeaways
+#
+# 1. A stack of $L$ windows reaches $L(W-1) + 1$ tokens: each layer reads what the one below has
+#    gathered. For Mistral 7B that is 131,041.
+# 2. Induction, the product of the masks and the Jacobian agree to the token. A test for a zero is
+#    only as good as its arithmetic.
+# 3. Reach is not use. Most influence comes from a few windows, because the residual stays where it
+#    is; a model that is trained to can use all of its reach.
+
+# %% [markdown]
+# ## Self-test
+#
+# 1. $W = 5$. After which layer does token 40 depend on token 0?
+# 2. One layer in a stack has no window. What is the reach?
+# 3. Four convolutions of width 2 read neighbours at distance 1, then 2, 4 and 8. What do they reach?
+# 4. You put NaN into one embedding, and every output turns NaN. Why?
+#
+# <details><summary>Answers</summary>
+#
+# 1. Layer 10: $40 / 4$.
+# 2. Everything earlier: who sees all knows all.
+# 3. 16: $1 + 1 + 2 + 4 + 8$. Such *dilated* windows (Longformer, section 3.1) double the reach a layer.
+# 4. A hidden token has weight 0, and 0 times NaN is NaN.
+#
+# </details>
+
+# %% [markdown]
+# **Next.** *If nobody looks back further than W, what must a model keep in memory while it writes?*
+# First [the exercises](../exercises/03_receptive_field.ipynb).
+
+# %% [markdown] to="exercise"
+# # 03 · Receptive field: exercises
+#
+# Five exercises on [the lesson](../course/03_receptive_field.ipynb), about 55 minutes. Replace each
+# `raise NotImplementedError(…)` with your answer and run the check below it. `hint("03.1")` gives a
+# first hint, called again a further one. The checks draw random inputs: an answer that fits only
+# the example doesn't pass.
+
+# %% to="exercise"
+import torch
+
+from mixlab.checks import check, hint  # noqa: F401
+
+# %% [markdown] exercise="03.1" role="prompt" title="A stack of different windows" difficulty=1 minutes=8 points=2
+# Some models give each layer a window of its own, and some layers none. `windows` lists them, one
+# or more, the first layer first; `None` means that the layer sees every earlier token. How many
+# input tokens does the token at `position` depend on after the last layer? Positions count from 0,
+# the token itself counts, and the text begins at 0: `receptive_field([4, 2], 30)` is 5, and
+# `receptive_field([4, 2], 2)` is 3.
+
+
+# %% exercise="03.1" role="answer"
+def receptive_field(windows, position):
+    """Number of input tokens that the token at `position` depends on."""
+    ### BEGIN SOLUTION
+    if None in windows:
+        return position + 1
+    return min(position + 1, 1 + sum(window - 1 for window in windows))
+    ### END SOLUTION
+
+
+# %% exercise="03.1" role="check"
+check("03.1", receptive_field)
+
+# %% [markdown] exercise="03.2" role="prompt" title="Predict the layer" difficulty=2 minutes=8 points=2
+# All layers have the same `window`. After how many layers does the state of token `i` depend on
+# input token `j` for the first time? Return the number of layers: 0 if none is needed, and −1 if no
+# number of layers is enough. Predict first: `i=10, j=3, window=4`.
+
+
+# %% exercise="03.2" role="answer"
+def layers_needed(i, j, window):
+    """Fewest layers after which token i depends on token j; -1 if it never does."""
+    ### BEGIN SOLUTION
+    if i == j:
+        return 0
+    if i < j or window == 1:
+        return -1
+    return -(-(i - j) // (window - 1))
+    ### END SOLUTION
+
+
+# %% exercise="03.2" role="check"
+check("03.2", layers_needed)
+
+# %% [markdown] exercise="03.3" role="prompt" title="Reach through any masks" difficulty=2 minutes=12 points=3
+# `masks` is a list of boolean tensors (seq, seq), one a layer, the first layer first. They need not
+# be windows, and they differ: `masks[0][i, j]` is True where token `i` sees token `j` in the first
+# layer. Every layer has a residual connection, so a token keeps what it knew even where its own
+# mask hides it. Return a mask (seq, seq) of truth values: True where token `i` depends on input
+# token `j` after the last layer. The check also hands you seventy layers.
+
+
+# %% exercise="03.3" role="answer"
+def reach(masks):
+    """Which input token (column) each token (row) depends on, after all layers."""
+    ### BEGIN SOLUTION
+    known = torch.eye(len(masks[0]), dtype=torch.bool)
+    for mask in masks:
+        known = known | (mask.float() @ known.float() > 0)
+    return known
+    ### END SOLUTION
+
+
+# %% exercise="03.3" role="check"
+check("03.3", reach)
+
+# %% [markdown] exercise="03.4" role="prompt" title="Find the bug: a test that is easily fooled" difficulty=3 minutes=12 points=3
+# `f` is a stack of layers: it maps states (seq, dim) to states (seq, dim), in float32 or float64,
+# whichever it is given. This function should return a mask (seq,): True at each input token that
+# the *last* token's output depends on. It is right for some stacks and fooled by others: it has
+# three mistakes, any of which can make a real dependence look like none. Mend them all.
+#
+# ```python
+# def depends_on(f, seq, dim):
+#     x = torch.zeros(seq, dim, requires_grad=True)
+#     y = f(x)
+#     y[-1].sum().backward()
+#     return x.grad.norm(dim=1) > 1e-3
+# ```
+
+
+# %% exercise="03.4" role="answer"
+def depends_on(f, seq, dim):
+    """Mask (seq,): which input tokens the last output of f depends on."""
+    ### BEGIN SOLUTION
+    x = torch.randn(seq, dim, dtype=torch.float64, requires_grad=True)
+    direction = torch.randn(dim, dtype=torch.float64)
+    (f(x)[-1] @ direction).backward()
+    return (x.grad != 0).any(dim=1)
+    ### END SOLUTION
+
+
+# %% exercise="03.4" role="check"
+check("03.4", depends_on)
+
+# %% [markdown] exercise="03.5" role="prompt" title="Prove by test: has it this reach?" difficulty=3 minutes=15 points=4
+# A `model` is said to have `n_layers` layers with this `window`. It maps states (seq, 4) to states
+# (seq, 4), for any seq, in float32 or float64. Return True only if each token depends on itself and
+# the `n_layers * (window - 1)` tokens before it, as far as the text goes back, and on no other. The
+# check hands you right models, written in several ways, and wrong ones: a key or a layer too many or
+# too few, a glimpse of the future, holes and others. None hides a dependence as in exercise
+# 03.4: random states will do.
+
+
+# %% exercise="03.5" role="answer"
+def has_reach(model, n_layers, window):
+    """Whether the model's tokens depend on exactly the tokens that this stack would reach."""
+    ### BEGIN SOLUTION
+    span = n_layers * (window - 1)
+    seq = span + 6
+    x = torch.randn(seq, 4, dtype=torch.float64)
+    before = model(x)
+    for j in range(seq):
+        other = x.clone()
+        other[j] = torch.randn(4, dtype=torch.float64)
+        changed = (model(other) != before).any(dim=1)
+        for i in range(seq):
+            if bool(changed[i]) != (0 <= i - j <= span):
+                return False
+    return True
+    ### END SOLUTION
+
+
+# %% exercise="03.5" role="check"
+check("03.5", has_reach)
