@@ -50,6 +50,12 @@ def parser() -> argparse.ArgumentParser:
     grade.add_argument(
         "--timeout", type=float, default=20, help="seconds a cell may take (default: 20)"
     )
+    grade.add_argument(
+        "--chapters",
+        nargs="+",
+        metavar="NN",
+        help="chapters to grade (default: all that anybody handed in)",
+    )
 
     lint = commands.add_parser(
         "lint",
@@ -133,7 +139,8 @@ def run(options: argparse.Namespace, root: Path, extra: list[str]) -> int:
 
             out = options.out or root / "build" / "grades"
             return grade_command(
-                root, options.submissions, out, options.seed, options.workers, options.timeout
+                *(root, options.submissions, out, options.seed, options.workers),
+                *(options.timeout, options.chapters),
             )
         case "slides":
             from classroom.slides import main as slides_command

@@ -7,7 +7,6 @@ stored counts, and neither an endless loop nor an exception costs the other exer
 """
 
 import builtins
-import re
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,11 +19,10 @@ from textwrap import indent, wrap
 import nbformat
 from nbformat import NotebookNode, ValidationError
 
+from classroom.answers import Answer, drop_untouched, take_answers
 from classroom.layout import FOLDERS
 from classroom.referee import Verdict, referee
-from classroom.solution_region import stub
-
-ANSWER_ID = re.compile(r"ex-(\d\d)-(\d+)-answer")
+from classroom.solution_region import clear_regions
 
 
 @dataclass(frozen=True)
@@ -55,39 +53,7 @@ def read_notebook(path: Path) -> NotebookNode:
         ) from error
 
 
-def answer_id(cell: NotebookNode) -> str | None:
-    """The exercise whose answer this cell is, or None.
-
-    nbgrader's id counts first, then our own metadata, then the cell's id: editors and graders
-    drop one or the other.
-    """
-    metadata = cell.get("metadata")
-    if cell.get("cell_type") != "code" or not isinstance(metadata, dict):
-        return None
-    nbgrader, facts = (
-        found if isinstance(found := metadata.get(key), dict) else {}
-        for key in ("nbgrader", "classroom")
-    )
-    for claim in (nbgrader.get("grade_id"), cell.get("id")):
-        match = ANSWER_ID.fullmatch(claim) if isinstance(claim, str) else None
-        if match:
-            return f"{match[1]}.{match[2]}"
-        if facts.get("role") == "answer" and isinstance(facts.get("exercise"), str):
-            return facts["exercise"]
-    return None
-
-
-def take_answers(submission: NotebookNode) -> dict[str, list[str]]:
-    """All answers in a submission by exercise id; a doubled id has several."""
-    answers: dict[str, list[str]] = {}
-    for cell in submission.get("cells", []):
-        exercise = answer_id(cell)
-        if exercise is not None:
-            answers.setdefault(exercise, []).append(str(cell.get("source", "")))
-    return answers
-
-
-def pristine_path(root: Path, submission: Path, answers: dict[str, list[str]]) -> Path:
+def pristine_path(root: Path, submission: Path, answers: dict[str, list[Answer]]) -> Path:
     """The solution notebook that a submission belongs to."""
     numbers = {exercise[:2] for exercise in answers}
     if len(numbers) != 1:
@@ -109,8 +75,20 @@ def pristine_path(root: Path, submission: Path, answers: dict[str, list[str]]) -
     return found[0]
 
 
-def exercise_notebook(pristine: NotebookNode, exercise: str, answer: str) -> NotebookNode:
-    """A notebook of one exercise: shared cells before it, its own cells, the given answer."""
+def untouched_answers(pristine: NotebookNode) -> dict[str, str]:
+    """Exercise id -> its answer cell as it was handed out; ids in order."""
+    return {
+        facts["exercise"]: clear_regions(cell.source, facts["exercise"])
+        for cell in pristine.cells
+        if (facts := cell.metadata.get("classroom", {})).get("role") == "answer"
+    }
+
+
+def exercise_notebook(pristine: NotebookNode, exercise: str, answer: Answer) -> NotebookNode:
+    """A notebook of one exercise: shared cells before it, its own cells, the given answer.
+
+    The answer's helpers stand in a cell of their own before it.
+    """
     cells = []
     for cell in pristine.cells:
         facts = cell.metadata.get("classroom", {})
@@ -118,7 +96,10 @@ def exercise_notebook(pristine: NotebookNode, exercise: str, answer: str) -> Not
             continue
         copy = deepcopy(cell)
         if facts.get("role") == "answer":
-            copy.source, copy.outputs, copy.execution_count = answer, [], None
+            copy.source, copy.outputs, copy.execution_count = answer.code, [], None
+            if answer.helpers:
+                marks = {"classroom": dict(facts)}
+                cells.append(nbformat.v4.new_code_cell(answer.helpers, metadata=marks))
         if facts.get("role") == "check":
             copy.metadata["tags"] = ["nbval-check-output"]
         cells.append(copy)
@@ -131,10 +112,10 @@ def exercise_notebook(pristine: NotebookNode, exercise: str, answer: str) -> Not
 
 def check_submission(root: Path, path: Path, cell_timeout: float = 60) -> Iterator[Outcome]:
     """The outcome of each exercise of the chapter, in order, as they become known."""
-    answers = take_answers(read_notebook(path))
+    answers = take_answers(read_notebook(path).get("cells", []))
     pristine_file = pristine_path(root, path, answers)
     pristine = read_notebook(pristine_file)
-    prompts = {}
+    prompts, untouched = {}, untouched_answers(pristine)
     for cell in pristine.cells:
         facts = cell.metadata.get("classroom", {})
         if facts.get("role") == "check" and not (cell.outputs and cell.execution_count):
@@ -147,8 +128,8 @@ def check_submission(root: Path, path: Path, cell_timeout: float = 60) -> Iterat
 
     def judge(exercise: str) -> Outcome:
         facts = prompts[exercise]
-        given = answers.get(exercise, [])
-        if len(given) == 1 and stub(exercise) in map(str.strip, given[0].split("\n")):
+        given = drop_untouched(answers.get(exercise, []), untouched[exercise])
+        if len(given) == 1 and given[0].code.strip() == untouched[exercise].strip():
             passed, status, message = False, "not answered yet", ""  # no need to run it
         elif len(given) == 1:
             notebook = exercise_notebook(pristine, exercise, given[0])

@@ -26,7 +26,15 @@ HEADER = re.compile(r"^(\w[\w.]*) {2,}Traceback \(most recent call last\)$", re.
 LAST_ERROR = re.compile(
     r"^(\w+(?:Error|Exception|Interrupt|Failed)): ?(.*)", re.MULTILINE | re.DOTALL
 )
-PYTEST = f"import sys; sys.modules[{SLOW_IMPORT!r}] = None; import pytest; sys.exit(pytest.main())"
+PYTEST = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parents[1])!r})
+sys.modules[{SLOW_IMPORT!r}] = None
+import pytest
+from classroom.check_lines import compare_check_lines
+compare_check_lines()
+sys.exit(pytest.main())
+"""
 START_SECONDS = 120  # for pytest and a kernel to start on a busy machine
 
 
@@ -42,8 +50,9 @@ class Verdict:
 def referee(notebook: NotebookNode, cell_timeout: float) -> list[Verdict]:
     """Run the notebook under nbval in a folder of its own; a verdict for each code cell, in order.
 
-    Outputs are compared in cells tagged nbval-check-output. Fails closed: a run that ends early,
-    a report that is missing, or one that speaks of another number of cells passes nothing.
+    Outputs are compared in cells tagged nbval-check-output: of a check's, the lines of checks.
+    Fails closed: a run that ends early, a report that is missing, or one that speaks of another
+    number of cells passes nothing.
     """
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     with tempfile.TemporaryDirectory(prefix="classroom-") as temporary:

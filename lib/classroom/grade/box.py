@@ -1,34 +1,35 @@
 """A sandbox for the kernels of one submission: bubblewrap around `inside.py`.
 
-An answer sees the interpreter, the installed packages, the staged part of the library, a folder of
-its own in memory, and the folder of its kernel's sockets; no network, no other process, no home,
-nothing writable that lasts. Without bubblewrap the limits and the filter of system calls remain,
-and `unprotected` says what does not.
+An answer sees the interpreter, the installed packages, its part of the library and a folder of its
+own in memory; no network, no other process, no home, nothing writable that lasts. The library's
+other parts, staged for other exercises, lie in the same box where Linux can hide them from each
+kernel (Landlock); elsewhere each part gets a box of its own. Without bubblewrap the limits, the
+filter of system calls and Landlock remain (protection.py).
 """
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import threading
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
+from classroom.grade.protection import bubblewrap, keeps_to_folders
+from classroom.grade.scratch import remove_tree
+
 HERE = Path(__file__).parent
 # Not resolved: a virtual environment is known by the link. Without "..": the way may be hidden.
 PYTHON = os.path.abspath(sys.executable)
 MEGABYTE = 2**20
-UNPROTECTED = (
-    "bubblewrap is missing or may not make namespaces on this machine (make doctor says why).\n"
-    "  Still held: memory, CPU, wall time, file size, open files, output, no new processes,\n"
-    "  no network sockets (where Linux filters system calls).\n"
-    "  NOT held: answers can READ every file that you can, solutions and other submissions too,\n"
-    "  and WRITE wherever you can. Grade only people whom you trust."
-)
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
+SETTINGS = ("ld.so.cache", "ld.so.conf", "localtime", "fonts", "alternatives")
+FACTS_OF_LINUX = ("self", "cpuinfo", "meminfo", "stat", "filesystems", "version", "sys/vm")
+DEVICES = ("/dev/urandom", "/dev/random", "/dev/zero", "/dev/full")
 
 
 @dataclass(frozen=True)
@@ -41,45 +42,32 @@ class Limits:
     open_files: int = 256
     scratch: int = 64 * MEGABYTE
 
-    def as_rlimits(self) -> dict[str, int]:
-        """By the names of Python's resource module."""
+    def as_rlimits(self, cpu_seconds: float = 0) -> dict[str, int]:
+        """By the names of Python's resource module; an exercise may be given more CPU time."""
         return {
             "RLIMIT_AS": self.memory,
-            "RLIMIT_CPU": self.cpu_seconds,
+            "RLIMIT_CPU": max(self.cpu_seconds, round(cpu_seconds)),
             "RLIMIT_FSIZE": self.file_size,
             "RLIMIT_NOFILE": self.open_files,
             "RLIMIT_CORE": 0,
         }
 
 
-@cache
-def bubblewrap() -> str | None:
-    """The path of a bubblewrap that works here, or None."""
-    path = shutil.which("bwrap")
-    if path is None or os.environ.get("CLASSROOM_NO_BUBBLEWRAP"):
-        return None
-    command = [path, "--ro-bind", "/", "/", "--dev", "/dev", "--unshare-all", "true"]
-    try:
-        finished = subprocess.run(command, capture_output=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return path if finished.returncode == 0 else None
-
-
 @dataclass
 class Box:
     """A context: while it lasts, kernels may be asked for at `control`.
 
-    `folder` is short-lived and short of name: a socket's path has room for 107 bytes.
+    `parent` is where its folder is made; short of name, as a socket's path has room for 107 bytes.
     """
 
-    library: Path
+    libraries: tuple[Path, ...]
+    parent: Path
     hidden: tuple[Path, ...] = ()
     limits: Limits = field(default_factory=Limits)
-    imports: tuple[str, ...] = ("torch", "mixlab.checks", "ipykernel.kernelapp")
+    imports: tuple[str, ...] = ()
 
     def __enter__(self) -> "Box":
-        self.folder = Path(tempfile.mkdtemp(prefix="box-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="b", dir=self.parent))
         self.sockets, self.control = self.folder / "s", self.folder / "control"
         self.sockets.mkdir()
         self.work = Path("/box/work") if bubblewrap() else self.folder / "work"
@@ -89,13 +77,7 @@ class Box:
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(self.control))
             listener.listen(8)
-            facts = {
-                "listener": listener.fileno(),
-                "work": str(self.work),
-                "sweep": [str(self.work), "/tmp"] if bubblewrap() else [str(self.work)],
-                "limits": self.limits.as_rlimits(),
-                "imports": self.imports,
-            }
+            facts = self._facts() | {"listener": listener.fileno()}
             self.process = subprocess.Popen(
                 [*self._wrapping(), PYTHON, self._inside(), json.dumps(facts)],
                 pass_fds=[listener.fileno()],
@@ -107,7 +89,7 @@ class Box:
                 start_new_session=True,
             )
         self._closing = threading.Event()
-        self._watch = threading.Thread(target=self._watch_sockets, daemon=True)
+        self._watch = threading.Thread(target=self._watch_disk, daemon=True)
         self._watch.start()
         return self
 
@@ -116,19 +98,50 @@ class Box:
         self.process.kill()
         self.process.wait()
         self._watch.join()
-        # An answer may have left a tree too deep for Python to walk.
-        subprocess.run(["rm", "-rf", "--", str(self.folder)], check=False)
+        remove_tree(self.folder)
 
-    def _watch_sockets(self) -> None:
-        """The sockets' folder is the one place on disk that an answer can fill: it may not."""
+    def library_inside(self, library: Path) -> str:
+        """Where a kernel finds one of the box's libraries."""
+        return f"/box/stages/{library.name}" if bubblewrap() else str(library)
+
+    def _facts(self) -> dict:
+        """What `inside.py` must know."""
+        temporary = ["/tmp"] if bubblewrap() else []
+        work, sockets = str(self.work), str(self.sockets_inside)
+        return {
+            "work": work,
+            "sweep": [work, sockets, *temporary],
+            "in_memory": [work, *temporary] if bubblewrap() else [],
+            "keep": [str(path) for path in _pythons()],
+            "landlock": keeps_to_folders(),
+            "read": [
+                *SYSTEM,
+                *(f"/etc/{name}" for name in SETTINGS),
+                *(f"/proc/{name}" for name in FACTS_OF_LINUX),
+                *DEVICES,
+                *(str(path) for path in _pythons()),
+            ],
+            "write": [work, *temporary, "/dev/null"],
+            "sockets": [sockets],
+            "imports": ["torch", "ipykernel.kernelapp", "ipykernel.zmqshell", *self.imports],
+        }
+
+    def _watch_disk(self) -> None:
+        """What an answer can fill on disk, it may not: its sockets' folder, or its own."""
+        folders = [self.sockets] if bubblewrap() else [self.sockets, self.work]
         while not self._closing.wait(0.25):
-            try:
-                entries = list(os.scandir(self.sockets))
-                size = sum(entry.stat(follow_symlinks=False).st_blocks * 512 for entry in entries)
-            except OSError:
-                continue
-            directories = any(entry.is_dir(follow_symlinks=False) for entry in entries)
-            if len(entries) > 200 or size > 2 * self.limits.file_size or directories:
+            size = number = 0
+            for folder in folders:
+                for here, names, files in os.walk(folder):
+                    number += len(names) + len(files)
+                    for name in files:
+                        try:
+                            size += os.lstat(os.path.join(here, name)).st_blocks * 512
+                        except OSError:
+                            continue
+                    if number > 1000:
+                        break
+            if number > 1000 or size > self.limits.file_size + self.limits.scratch:
                 self.process.kill()
                 return
 
@@ -142,7 +155,6 @@ class Box:
             "HOME": home,
             "TMPDIR": "/tmp" if bubblewrap() else home,
             "LANG": "C.UTF-8",
-            "PYTHONPATH": "/box/course" if bubblewrap() else str(self.library),
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONNOUSERSITE": "1",
             "IPYTHONDIR": f"{home}/.ipython",
@@ -159,42 +171,51 @@ class Box:
             return []
         command = [bubblewrap(), "--unshare-all", "--die-with-parent", "--new-session"]
         command += ["--cap-drop", "ALL", "--uid", "1000", "--gid", "1000", "--hostname", "box"]
-        for name in ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64"):
+        for name in SYSTEM:
             path = Path(name)
             if path.is_symlink():
                 command += ["--symlink", os.readlink(path), name]
             elif path.exists():
                 command += ["--ro-bind", name, name]
-        for name in ("ld.so.cache", "ld.so.conf", "localtime", "fonts", "alternatives"):
+        for name in SETTINGS:
             command += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
         command += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
         for name in (str(self.work), "/tmp"):
             command += ["--size", str(self.limits.scratch), "--tmpfs", name]
         command += self._python_binds()  # after /tmp, where a test's environment may stand
-        for source, target in (
-            (self.library, "/box/course"),
-            (HERE / "inside.py", "/box/inside.py"),
-            (HERE / "seccomp.py", "/box/seccomp.py"),
-        ):
-            command += ["--ro-bind", str(source), target]
+        for name in ("inside.py", "landlock.py", "seccomp.py"):
+            command += ["--ro-bind", str(HERE / name), f"/box/{name}"]
+        for library in self.libraries:
+            command += ["--ro-bind", str(library), self.library_inside(library)]
         command += ["--bind", str(self.sockets), str(self.sockets_inside)]
         return [*command, "--remount-ro", "/", "--chdir", "/", "--"]
 
     def _python_binds(self) -> list[str]:
         """The interpreter and its packages, and nothing else of the folders they stand in."""
         command: list[str] = []
-        seen = {Path(sys.base_prefix).resolve(), Path(sys.prefix).resolve()}
-        outer = [path for path in sorted(seen) if not path.is_relative_to("/usr")]
+        outer = [path for path in _pythons() if not path.is_relative_to("/usr")]
         for path in outer:
             command += ["--ro-bind", str(path), str(path)]
-        for path in map(Path.resolve, self.hidden):
-            if any(path.is_relative_to(shown) for shown in (*outer, Path("/usr"))):
-                command += ["--tmpfs", str(path)] if path.is_dir() else []
-        # An environment that lies inside the course's own folder, hidden just now, comes back.
-        for path in outer:
-            if any(path.is_relative_to(hidden.resolve()) for hidden in self.hidden):
-                command += ["--ro-bind", str(path), str(path)]
-        if Path(sys.prefix) not in seen:
-            prefix = os.path.abspath(sys.prefix)
-            command += ["--ro-bind", prefix, prefix]
+        hidden = {path.resolve() for path in (*self.hidden, *_installed_course())}
+        for folder in sorted(hidden, key=lambda path: len(path.parts)):
+            if folder.is_dir() and any(folder.is_relative_to(p) for p in (*outer, Path("/usr"))):
+                command += ["--tmpfs", str(folder)]
+                # An environment inside the course's own folder, hidden just now, comes back.
+                for path in outer:
+                    if path.is_relative_to(folder):
+                        command += ["--ro-bind", str(path), str(path)]
         return command
+
+
+@cache
+def _pythons() -> tuple[Path, ...]:
+    """Where the interpreter and its packages lie, by their real names and as they are called."""
+    named = {Path(os.path.abspath(path)) for path in (sys.prefix, sys.base_prefix)}
+    return tuple(sorted(named | {path.resolve() for path in named}))
+
+
+@cache
+def _installed_course() -> tuple[Path, ...]:
+    """The course's packages where they were installed as copies, with all their oracles."""
+    places = {Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")}
+    return tuple(place / name for place in places for name in ("mixlab", "classroom"))

@@ -14,11 +14,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from classroom.grade.answers import MAX_NOTEBOOK
+from classroom.grade.cells import MAX_NOTEBOOK
 
 MAX_ZIP = 200 * 2**20
 MAX_MEMBERS = 5_000
 MAX_FILES = 200  # notebooks a student
+MAX_BYTES = 5 * MAX_NOTEBOOK
+MAX_DEPTH = 20  # folders inside one another
+MAX_FOLDERS = 2_000
+MAX_PROBLEMS = 20
 IGNORED = {".ipynb_checkpoints", "__MACOSX", "__pycache__", ".git"}
 
 
@@ -29,6 +33,22 @@ class Submission:
     student: str
     notebooks: list[tuple[str, bytes]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+
+    def room(self, label: str) -> int:
+        """How many bytes of a notebook may still be read; 0 is told as a problem."""
+        if len(self.notebooks) >= MAX_FILES:
+            self.trouble(f"more than {MAX_FILES} notebooks; the rest is unread.")
+            return 0
+        room = MAX_BYTES - sum(len(content) for _, content in self.notebooks)
+        if room <= 0:
+            self.trouble(f"{label}: more than {MAX_BYTES // 2**20} MB in all; unread.")
+            return 0
+        return min(room, MAX_NOTEBOOK) + 1  # one more tells a notebook that is too large
+
+    def trouble(self, problem: str) -> None:
+        """Note what could not be read, once."""
+        if problem not in self.problems and len(self.problems) < MAX_PROBLEMS:
+            self.problems.append(problem)
 
     @property
     def digest(self) -> str:
@@ -66,10 +86,31 @@ def find_entries(folder: Path) -> list[Entry]:
             continue
         is_folder = path.is_dir() and not path.is_symlink()
         if is_folder or path.is_symlink() or path.suffix.lower() in (".ipynb", ".zip"):
-            paths.setdefault(clean(path.name if is_folder else path.stem), []).append(path)
+            paths.setdefault(path.name if is_folder else path.stem, []).append(path)
     if not paths:
         raise ValueError(f"{folder}: no folder, notebook (.ipynb) or zip of a student in it.")
-    return [Entry(student, tuple(found)) for student, found in paths.items()]
+    students = _names(list(paths))
+    return [Entry(student, tuple(paths[raw])) for raw, student in students.items()]
+
+
+def _names(raw: list[str]) -> dict[str, str]:
+    """A name for reports for each name on disk, none twice.
+
+    Who is called so on disk keeps the name; one that only looks the same gets a number.
+
+    >>> _names(["ann ", "ann", "bob"])
+    {'ann': 'ann', 'ann ': 'ann (2)', 'bob': 'bob'}
+    """
+    names: dict[str, str] = {}
+    taken = set()
+    for name in sorted(raw, key=lambda name: (name != clean(name), name)):
+        student, number = clean(name), 1
+        while student in taken:
+            number += 1
+            student = f"{clean(name)} ({number})"
+        taken.add(student)
+        names[name] = student
+    return dict(sorted(names.items(), key=lambda pair: pair[1]))
 
 
 def clean(name: str) -> str:
@@ -87,79 +128,78 @@ def read_submission(entry: Entry) -> Submission:
     """Everything of an entry that may be a notebook, read; never raises for what it finds."""
     submission = Submission(entry.student)
     for path in entry.paths:
-        for file in _walk(path, submission):
-            if len(submission.notebooks) >= MAX_FILES:
-                submission.problems.append(f"more than {MAX_FILES} notebooks; the rest is unread.")
-                return submission
-            try:
-                _read(file, submission)
-            except OSError as error:
-                submission.problems.append(f"{clean(file.name)}: {error.strerror or 'unreadable'}.")
+        try:
+            for file in _walk(path, submission):
+                try:
+                    _read(file, submission)
+                except OSError as error:
+                    submission.trouble(f"{clean(file.name)}: {error.strerror or 'unreadable'}.")
+        except Exception as error:  # whatever it was that somebody handed in
+            submission.trouble(f"{clean(path.name)}: unreadable ({type(error).__name__}).")
     if not submission.notebooks and not submission.problems:
-        submission.problems.append("no notebook (.ipynb) in this submission.")
+        submission.trouble("no notebook (.ipynb) in this submission.")
     return submission
 
 
 def _walk(path: Path, submission: Submission) -> Iterator[Path]:
     """Regular files at or below `path` that may be notebooks, in order of their names."""
     if path.is_symlink():
-        submission.problems.append(f"{clean(path.name)} is a link; links are not followed.")
+        submission.trouble(f"{clean(path.name)} is a link; links are not followed.")
     elif path.is_file():
         yield path
     elif path.is_dir():
+        depth, folders = len(path.parts), 0
         for folder, names, files in os.walk(path):
             names[:] = sorted(name for name in names if name not in IGNORED)
+            folders += 1
+            if folders > MAX_FOLDERS or len(Path(folder).parts) - depth >= MAX_DEPTH:
+                submission.trouble(f"{clean(path.name)}: too many folders; the rest is unread.")
+                names.clear()
             for name in sorted(files):
                 file = Path(folder, name)
                 if file.suffix.lower() not in (".ipynb", ".zip") or name.startswith("._"):
                     continue
                 if file.is_symlink():
-                    submission.problems.append(f"{clean(name)} is a link; links are not followed.")
+                    submission.trouble(f"{clean(name)} is a link; links are not followed.")
                 elif stat.S_ISREG(file.lstat().st_mode):
                     yield file
 
 
 def _read(file: Path, submission: Submission) -> None:
     if file.suffix.lower() == ".ipynb":
-        with file.open("rb") as stream:
-            submission.notebooks.append((clean(file.name), stream.read(MAX_NOTEBOOK + 1)))
+        if room := submission.room(clean(file.name)):
+            with file.open("rb") as stream:
+                submission.notebooks.append((clean(file.name), stream.read(room)))
         return
     name = clean(file.name)
     if file.stat().st_size > MAX_ZIP:
-        submission.problems.append(f"{name} is over {MAX_ZIP // 2**20} MB.")
+        submission.trouble(f"{name} is over {MAX_ZIP // 2**20} MB.")
         return
     try:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
             if len(members) > MAX_MEMBERS:
-                submission.problems.append(f"{name} holds more than {MAX_MEMBERS} files.")
+                submission.trouble(f"{name} holds more than {MAX_MEMBERS} files.")
                 return
-            room = 5 * MAX_NOTEBOOK
             for member in members:
-                room -= _read_member(archive, member, name, room, submission)
+                _read_member(archive, member, name, submission)
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, MemoryError):
-        submission.problems.append(f"{name} is not a zip that can be read.")
-    except NotImplementedError:
-        submission.problems.append(f"{name} is packed in a way that is not supported.")
+        submission.trouble(f"{name} is not a zip that can be read.")
 
 
 def _read_member(
-    archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, room: int, submission: Submission
-) -> int:
-    """Read one notebook out of a zip; returns how many bytes it took."""
+    archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str, submission: Submission
+) -> None:
+    """Read one notebook out of a zip."""
     parts = member.filename.split("/")
     label = f"{name}: {clean(parts[-1])}"
-    is_link = stat.S_ISLNK(member.external_attr >> 16)
     ignored = IGNORED.intersection(parts) or parts[-1].startswith("._")
     if member.is_dir() or ignored or not parts[-1].lower().endswith(".ipynb"):
-        return 0
-    if is_link or member.flag_bits & 1:
-        submission.problems.append(f"{label} is {'a link' if is_link else 'encrypted'}.")
-        return 0
-    if len(submission.notebooks) >= MAX_FILES or room <= 0:
-        submission.problems.append(f"{label}: too much in one zip; unread.")
-        return 0
-    with archive.open(member) as stream:  # what the zip says of its size is not believed
-        content = stream.read(min(MAX_NOTEBOOK, room) + 1)
-    submission.notebooks.append((label, content))
-    return len(content)
+        return
+    if stat.S_ISLNK(member.external_attr >> 16) or member.flag_bits & 1:
+        submission.trouble(f"{label} is {'encrypted' if member.flag_bits & 1 else 'a link'}.")
+    elif member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        submission.trouble(f"{label} is packed in a way that is not supported.")
+    elif room := submission.room(label):
+        with archive.open(member) as stream:  # what the zip says of its size is not believed
+            submission.notebooks.append((label, stream.read(room)))

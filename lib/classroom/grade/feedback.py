@@ -2,8 +2,11 @@
 
 A process that is graded knows the hidden inputs, and one that runs for the feedback can read the
 oracles; either could say them. So their words only choose among sentences: a misconception is one
-that the check knows, a call is one of the public ones, an error has the name of a built-in.
+that the check knows, a call is one of the public ones, an error has the name of a built-in, and a
+line of code is one of the student's own.
 """
+
+import re
 
 from classroom.grade.judge import Judgement
 from classroom.grade.reference import Exercise
@@ -15,8 +18,13 @@ SAID = {
     "unreported": "The run gave no complete report, so nothing is credited.",
     "setup": "A cell before the answer failed; that is not the answer's fault. Tell your teacher.",
     "kind": "The answer returns something of another kind than the exercise asks for.",
-    "empty": "",
 }
+SYNTAX = {
+    "SyntaxError": "The answer is not valid Python: a bracket, quote or colon may be missing.",
+    "IndentationError": "The answer is not valid Python: a line's indentation is off.",
+    "TabError": "The answer is not valid Python: it mixes tabs and spaces.",
+}
+WHERE = re.compile(r"in line (\d+) of the answer: ")
 ON_FRESH = (
     "Right on the public inputs, wrong on fresh ones. Does the answer hold for every size, or only "
     "for those of the examples?"
@@ -24,15 +32,16 @@ ON_FRESH = (
 
 
 def explain(
-    exercise: Exercise, judged: Judgement, taught: Judgement | None
+    exercise: Exercise, judged: Judgement, taught: Judgement | None, code: str = ""
 ) -> tuple[str, str, str]:
     """(status, message, misconception) of an exercise that was run.
 
     `taught` is the run with oracles on public inputs; it words the message and decides nothing.
+    `code` is the student's answer.
     """
     if judged.passed:
         return "passed", "", ""
-    if judged.kind == "empty":
+    if judged.kind == "empty" and "NotImplementedError" in code:
         return "not answered", "", ""
     if judged.kind == "library":
         module = next((m for m in exercise.forbids if m in judged.text), "the library")
@@ -42,13 +51,13 @@ def explain(
             "",
         )
     if judged.kind == "syntax":
-        return "wrong", f"The answer is not valid Python ({judged.error}).", ""
+        return "wrong", SYNTAX.get(judged.error, SYNTAX["SyntaxError"]), ""
     message = SAID.get(judged.kind, "")
-    if judged.kind == "error":
+    if judged.kind in ("error", "empty"):
         name = judged.error or "an error of its own"
         message = f"The answer raises {name} on the inputs of the check."
     if judged.kind in ("wrong", "error", "kind") and taught is not None:
-        said, misconception = _taught(exercise, taught)
+        said, misconception = _taught(exercise, taught, code)
         if judged.kind != "wrong":
             said = "" if taught.passed else said
         return "wrong", " ".join(filter(None, [message, said])), misconception
@@ -56,7 +65,7 @@ def explain(
     return status, message, ""
 
 
-def _taught(exercise: Exercise, taught: Judgement) -> tuple[str, str]:
+def _taught(exercise: Exercise, taught: Judgement, code: str) -> tuple[str, str]:
     """(message, misconception) from what the check said on public inputs."""
     if taught.passed:
         return ON_FRESH, ""
@@ -64,4 +73,9 @@ def _taught(exercise: Exercise, taught: Judgement) -> tuple[str, str]:
     misconception = next((s for s in exercise.sayings if " ".join(s.split()) in words), "")
     calls = [call for call in exercise.calls if " ".join(call.split()) in words]
     call = max(calls, key=len, default="")
-    return (f"Wrong already on a public input: {call}." if call else ""), misconception
+    said = [f"Wrong already on a public input: {call}."] if call else []
+    if where := WHERE.search(words):
+        lines = dict(enumerate(code.split("\n"), 1))
+        if line := lines.get(int(where[1][:6]), "").strip():
+            said.append(f"It stops at its line {where[1]}: {line[:100]}")
+    return " ".join(said), misconception

@@ -1,21 +1,20 @@
 """Grade one submission against the references of its chapters."""
 
 import json
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from classroom.grade.answers import MAX_ANSWER, read_cells, take_answers
+from classroom.answers import MAX_ANSWER, Answer, drop_untouched, take_answers
 from classroom.grade.box import Limits
+from classroom.grade.cells import read_cells
 from classroom.grade.collect import Submission
 from classroom.grade.feedback import explain
 from classroom.grade.judge import Job, Judgement, judge
 from classroom.grade.reference import Reference
 from classroom.grade.stage import stage_library
-from classroom.solution_region import stub
+
+NOTHING = "Nothing of this chapter was handed in."
 
 
 @dataclass(frozen=True)
@@ -33,47 +32,49 @@ class Grade:
     misconception: str = ""
     seconds: float = 0.0
 
+    @property
+    def handed_in(self) -> bool:
+        """Whether the student handed in anything of the chapter."""
+        return self.message != NOTHING
+
 
 @dataclass(frozen=True)
 class Course:
-    """What every submission is graded with."""
+    """What every submission is graded with; `scratch` is the run's own folder."""
 
     root: Path
     hidden: tuple[Path, ...]
     references: dict[str, Reference]
-    stages: Path
+    scratch: Path
     cell_seconds: float
     limits: Limits
+    imports: tuple[str, ...] = ()
+    slowest: dict[str, float] = field(default_factory=dict)
 
     def library(self, exercise: str, teaching: bool) -> Path:
         """The staged library for an exercise: exercises that forbid the same share one."""
         forbids = self.references[exercise[:2]].exercises[exercise].forbids
         name = ("teaching|" if teaching else "graded|") + "|".join(sorted(forbids))
-        return self.stages / sha256(name.encode()).hexdigest()[:12]
+        return self.scratch / "stages" / sha256(name.encode()).hexdigest()[:12]
+
+    def seconds(self, exercise: str) -> float:
+        """What a cell of this exercise may take: more where the solution itself takes long."""
+        return max(self.cell_seconds, 5 * self.slowest.get(exercise, 0.0))
 
 
-@contextmanager
-def staged(
-    root: Path, hidden: tuple[Path, ...], references: dict, cell_seconds: float, limits: Limits
-) -> Iterator[Course]:
-    """A course with the parts of the library that its exercises may see laid out on disk."""
-    with tempfile.TemporaryDirectory(prefix="stages-") as temporary:
-        course = Course(root, hidden, references, Path(temporary), cell_seconds, limits)
-        for reference in references.values():
-            for ident, exercise in reference.exercises.items():
-                for teaching in (False, True):
-                    target = course.library(ident, teaching)
-                    if not target.exists():
-                        stage_library(root / "lib", target, exercise.forbids, teaching)
-        yield course
+def stage(course: Course) -> None:
+    """Lay out the parts of the library that the course's exercises may see."""
+    for reference in course.references.values():
+        for ident, exercise in reference.exercises.items():
+            for teaching in (False, True):
+                target = course.library(ident, teaching)
+                if not target.exists():
+                    stage_library(course.root / "lib", target, exercise.forbids, teaching)
 
 
-def answers_of(submission: Submission) -> tuple[dict[str, list[str]], list[str]]:
-    """Exercise id -> answers, from all notebooks; and what is the matter with those unread.
-
-    The same answer in two notebooks counts as one: people hand in copies.
-    """
-    found: dict[str, list[str]] = {}
+def answers_of(submission: Submission) -> tuple[dict[str, list[Answer]], list[str]]:
+    """Exercise id -> answers, from all notebooks; and what is the matter with those unread."""
+    found: dict[str, list[Answer]] = {}
     problems = list(submission.problems)
     for label, content in submission.notebooks:
         try:
@@ -82,39 +83,39 @@ def answers_of(submission: Submission) -> tuple[dict[str, list[str]], list[str]]
             problems.append(f"{label}: {error}")
             continue
         for exercise, given in answers.items():
-            here = found.setdefault(exercise, [])
-            here += given if len(given) > 1 else [one for one in given if one not in here]
+            found.setdefault(exercise, []).extend(given)
     return found, problems
 
 
 def grade_submission(course: Course, submission: Submission) -> tuple[list[Grade], list[str]]:
-    """A grade for every exercise of every chapter of the course, and the submission's problems."""
+    """A grade for every exercise of the chapters that were handed in, and what was unreadable."""
     answers, problems = answers_of(submission)
-    grades = []
-    for number, reference in course.references.items():
-        runs, decided = {}, {}
+    handed_in = {exercise[:2] for exercise in answers}
+    references = {n: one for n, one in course.references.items() if n in handed_in}
+    runs: dict[str, Answer] = {}
+    decided: dict[str, tuple[str, str]] = {}
+    for reference in references.values():
         for ident in reference.exercises:
-            given = answers.get(ident, [])
-            reason = _not_run(ident, given)
-            if reason:
+            untouched = reference.untouched[ident]
+            given = drop_untouched(answers.get(ident, []), untouched)
+            if reason := _not_run(given, untouched):
                 decided[ident] = reason
             else:
                 runs[ident] = given[0]
-        judgements = _judge(course, reference, runs, teaching=False)
-        asked = {
-            ident: runs[ident]
-            for ident, found in judgements.items()
-            if found.kind in ("wrong", "error", "kind")
-        }
-        taught = _judge(course, reference, asked, teaching=True)
+    judged = judge_answers(course, runs, teaching=False)
+    asked = {i: runs[i] for i, found in judged.items() if found.kind in ("wrong", "error", "kind")}
+    taught = judge_answers(course, asked, teaching=True)
+    grades = []
+    for number, reference in references.items():
         for ident, exercise in reference.exercises.items():
+            passed, seconds = False, 0.0
             if ident in decided:
                 status, message, misconception = *decided[ident], ""
-                seconds, passed = 0.0, False
             else:
-                found = judgements[ident]
-                status, message, misconception = explain(exercise, found, taught.get(ident))
-                seconds, passed = found.seconds, found.passed
+                passed, seconds = judged[ident].passed, judged[ident].seconds
+                status, message, misconception = explain(
+                    exercise, judged[ident], taught.get(ident), runs[ident].code
+                )
             grades.append(
                 Grade(
                     student=submission.student,
@@ -132,7 +133,7 @@ def grade_submission(course: Course, submission: Submission) -> tuple[list[Grade
     return grades, problems
 
 
-def _not_run(ident: str, given: list[str]) -> tuple[str, str] | None:
+def _not_run(given: list[Answer], untouched: str) -> tuple[str, str] | None:
     """(status, message) of an answer that needs no run, or None."""
     if not given:
         return "missing", "There is no answer cell of this exercise. Start from a fresh copy."
@@ -142,20 +143,19 @@ def _not_run(ident: str, given: list[str]) -> tuple[str, str] | None:
     if len(answer) > MAX_ANSWER:
         return "too long", f"The answer has more than {MAX_ANSWER:,} characters."
     try:
-        answer.encode()
+        f"{answer.helpers}{answer.code}".encode()
     except UnicodeEncodeError:
         return "not text", "The answer holds characters that are no text (lone surrogates)."
-    if stub(ident) in map(str.strip, answer.split("\n")):
+    if answer.code.strip() == untouched.strip():
         return "not answered", ""
     return None
 
 
-def _judge(
-    course: Course, reference: Reference, runs: dict[str, str], teaching: bool
-) -> dict[str, Judgement]:
+def judge_answers(course: Course, runs: dict[str, Answer], teaching: bool) -> dict[str, Judgement]:
     """Run answers: on hidden inputs without oracles, or, for words alone, on the public ones."""
     jobs = []
     for ident, answer in runs.items():
+        reference = course.references[ident[:2]]
         seeds = {} if teaching else {ident: reference.exercises[ident].seed}
         jobs.append(
             Job(
@@ -163,11 +163,18 @@ def _judge(
                 notebook=reference.notebook(ident, answer, public=teaching),
                 library=course.library(ident, teaching),
                 environment={"MIXLAB_SEEDS": json.dumps(seeds)},
+                seconds=course.seconds(ident),
             )
         )
-    if not jobs:
-        return {}
-    return judge(jobs, course.hidden, course.cell_seconds, course.limits)
+    return judge(jobs, course.hidden, course.scratch, course.limits, course.imports)
+
+
+def not_handed_in(student: str, number: str, reference: Reference) -> list[Grade]:
+    """The grades of a chapter of which a student handed in nothing."""
+    return [
+        Grade(student, number, ident, one.title, 0, one.points, "missing", NOTHING)
+        for ident, one in reference.exercises.items()
+    ]
 
 
 def to_record(grades: list[Grade], problems: list[str]) -> dict:

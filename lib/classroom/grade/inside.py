@@ -2,15 +2,16 @@
 
 Importing torch takes two seconds of CPU, a fork a hundredth of one. The box serves the exercises
 of one submission, in turn: a request comes over the listening socket that this process inherits,
-one line of JSON with Jupyter's connection facts and the kernel's environment. The connection stands
-for the kernel: closed from outside, the kernel is killed; when the kernel ends, it closes. Between
-two kernels everything that the last one wrote is removed.
+one line of JSON with Jupyter's connection facts, the kernel's part of the library, its environment
+and its limits. The connection stands for the kernel: closed from outside, the kernel is killed;
+when the kernel ends, it closes. Between two kernels everything that the last one wrote is removed.
 
-This process is trusted and runs no answer. Its children are kernels: each takes limits and a
-filter of system calls upon itself before it reads the first cell.
+This process is trusted and runs no answer. Its children are kernels: each takes limits, a few
+folders and a filter of system calls upon itself before it reads the first cell.
 """
 
 import ctypes
+import gc
 import importlib
 import json
 import os
@@ -21,7 +22,8 @@ import socket
 import subprocess
 import sys
 
-PR_SET_DUMPABLE = 4
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE = 1, 4
+MAX_THREADS, MAX_FILES = 512, 20_000
 
 
 def serve(listener: socket.socket, facts: dict) -> None:
@@ -36,29 +38,68 @@ def serve(listener: socket.socket, facts: dict) -> None:
             if not child:
                 listener.close()
                 connection.close()
-                become_kernel(json.loads(request), facts["work"], facts["limits"])
-            _wait(child, connection)
+                become_kernel(json.loads(request), facts)
+            _wait(child, connection, facts["in_memory"])
         for folder in facts["sweep"]:
-            left = [os.path.join(folder, name) for name in os.listdir(folder)]
-            if left:  # a box that cannot be swept is not used again
-                subprocess.run(["rm", "-rf", "--one-file-system", "--", *left], check=True)
+            sweep(folder, facts["keep"])
 
 
-def _wait(child: int, connection: socket.socket) -> None:
-    """Until the kernel ends or the connection does; then neither is left."""
+def _wait(child: int, connection: socket.socket, folders: list[str]) -> None:
+    """Until the kernel ends, the connection does, or it holds too much; then neither is left."""
     while True:
         closed, _, _ = select.select([connection], [], [], 0.05)
         ended, _ = os.waitpid(child, os.WNOHANG)
         if ended:
             return
-        if closed:
+        if closed or _threads(child) > MAX_THREADS or sum(map(_files, folders)) > MAX_FILES:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             return
 
 
-def become_kernel(request: dict, work: str, limits: dict[str, int]) -> None:
+def _threads(pid: int) -> int:
+    """No limit of Linux counts a process's threads without counting its user's."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[17])
+    except (OSError, IndexError):
+        return 0
+
+
+def _files(folder: str) -> int:
+    """Files on a filesystem in memory: it has a size, and files without content have none."""
+    found = os.statvfs(folder)
+    return found.f_files - found.f_ffree
+
+
+def sweep(folder: str, keep: list[str]) -> None:
+    """Empty a folder; of what leads to `keep`, where something is mounted, only the way stays.
+
+    Raises an error if more is left: a box that cannot be swept is not used again.
+    """
+    try:
+        names = os.listdir(folder)
+    except PermissionError:
+        os.chmod(folder, 0o700)
+        names = os.listdir(folder)
+    doomed = []
+    for path in (os.path.join(folder, name) for name in names):
+        if path in keep:
+            continue
+        if any(kept.startswith(path + "/") for kept in keep):
+            sweep(path, keep)
+        else:
+            doomed.append(path)
+    if doomed:
+        remove = ["rm", "-rf", "--one-file-system", "--", *doomed]
+        if subprocess.run(remove, stderr=subprocess.DEVNULL).returncode:
+            subprocess.run(["chmod", "-R", "u+rwx", "--", *doomed], stderr=subprocess.DEVNULL)
+            subprocess.run(remove, check=True)
+
+
+def become_kernel(request: dict, facts: dict) -> None:
     """Turn this process into a limited kernel; does not return."""
+    import landlock
     import seccomp
 
     status = 1
@@ -67,13 +108,18 @@ def become_kernel(request: dict, work: str, limits: dict[str, int]) -> None:
         for stream in (0, 1, 2):
             os.dup2(nowhere, stream)
         _prctl(PR_SET_DUMPABLE, 1)
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         os.environ.update(request["environment"])
-        os.chdir(work)
-        connection_file = os.path.join(work, ".kernel.json")
+        os.chdir(facts["work"])
+        connection_file = os.path.join(facts["work"], ".kernel.json")
         with open(connection_file, "w", encoding="utf-8") as file:
             json.dump(request["connection"], file)
-        for name, limit in limits.items():
+        sys.path.insert(0, request["library"])
+        for name, limit in request["limits"].items():
             resource.setrlimit(getattr(resource, name), (limit, limit))
+        read, write = [*facts["read"], request["library"]], facts["write"]
+        if facts["landlock"] and not landlock.restrict(read, write, facts["sockets"]):
+            raise OSError("the kernel could not be kept to its folders")
         if not seccomp.refuse_calls():
             if sys.platform == "linux":
                 raise OSError("this machine has no filter of system calls that we know")
@@ -93,15 +139,22 @@ def _prctl(option: int, value: int) -> None:
 
 
 def main() -> None:
-    """`inside.py FACTS`: facts as JSON with the listener's number, work and sweep folders,
-    limits and imports."""
+    """`inside.py FACTS`: facts as JSON with the listener's number; the folders to work in, to
+    sweep, to keep, in memory, to read, to write and for sockets; whether to use Landlock; what to
+    import."""
     facts = json.loads(sys.argv[1])
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     _prctl(PR_SET_DUMPABLE, 0)  # a kernel must not look into this process
-    importlib.import_module("seccomp")  # beside this file, which an answer need not see
+    for name in ("landlock", "seccomp"):  # beside this file, which an answer need not see
+        importlib.import_module(name)
     sys.path.remove(os.path.dirname(os.path.abspath(__file__)))
     listener = socket.socket(fileno=facts["listener"])
     for name in facts["imports"]:
-        importlib.import_module(name)
+        try:
+            importlib.import_module(name)
+        except ImportError:  # the answer that wants it will say so
+            continue
+    gc.freeze()  # or every kernel's first collection would copy all of torch's pages
     serve(listener, facts)
 
 

@@ -22,6 +22,7 @@ from nbformat import NotebookNode
 
 from classroom.environment import kernel_environment
 from classroom.grade.box import HERE, Box, Limits
+from classroom.grade.protection import keeps_to_folders
 from classroom.referee import error_of
 
 START_SECONDS = 90  # for a box, pytest and a kernel to start on a busy machine
@@ -30,12 +31,14 @@ LIBRARY = re.compile(r"library: the answer uses (mixlab\.[a-z_.]+)|calls (mixlab
 
 @dataclass(frozen=True)
 class Job:
-    """An exercise's notebook, the part of the library it may see, and its kernel's environment."""
+    """An exercise's notebook, the part of the library it may see, its kernel's environment, and
+    the seconds that one of its cells may take."""
 
     exercise: str
     notebook: NotebookNode
     library: Path
     environment: dict[str, str]
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -55,58 +58,61 @@ class Judgement:
 
 
 def judge(
-    jobs: list[Job], hidden: tuple[Path, ...], cell_seconds: float, limits: Limits
+    jobs: list[Job],
+    hidden: tuple[Path, ...],
+    scratch: Path,
+    limits: Limits,
+    imports: tuple[str, ...],
 ) -> dict[str, Judgement]:
-    """A judgement for each job's exercise."""
-    found = _run(jobs, hidden, cell_seconds, limits)
-    for job in jobs:
-        # An earlier answer may have ended the box or the whole run: not this one's fault.
-        if found[job.exercise].kind in ("unreported", "setup") and len(jobs) > 1:
-            found |= _run([job], hidden, cell_seconds, limits)
+    """A judgement for each job's exercise; `imports` is what most of them will want imported.
+
+    An answer may end the box or the whole run. The exercise in which that happened and those that
+    had no chance are run again, the former by itself.
+    """
+    found: dict[str, Judgement] = {}
+    while jobs:
+        found |= _run(jobs, hidden, scratch, limits, imports)
+        if len(jobs) == 1:
+            break
+        jobs = [job for job in jobs if found[job.exercise].kind in ("unreported", "setup")]
+        if jobs:
+            found |= _run(jobs[:1], hidden, scratch, limits, imports)
+            jobs = jobs[1:]
     return found
 
 
 def _run(
-    jobs: list[Job], hidden: tuple[Path, ...], cell_seconds: float, limits: Limits
+    jobs: list[Job],
+    hidden: tuple[Path, ...],
+    scratch: Path,
+    limits: Limits,
+    imports: tuple[str, ...],
 ) -> dict[str, Judgement]:
-    """One run of nbval over all jobs, with one box for each part of the library in use."""
-    notebook_seconds = 2 * cell_seconds + 5
+    """One run of nbval over all jobs, a kernel each, in one box where that is safe."""
+    libraries = tuple(dict.fromkeys(job.library for job in jobs))
+    groups = [libraries] if keeps_to_folders() else [(library,) for library in libraries]
     with ExitStack() as stack:
-        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="grade-")))
-        boxes: dict[Path, Box] = {}
-        folder = scratch / "notebooks"
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="n", dir=scratch)))
+        boxes = {
+            library: box
+            for group in groups
+            for box in [stack.enter_context(Box(group, scratch, hidden, limits, imports))]
+            for library in group
+        }
+        folder = place / "notebooks"
         folder.mkdir()
         (folder / "pytest.ini").write_text("[pytest]\n")
-        environment = kernel_environment(scratch) | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-        environment |= {"PYTHONPATH": str(HERE.parents[1]), "TMPDIR": str(scratch)}
-        environment.pop("MIXLAB_SEEDS", None)
         for number, job in enumerate(jobs):
-            if job.library not in boxes:
-                boxes[job.library] = stack.enter_context(Box(job.library, hidden, limits))
             name = f"k{number}"
-            _write_kernelspec(scratch, name, boxes[job.library], job.environment)
+            _write_kernelspec(place, name, boxes[job.library], job)
             notebook = job.notebook
             notebook.metadata["kernelspec"] = {"name": name, "display_name": name}
+            notebook.metadata["seconds"] = job.seconds
             nbformat.write(notebook, folder / f"{number:03d}.ipynb")
-        limit = START_SECONDS + (notebook_seconds + 15) * len(jobs)
-        command = [sys.executable, "-m", "classroom.grade.referee", str(folder)]
-        command += [str(cell_seconds), str(notebook_seconds)]
-        process = subprocess.Popen(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        try:
-            process.wait(limit)
-        except subprocess.TimeoutExpired:
-            pass
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+        environment = kernel_environment(place) | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        environment |= {"PYTHONPATH": str(HERE.parents[1]), "TMPDIR": str(place)}
+        environment.pop("MIXLAB_SEEDS", None)
+        _run_referee(folder, environment, START_SECONDS + sum(map(_longest, jobs)))
         verdicts = _read_verdicts(folder / "verdicts.jsonl")
     return {
         job.exercise: judgement(job.notebook, verdicts.get(f"{number:03d}.ipynb", []))
@@ -114,17 +120,47 @@ def _run(
     }
 
 
-def _write_kernelspec(scratch: Path, name: str, box: Box, environment: dict[str, str]) -> None:
+def _longest(job: Job) -> float:
+    """The longest that a notebook may take from the start of its kernel to its end."""
+    return 2 * job.seconds + 20
+
+
+def _run_referee(folder: Path, environment: dict[str, str], limit: float) -> None:
+    """Let nbval run the folder's notebooks; what it says is in verdicts.jsonl."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "classroom.grade.referee", str(folder)],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        process.wait(limit)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _write_kernelspec(place: Path, name: str, box: Box, job: Job) -> None:
+    request = {
+        "library": box.library_inside(job.library),
+        "environment": job.environment,
+        "limits": box.limits.as_rlimits(cpu_seconds=3 * job.seconds),
+    }
     spec = {
         "argv": [
             *(sys.executable, "-I", "-S", str(HERE / "relay.py"), str(box.control)),
-            *("{connection_file}", str(box.sockets_inside), json.dumps(environment)),
+            *("{connection_file}", str(box.sockets_inside), json.dumps(request)),
         ],
         "display_name": name,
         "language": "python",
         "metadata": {"sockets": str(box.sockets)},
     }
-    folder = scratch / "jupyter" / "data" / "kernels" / name
+    folder = place / "jupyter" / "data" / "kernels" / name
     folder.mkdir(parents=True)
     (folder / "kernel.json").write_text(json.dumps(spec))
 
@@ -178,10 +214,11 @@ def _reason(report: str) -> tuple[str, str, str]:
     if LIBRARY.search(report):
         return "library", "", report
     if error == "NotImplementedError":
-        return "empty", "", ""
+        return "empty", error, ""
     if error in ("SyntaxError", "IndentationError", "TabError"):
         return "syntax", error, ""
     if error == "Unreadable":
         return "kind", "", ""
-    known = error if isinstance(getattr(builtins, error, None), type) else ""
-    return "error", known, report
+    named = getattr(builtins, error, None)
+    known = isinstance(named, type) and issubclass(named, BaseException)
+    return "error", error if known else "", report

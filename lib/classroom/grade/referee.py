@@ -1,32 +1,31 @@
 """nbval outside of the box: compares what boxed kernels print with what only it can see.
 
 `python -m classroom.grade.referee FOLDER` runs every notebook in FOLDER, in the order of their
-names, and writes a line of JSON to FOLDER/verdicts.jsonl as soon as a cell is decided, so that a
-run which ends early keeps what it had. nbval itself is bent in four places, each because a
-submission would otherwise decide:
+names, each within the seconds that its metadata gives a cell. It writes a line of JSON to
+FOLDER/verdicts.jsonl as soon as a cell is decided, so that a run which ends early keeps what it
+had. nbval itself is bent in four places, each because a submission would otherwise decide:
 
 - kernels are reached over local sockets in the box's own folder, never over the network;
 - a kernel that is dead is noticed within a second, not after the cell's whole time;
 - messages are counted, and a kernel that floods or talks past its notebook's time is cut off;
-- of a check's output only the lines of checks are compared: what an answer prints while it is
-  called, draws or warns is its own affair. All such lines count, so guessing several is no use.
+- of a check's output only the lines of checks are compared (check_lines.py).
 """
 
 import ctypes
 import json
 import os
-import re
 import resource
 import signal
 import sys
 import time
 from pathlib import Path
 
+from classroom.check_lines import compare_check_lines
 from classroom.environment import SLOW_IMPORT
 
-CHECK_LINE = re.compile(r"\d\d\.\d+ ✓ ?[^\n]*")
 MAX_MESSAGES = 20_000
 MAX_TEXT = 4_000_000
+MAX_WAIT = 60  # seconds for a message, where nbval names none
 MEMORY = 2**31
 PR_SET_PDEATHSIG = 1
 
@@ -35,20 +34,7 @@ class CutOff(RuntimeError):
     """A kernel that is no longer listened to; the message begins with one of our own words."""
 
 
-def check_lines(outputs: list) -> list:
-    """One stream with the lines of checks that the outputs hold."""
-    import nbformat
-
-    text = "".join(
-        output.text
-        for output in outputs
-        if output.output_type == "stream" and output.name == "stdout"
-    )
-    lines = "\n".join(CHECK_LINE.findall(text))
-    return [nbformat.v4.new_output("stream", name="stdout", text=lines)]
-
-
-def bend_nbval(notebook_seconds: float) -> None:
+def bend_nbval() -> None:
     """Put the four changes in place."""
     import nbval.kernel
     import nbval.plugin
@@ -68,13 +54,10 @@ def bend_nbval(notebook_seconds: float) -> None:
         )
 
     def get_message(self, stream, timeout=None):
-        if not hasattr(self, "deadline"):
-            self.deadline = time.monotonic() + notebook_seconds
-            self.messages = self.text = 0
-        until = time.monotonic() + (notebook_seconds if timeout is None else timeout)
+        until = time.monotonic() + (MAX_WAIT if timeout is None else timeout)
         while True:
             now = time.monotonic()
-            if now > self.deadline:
+            if now > getattr(self, "deadline", now):
                 self.cut_off("Timeout: the notebook took too long")
             try:
                 message = original(self, stream, timeout=max(0.0, min(1.0, until - now)))
@@ -99,16 +82,21 @@ def bend_nbval(notebook_seconds: float) -> None:
         self.km.shutdown_kernel(now=True)
         raise CutOff(reason)
 
-    def compare_outputs(self, test, ref, skip_compare=None):
-        return compare(self, check_lines(test), check_lines(ref), skip_compare)
+    def start(self):
+        seconds = float(self.nb.metadata["seconds"])
+        self.config.option.nbval_cell_timeout = seconds
+        start_kernel(self)
+        self.kernel.deadline = time.monotonic() + 2 * seconds + 5
 
     nbval.kernel.KernelManager = manager
     original = nbval.kernel.RunningKernel.get_message
     nbval.kernel.RunningKernel.get_message = get_message
     nbval.kernel.RunningKernel.interrupt = interrupt
     nbval.kernel.RunningKernel.cut_off = cut_off
-    compare = nbval.plugin.IPyNbCell.compare_outputs
-    nbval.plugin.IPyNbCell.compare_outputs = compare_outputs
+    nbval.kernel.RunningKernel.messages = nbval.kernel.RunningKernel.text = 0
+    start_kernel = nbval.plugin.IPyNbFile.setup
+    nbval.plugin.IPyNbFile.setup = start
+    compare_check_lines()
 
 
 class Scribe:
@@ -134,8 +122,8 @@ class Scribe:
 
 
 def main() -> int:
-    """`referee FOLDER CELL_SECONDS NOTEBOOK_SECONDS`; dies with the process that started it."""
-    folder, cell_seconds, notebook_seconds = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
+    """`referee FOLDER`; dies with the process that started it."""
+    folder = Path(sys.argv[1])
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
@@ -143,13 +131,13 @@ def main() -> int:
     os.chdir(folder)
     import pytest
 
-    bend_nbval(notebook_seconds)
+    bend_nbval()
     names = sorted(path.name for path in folder.glob("*.ipynb"))
     return pytest.main(
         [
             *("-p", "nbval.plugin", "-p", "no:cacheprovider", "-q", "-c", "pytest.ini"),
             *("--rootdir", ".", "--confcutdir", ".", "--nbval-lax", "--color=no"),
-            *("--nbval-cell-timeout", cell_seconds, *names),
+            *names,
         ],
         plugins=[Scribe(folder / "verdicts.jsonl")],
     )

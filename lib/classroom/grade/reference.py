@@ -4,6 +4,7 @@ The grader's process imports neither torch nor mixlab; it gives the solution's c
 `python -m mixlab.checks.seeds` and reads back JSON.
 """
 
+import ast
 import hashlib
 import json
 import os
@@ -14,7 +15,8 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from classroom.check import exercise_notebook, read_notebook
+from classroom.answers import Answer
+from classroom.check import exercise_notebook, read_notebook, untouched_answers
 from classroom.layout import FOLDERS
 
 
@@ -35,13 +37,24 @@ class Exercise:
 
 @dataclass(frozen=True)
 class Reference:
-    """A chapter's pristine notebook and what its exercises must print."""
+    """A chapter's pristine notebook, what its exercises must print, and the answer cells as they
+    were handed out."""
 
     stem: str
     pristine: NotebookNode
     exercises: dict[str, Exercise]
+    untouched: dict[str, str]
 
-    def notebook(self, exercise: str, answer: str, public: bool = False) -> NotebookNode:
+    @property
+    def title(self) -> str:
+        """The first heading of the chapter's exercises, or its stem in words."""
+        for cell in self.pristine.cells:
+            for line in cell.source.split("\n") if cell.cell_type == "markdown" else ():
+                if line.startswith("# "):
+                    return line[2:].strip()
+        return self.stem[3:].replace("_", " ").capitalize()
+
+    def notebook(self, exercise: str, answer: Answer, public: bool = False) -> NotebookNode:
         """The notebook of one exercise with this answer, and the expected line where nbval looks.
 
         With `public` the notebook expects what the course's own solution printed.
@@ -87,7 +100,11 @@ def find_reference(root: Path, number: str, base: int) -> Reference:
         if given.get("role") == "answer":
             answers[given["exercise"]] = cell.source
     asked = {
-        exercise: [cell.source for cell in exercise_notebook(pristine, exercise, answer).cells]
+        exercise: [
+            cell.source
+            for cell in exercise_notebook(pristine, exercise, Answer(answer)).cells
+            if "raises-exception" not in cell.metadata.get("tags", ())
+        ]
         for exercise, answer in answers.items()
     }
     finished = subprocess.run(
@@ -111,7 +128,7 @@ def find_reference(root: Path, number: str, base: int) -> Reference:
         )
         for ident, found in json.loads(finished.stdout).items()
     }
-    return Reference(path.stem, pristine, exercises)
+    return Reference(path.stem, pristine, exercises, untouched_answers(pristine))
 
 
 def _trusted_environment(root: Path) -> dict[str, str]:
@@ -131,7 +148,26 @@ def from_json(root: Path, number: str, kept: dict) -> Reference:
         ident: Exercise(**{k: tuple(v) if isinstance(v, list) else v for k, v in found.items()})
         for ident, found in kept["exercises"].items()
     }
-    return Reference(path.stem, read_notebook(path), exercises)
+    pristine = read_notebook(path)
+    return Reference(path.stem, pristine, exercises, untouched_answers(pristine))
+
+
+def imports(pristine: NotebookNode) -> set[str]:
+    """What a chapter's exercises import, save the course's own: worth importing before a fork."""
+    found: set[str] = set()
+    for cell in pristine.cells:
+        if cell.cell_type != "code":
+            continue
+        try:
+            nodes = list(ast.walk(ast.parse(cell.source)))
+        except SyntaxError:  # a magic
+            continue
+        for node in nodes:
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module)
+    return {name for name in found if name.partition(".")[0] not in ("mixlab", "classroom")}
 
 
 def course_digest(root: Path) -> str:

@@ -1,10 +1,10 @@
 """Stands for a boxed kernel outside the box.
 
-`relay.py CONTROL CONNECTION_FILE SOCKETS ENVIRONMENT`
+`relay.py CONTROL CONNECTION_FILE SOCKETS REQUEST`
 
 nbval starts this as if it were the kernel. It asks the box for one and lives exactly as long: when
 the kernel ends the connection closes and so does this process; when this process is interrupted or
-killed, the box kills the kernel.
+killed, the box kills the kernel. REQUEST is JSON: the kernel's library, environment and limits.
 """
 
 import json
@@ -20,7 +20,7 @@ def main() -> None:
         with open(sys.argv[2], encoding="utf-8") as file:
             facts = json.load(file)
         facts["ip"] = os.path.join(sys.argv[3], os.path.basename(facts["ip"]))  # as the box sees it
-        request = {"connection": facts, "environment": json.loads(sys.argv[4])}
+        request = json.loads(sys.argv[4]) | {"connection": facts}
         connection.sendall(json.dumps(request).encode() + b"\n")
         connection.recv(1)
 

@@ -5,12 +5,12 @@ import io
 import re
 import unicodedata
 import xml.etree.ElementTree as ElementTree
-from collections import Counter
 from hashlib import sha256
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 
+from classroom.grade.class_page import class_facts
 from classroom.grade.grading import Grade
 from classroom.grade.reference import Reference
 from classroom.layout import write_atomically
@@ -24,9 +24,9 @@ def write_reports(
     grades: list[Grade],
     problems: dict[str, list[str]],
     references: dict[str, Reference],
-    protected: bool,
+    danger: str = "",
 ) -> None:
-    """Write all four to `out`, each whole or not at all."""
+    """Write all four to `out`, each whole or not at all; `danger` is what was not protected."""
     write_atomically(out / "grades.csv", grades_csv(grades))
     write_atomically(out / "junit.xml", junit_xml(grades))
     pages = Environment(
@@ -37,11 +37,17 @@ def write_reports(
         for reference in references.values()
         for ident, exercise in reference.exercises.items()
     }
+    titles = {number: reference.title for number, reference in references.items()}
+    by_student: dict[str, list[Grade]] = {student: [] for student in problems}
+    for grade in grades:
+        by_student[grade.student].append(grade)
     kept = set()
     for student, found in problems.items():
-        own = [grade for grade in grades if grade.student == student]
         page = pages.get_template("feedback.html").render(
-            student=student, grades=own, problems=found, hints=hints
+            student=student,
+            chapters=by_chapter(by_student[student], titles),
+            problems=found,
+            hints=hints,
         )
         file = out / "feedback" / page_name(student)
         kept.add(file.name)
@@ -49,10 +55,35 @@ def write_reports(
     for file in (out / "feedback").glob("*.html"):
         if file.name not in kept:  # of a student who is no longer among the submissions
             file.unlink()
+    students = [
+        {
+            "name": student,
+            "page": f"feedback/{page_name(student)}",
+            "chapters": by_chapter(by_student[student], titles),
+            "problems": len(problems[student]),
+        }
+        for student in problems
+    ]
     page = pages.get_template("class.html").render(
-        **class_facts(grades, problems), problems=problems, protected=protected
+        chapters=class_facts(grades, titles), students=students, danger=danger
     )
     write_atomically(out / "class.html", page)
+
+
+def by_chapter(grades: list[Grade], titles: dict[str, str]) -> list[dict]:
+    """A student's grades chapter by chapter, with the points of each."""
+    return [
+        {
+            "number": number,
+            "title": title,
+            "grades": own,
+            "handed_in": any(grade.handed_in for grade in own),
+            "points": sum(grade.points for grade in own),
+            "of": sum(grade.out_of for grade in own),
+        }
+        for number, title in titles.items()
+        if (own := [grade for grade in grades if grade.chapter == number])
+    ]
 
 
 def page_name(student: str) -> str:
@@ -97,44 +128,3 @@ def junit_xml(grades: list[Grade]) -> str:
             failure.text = grade.message
     ElementTree.indent(suite)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
-
-
-def class_facts(grades: list[Grade], problems: dict[str, list[str]]) -> dict:
-    """The class page's numbers: a row an exercise, misconceptions by count, a row a student."""
-    exercises = []
-    for ident in sorted({grade.exercise for grade in grades}):
-        own = [grade for grade in grades if grade.exercise == ident]
-        passed = sum(grade.status == "passed" for grade in own)
-        times = sorted(grade.seconds for grade in own if grade.seconds)
-        exercises.append(
-            {
-                "ident": ident,
-                "title": own[0].title,
-                "passed": passed,
-                "of": len(own),
-                "share": round(100 * passed / len(own)),
-                "median": times[len(times) // 2] if times else 0.0,
-                "statuses": Counter(g.status for g in own if g.status != "passed").most_common(),
-            }
-        )
-    misconceptions = Counter(
-        (grade.exercise, grade.misconception) for grade in grades if grade.misconception
-    ).most_common(10)
-    students = []
-    for student in problems:
-        own = [grade for grade in grades if grade.student == student]
-        students.append(
-            {
-                "name": student,
-                "page": f"feedback/{page_name(student)}",
-                "points": sum(grade.points for grade in own),
-                "of": sum(grade.out_of for grade in own),
-            }
-        )
-    return {
-        "exercises": exercises,
-        "misconceptions": misconceptions,
-        "most": max((count for _, count in misconceptions), default=1),
-        "slowest": max((row["median"] for row in exercises), default=0.0) or 1.0,
-        "students": students,
-    }

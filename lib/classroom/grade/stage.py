@@ -4,6 +4,7 @@ A forbidden module becomes a stub that any use of raises, so that calling the li
 implementation is found however it is reached: by alias, by importlib, by reading its source.
 """
 
+import os
 import shutil
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def stage_library(library: Path, target: Path, forbids: tuple[str, ...], teachin
         return out
 
     package = target / "mixlab"
-    shutil.copytree(library / "mixlab", package, ignore=left_out)
+    shutil.copytree(library / "mixlab", package, ignore=left_out, copy_function=_copy)
     (package / "__init__.py").write_text(PACKAGE)
     for module in forbids:
         if teaching and module.startswith("mixlab.checks."):
@@ -43,3 +44,14 @@ def stage_library(library: Path, target: Path, forbids: tuple[str, ...], teachin
         if not path.exists():
             raise ValueError(f"an exercise forbids {module}, which is not in {library}/mixlab")
         path.write_text(STUB.replace("{module}", module))
+
+
+def _copy(source: str, target: str) -> None:
+    """Copy a file; weights are linked, where that can be done."""
+    if not source.endswith(".py") and os.path.getsize(source) > 100_000:
+        try:
+            os.link(source, target, follow_symlinks=False)
+            return
+        except OSError:
+            pass
+    shutil.copyfile(source, target)

@@ -20,6 +20,7 @@ import numpy as np
 import mixlab.checks
 from mixlab.checks.core import CheckFailed, _oracle_of, cases_of, check, run
 from mixlab.checks.digest import SAFE_MARGIN
+from mixlab.checks.explain import MEANINGS
 
 TRIES = 200
 
@@ -29,7 +30,7 @@ def solution_of(cells: list[str]) -> tuple[str, object]:
     handed = []
     original, mixlab.checks.check = mixlab.checks.check, lambda *given: handed.append(given)
     try:
-        namespace = {"__name__": "__main__"}
+        namespace = {"__name__": "__main__", "display": lambda *shown, **options: None}
         for cell in cells:
             exec(compile(cell, "<solution>", "exec"), namespace)
     finally:
@@ -76,7 +77,7 @@ def expect(cells: list[str], base: int) -> dict:
         "line": printed.getvalue(),
         "forbids": list(cases.forbids),
         "calls": sorted({oracle.show(*arguments) for arguments in (*oracle.examples, *public)}),
-        "sayings": [known.says for known in oracle.misconceptions],
+        "sayings": [*(known.says for known in oracle.misconceptions), *MEANINGS.values()],
         "hints": list(cases.hints),
     }
 

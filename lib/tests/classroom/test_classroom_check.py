@@ -6,7 +6,8 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from classroom import referee as referee_module
 from classroom.__main__ import main
-from classroom.check import answer_id, check_submission, exercise_notebook, explain, take_answers
+from classroom.answers import Answer, answer_id, take_answers
+from classroom.check import check_submission, exercise_notebook, explain
 from classroom.referee import Verdict, error_of, referee
 
 RIGHT_1 = "def count_pairs(length):\n    return length + 1"
@@ -105,7 +106,7 @@ def test_one_bad_answer_costs_only_itself(course, submit):
 )
 def test_ways_around_the_check_do_not_pass(built_course, answer, said):
     pristine = nbformat.read(built_course / "solutions" / "02_windows.ipynb", as_version=4)
-    book = exercise_notebook(pristine, "02.1", answer)
+    book = exercise_notebook(pristine, "02.1", Answer(answer))
     passed, _, message = explain(book, referee(book, 10), "02.1")
     assert not passed
     assert said in message
@@ -115,7 +116,7 @@ def test_missing_and_doubled_answers_are_told(course, submit):
     def drop(book):
         book.cells = [cell for cell in book.cells if cell.id != "ex-02-1-answer"]
         twin = next(cell for cell in book.cells if cell.id == "ex-02-2-answer").copy()
-        twin["id"] = "other"
+        twin["id"], twin["source"] = "other", "def repaired_count(length):\n    return 3"
         book.cells.append(twin)
 
     found = outcomes(course, submit(None, RIGHT_2, drop))
@@ -162,12 +163,12 @@ def test_answers_are_known_by_any_of_their_three_marks():
     assert answer_id(new_code_cell("x", metadata=marked)) == "02.2"
     assert answer_id(new_code_cell("x", metadata={"classroom": 3, "nbgrader": []})) is None
     book = new_notebook(cells=[cell, new_code_cell("x", id="b", metadata=marked)])
-    assert take_answers(book) == {"02.1": ["x"], "02.2": ["x"]}
+    assert take_answers(book.cells) == {"02.1": [Answer("x")], "02.2": [Answer("x")]}
 
 
 def test_an_exercise_runs_without_the_other_answers(built_course):
     pristine = nbformat.read(built_course / "solutions" / "02_windows.ipynb", as_version=4)
-    sources = [cell.source for cell in exercise_notebook(pristine, "02.2", "MINE").cells]
+    sources = [cell.source for cell in exercise_notebook(pristine, "02.2", Answer("MINE")).cells]
     assert [source.split("\n")[0] for source in sources] == [
         "class CheckFailed(AssertionError):",
         "def wrong(length):",

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from classroom.check import answer_id, read_notebook
+from classroom.answers import answer_id
+from classroom.check import read_notebook
 from classroom.grade.run import grade_command
 
 ROOT = Path(__file__).parents[3]

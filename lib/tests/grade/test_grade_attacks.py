@@ -120,7 +120,7 @@ def test_no_attack_is_credited_or_leaves_a_trace(tmp_path):
     for name in ("endless_loop", "endless_loop_that_resists", "sleeps"):
         assert told[name]["status"] == "timeout", told[name]
     for name in ("floods_stdout", "floods_stderr", "floods_displays"):
-        assert told[name]["status"] in ("flood", "timeout"), told[name]
+        assert told[name]["status"] in ("flood", "timeout", "died"), told[name]
     assert not [name for name, row in told.items() if "before the answer" in row["reason"]]
     secrets = (out / "state" / "run.json").read_text()
     pages = "".join(page.read_text() for page in (out / "feedback").glob("*.html"))

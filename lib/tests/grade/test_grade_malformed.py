@@ -6,15 +6,20 @@ These read submissions only; no kernel starts.
 import io
 import json
 import os
+import subprocess
+import time
 import zipfile
 
 import pytest
 
-from classroom.grade.answers import MAX_ANSWER, read_cells, take_answers
+from classroom.answers import MAX_ANSWER, Answer, drop_untouched, take_answers
+from classroom.check import read_notebook
+from classroom.grade import collect
+from classroom.grade.cells import read_cells
 from classroom.grade.collect import find_entries, read_submission
 from classroom.grade.grading import _not_run, answers_of
 from classroom.solution_region import stub
-from tests.grade.conftest import filled, right_answers, write
+from tests.grade.conftest import EXERCISES, filled, right_answers, write
 
 GOOD = json.dumps(filled({"02.3": "def n_scores(s, w): return 1"})).encode()
 BAD_BYTES = {
@@ -60,16 +65,23 @@ def test_a_strange_cell_costs_only_itself(cell):
     notebook = json.loads(GOOD)
     notebook["cells"].insert(0, cell)
     answers = take_answers(read_cells(json.dumps(notebook).encode()))
-    assert answers["02.3"] == ["def n_scores(s, w): return 1"]
+    assert answers["02.3"] == [Answer("def n_scores(s, w): return 1")]
 
 
 def test_missing_doubled_and_unfit_answers_are_not_run():
-    assert _not_run("02.1", [])[0] == "missing"
-    assert _not_run("02.1", ["x", "y"])[0] == "doubled"
-    assert _not_run("02.1", ["x" * (MAX_ANSWER + 1)])[0] == "too long"
-    assert _not_run("02.1", ["x = '\ud800'"])[0] == "not text"
-    assert _not_run("02.1", [f"def f():\n    {stub('02.1')}"])[0] == "not answered"
-    assert _not_run("02.1", ["def f(): return 1"]) is None
+    untouched = f"def f():\n    {stub('02.1')}"
+
+    def status(*given):
+        return (_not_run(list(map(Answer, given)), untouched) or ["run"])[0]
+
+    assert status() == "missing"
+    assert status("x", "y") == "doubled"
+    assert status("x" * (MAX_ANSWER + 1)) == "too long"
+    assert status("x = '\ud800'") == "not text"
+    assert status(untouched + "\n") == "not answered"
+    assert status("def f(): return 1") == "run"
+    # Who leaves the line behind their own return has answered.
+    assert status(f"def f():\n    return 1\n    {stub('02.1')}") == "run"
 
 
 def _submission(folder):
@@ -82,7 +94,7 @@ def test_cells_deleted_reordered_doubled_split(tmp_path):
     notebook = filled(right)
     notebook["cells"] = list(reversed(notebook["cells"]))
     answers = take_answers(read_cells(json.dumps(notebook).encode()))
-    assert {ident: given[0] for ident, given in answers.items()} == right
+    assert {ident: given[0].code for ident, given in answers.items()} == right
 
     notebook["cells"] = [c for c in notebook["cells"] if "n_scores" not in c["source"]]
     assert "02.3" not in take_answers(read_cells(json.dumps(notebook).encode()))
@@ -93,15 +105,20 @@ def test_cells_deleted_reordered_doubled_split(tmp_path):
     assert len(take_answers(read_cells(json.dumps(split).encode()))["02.3"]) == 2
 
 
-def test_the_same_notebook_twice_counts_once_and_two_answers_are_doubled(tmp_path):
+def test_copies_count_once_and_two_answers_are_doubled(tmp_path):
+    untouched = next(iter(take_answers(read_notebook(EXERCISES).cells)["02.3"])).code
+
+    def answers():
+        found, problems = answers_of(_submission(tmp_path / "in"))
+        assert problems == []
+        return drop_untouched(found["02.3"], untouched)
+
     for name in ("a", "a copy"):
         write(tmp_path / "in" / "ann", name, json.loads(GOOD))
-    answers, problems = answers_of(_submission(tmp_path / "in"))
-    assert len(answers["02.3"]) == 1
-    assert problems == []
+    write(tmp_path / "in" / "ann", "as handed out", filled({}))
+    assert [answer.code for answer in answers()] == ["def n_scores(s, w): return 1"]
     write(tmp_path / "in" / "ann", "b", filled({"02.3": "def n_scores(s, w): return 2"}))
-    answers, _ = answers_of(_submission(tmp_path / "in"))
-    assert len(answers["02.3"]) == 2
+    assert len(answers()) == 2
 
 
 def test_links_are_not_followed(tmp_path):
@@ -159,6 +176,88 @@ def test_links_and_bombs_in_a_zip(tmp_path):
     assert sum(len(content) for _, content in found.notebooks) < 30 * 2**20
     _, problems = answers_of(found)
     assert any("MB" in problem for problem in problems)
+
+
+DEEP = {
+    "a sum": "x = " + "+".join(["1"] * 600),
+    "attributes": "x = a" + ".b" * 600,
+    "signs": "x = " + "-" * 900 + "1",
+    "lambdas": "x = " + "lambda: " * 600 + "1",
+    "lists": "x = " + "[" * 150 + "]" * 150,
+    "too deep for Python": "x = " + "-" * 90_000 + "1",
+    "a huge number": "x = " + "9" * 90_000,
+    "a zero byte": "x = '\0'",
+    "half a program": "def x(:",
+}
+
+
+@pytest.mark.parametrize("name", DEEP)
+def test_helpers_and_answers_too_deep_for_the_parser_cost_only_themselves(name):
+    notebook = filled({"02.1": DEEP[name], "02.3": "def n_scores(s, w): return x"})
+    cell = {"cell_type": "code", "metadata": {}, "source": DEEP[name]}
+    notebook["cells"].insert(0, cell)
+    found = take_answers(read_cells(json.dumps(notebook).encode()))
+    assert found["02.1"][0].code == DEEP[name]
+    assert found["02.3"][0].code == "def n_scores(s, w): return x"
+
+
+def test_a_notebook_of_nothing_but_definitions_is_read_in_seconds():
+    answer = {"cell_type": "code", "source": "def f(): return x1, x2"}
+    cells = [
+        {**answer, "metadata": {"nbgrader": {"grade_id": f"ex-02-{n}-answer"}}} for n in range(999)
+    ]
+    cells += [
+        {"cell_type": "code", "metadata": {}, "source": f"x{n} = 1\n" * 1000} for n in range(999)
+    ]
+    content = json.dumps({"nbformat": 4, "cells": cells}).encode()
+    started = time.process_time()
+    assert len(take_answers(read_cells(content))) == 999
+    assert time.process_time() - started < 20
+
+
+def test_folders_nested_too_deep_are_passed_over(tmp_path):
+    write(tmp_path / "in" / "eve", "good", json.loads(GOOD))
+    here = os.getcwd()
+    try:
+        os.chdir(tmp_path / "in" / "eve")
+        for _ in range(1500):
+            os.mkdir("d")
+            os.chdir("d")
+    finally:
+        os.chdir(here)
+    found = _submission(tmp_path / "in")
+    assert len(found.notebooks) == 1
+    assert "too many folders" in found.problems[0]
+    subprocess.run(["rm", "-rf", str(tmp_path / "in")], check=True)
+
+
+def test_names_that_look_alike_stay_two_students(tmp_path):
+    folder = tmp_path / "in"
+    write(folder, "ann", filled({"02.3": "def n_scores(s, w): return 1"}))
+    for name in (" ann", "ann\u200b", "ann\n"):  # each looks like ann in a report
+        write(folder, name, filled({"02.3": "def n_scores(s, w): return 2"}))
+    entries = {entry.student: entry for entry in find_entries(folder)}
+    assert sorted(entries) == ["ann", "ann (2)", "ann (3)", "ann (4)"]
+    assert entries["ann"].paths == (folder / "ann.ipynb",)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_rare_ways_to_pack_are_refused(tmp_path, method):
+    (tmp_path / "in").mkdir()
+    with zipfile.ZipFile(tmp_path / "in" / "eve.zip", "w", method) as archive:
+        archive.writestr("a.ipynb", GOOD)
+    found = _submission(tmp_path / "in")
+    assert found.notebooks == []
+    assert "not supported" in found.problems[0]
+
+
+def test_a_whole_submission_is_bounded(tmp_path, monkeypatch):
+    monkeypatch.setattr(collect, "MAX_BYTES", 3 * len(GOOD))
+    for number in range(9):
+        write(tmp_path / "in" / "eve", f"{number}", json.loads(GOOD))
+    found = _submission(tmp_path / "in")
+    assert len(found.notebooks) <= 4
+    assert any("in all" in problem for problem in found.problems)
 
 
 def test_a_zip_of_many_or_of_junk(tmp_path):

@@ -3,9 +3,13 @@
 import csv
 import io
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from classroom.grade.class_page import class_facts
 from classroom.grade.feedback import explain
-from classroom.grade.grading import Grade
+from classroom.grade.grading import NOTHING, Grade
 from classroom.grade.judge import Judgement, judgement
 from classroom.grade.reference import Exercise, Reference, _printed
 from classroom.grade.reports import grades_csv, junit_xml, page_name, write_reports
@@ -20,6 +24,9 @@ EXERCISE = Exercise(
     calls=("window_mask(6, 3)", "window_mask(6, 30)"),
     sayings=("your window has W + 1 keys.",),
     hints=("Count <them>.",),
+)
+REFERENCE = Reference(
+    "02_sliding_window", new_notebook(cells=[]), {"02.1": EXERCISE}, {"02.1": "raise"}
 )
 GRADES = [
     Grade("Zoë", "02", "02.1", "A <title>", 2, 2, "passed", seconds=1.5),
@@ -42,10 +49,10 @@ def test_the_junit_report_fails_whatever_did_not_pass():
 
 def test_pages_escape_names_and_replace_old_ones(tmp_path):
     problems = {"Zoë": [], "=cmd()": [], "<script>alert(1)</script>": ["<b>junk</b>"]}
-    reference = {"02": Reference("02_x", None, {"02.1": EXERCISE})}
+    reference = {"02": REFERENCE}
     (tmp_path / "feedback").mkdir()
     (tmp_path / "feedback" / "gone-12345678.html").write_text("old")
-    write_reports(tmp_path, GRADES, problems, reference, protected=False)
+    write_reports(tmp_path, GRADES, problems, reference, "bubblewrap is missing")
     pages = {path.name: path.read_text() for path in (tmp_path / "feedback").iterdir()}
     assert set(pages) == {page_name(student) for student in problems}
     whole = "".join(pages.values()) + (tmp_path / "class.html").read_text()
@@ -53,6 +60,8 @@ def test_pages_escape_names_and_replace_old_ones(tmp_path):
     assert "<b>junk" not in whole
     assert "0123456789abcdef" not in whole
     assert "without a sandbox" in whole
+    assert "bubblewrap is missing" in whole
+    assert "http" not in whole  # nothing is fetched: the pages work without a network
     assert "1 of 3" in (tmp_path / "class.html").read_text()
 
 
@@ -80,6 +89,61 @@ def test_feedback_chooses_among_our_sentences_only():
     assert "window_mask(6, 30)" in message
     _, message, _ = explain(EXERCISE, Judgement(False, "wrong"), Judgement(True, "passed"))
     assert "fresh" in message
+
+
+def test_an_error_is_told_at_the_students_own_line():
+    said = (
+        "CheckFailed: 02.1 is not right yet: window_mask(6, 3)\n  in line 2 of the answer: SECRET"
+    )
+    judged = Judgement(False, "error", "TypeError", "SECRET")
+    taught = Judgement(False, "error", "", said)
+    code = "def window_mask(seq, window):\n    return seq[window]"
+    _, message, _ = explain(EXERCISE, judged, taught, code)
+    assert message.endswith("It stops at its line 2: return seq[window]")
+    assert "SECRET" not in message
+    for line in ("0", "3", "99999999999999999999"):  # no such line: nothing is said of it
+        other = Judgement(False, "error", "", said.replace("line 2", f"line {line}"))
+        assert "stops" not in explain(EXERCISE, judged, other, code)[1]
+
+
+def test_an_error_the_check_knows_is_told_as_a_misconception():
+    tip = "`and`, `or` and `0 <= x < w` ask for one truth value, and a tensor has many."
+    exercise = replace(EXERCISE, sayings=(*EXERCISE.sayings, tip))
+    wrapped = "window_mask(6, 3)\n  Probably: `and`, `or` and `0 <= x < w` ask for one\n    truth "
+    taught = Judgement(False, "error", "", wrapped + "value, and a tensor has many.")
+    judged = Judgement(False, "error", "RuntimeError", "")
+    assert explain(exercise, judged, taught)[2] == tip
+
+
+def test_an_error_of_torchs_is_not_taken_for_an_exercise_left_open():
+    judged = Judgement(False, "empty", "NotImplementedError")
+    assert explain(EXERCISE, judged, None, "x.half() @ y")[0] == "wrong"
+    assert explain(EXERCISE, judged, None, "raise NotImplementedError()")[0] == "not answered"
+
+
+def test_the_class_page_counts_those_who_handed_in():
+    grades = [
+        Grade("a", "02", "02.1", "A", 2, 2, "passed", seconds=1.0),
+        Grade("b", "02", "02.1", "A", 0, 2, "wrong", "no", "W + 1 keys", 3.0),
+        Grade("c", "02", "02.1", "A", 0, 2, "timeout"),
+        Grade("d", "02", "02.1", "A", 0, 2, "missing", NOTHING),
+    ]
+    (chapter,) = class_facts(grades, {"02": "Windows"})
+    assert (chapter["students"], chapter["of"]) == (3, 4)
+    (row,) = chapter["exercises"]
+    assert row["counts"] == {"right": 1, "wrong": 1, "refused": 1, "empty": 0}
+    assert (row["share"], row["median"], row["refused"]) == (33, 3.0, "1 timeout")
+    (said,) = chapter["misconceptions"]
+    assert (said["count"], said["of"]) == (1, 1)
+    assert [bar["count"] for bar in chapter["points"]] == [2, 0, 1]
+    (nobody,) = class_facts(grades[3:], {"02": "Windows"})
+    assert (nobody["students"], nobody["exercises"]) == (0, [])
+
+
+def test_a_chapter_is_called_by_its_heading():
+    cells = [new_code_cell("# no"), new_markdown_cell("text\n# Sliding windows\n# more")]
+    assert replace(REFERENCE, pristine=new_notebook(cells=cells)).title == "Sliding windows"
+    assert REFERENCE.title == "Sliding window"
 
 
 def test_only_a_whole_set_of_passed_cells_passes():

@@ -38,6 +38,14 @@ attempt("pidfd", lambda: os.pidfd_open(os.getppid()))
 def thread():
     t = threading.Thread(target=lambda: None); t.start(); t.join()
 attempt("thread", thread)
+import fcntl, signal
+attempt("datagram", lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+listener = socket.socket(socket.AF_UNIX)
+attempt("wait to be called", lambda: listener.bind(sys.argv[2] + ".socket"))
+attempt("call", lambda: socket.socket(socket.AF_UNIX).connect(sys.argv[2] + ".socket"))
+attempt("call without a name", lambda: socket.socket(socket.AF_UNIX).connect("\\0name"))
+attempt("signal by a file", lambda: fcntl.fcntl(listener, fcntl.F_SETOWN, os.getppid()))
+attempt("other fcntl", lambda: fcntl.fcntl(listener, fcntl.F_GETFD))
 attempt("file", lambda: open(sys.argv[2], "w").close())
 print(json.dumps(found))
 """
@@ -55,7 +63,7 @@ def test_the_filter_refuses_what_it_names(tmp_path):
     )
     assert finished.returncode == 0, finished.stderr
     found = json.loads(finished.stdout)
-    allowed = {"unix", "signal itself", "thread", "file"}
+    allowed = {"unix", "signal itself", "thread", "file", "wait to be called", "other fcntl"}
     assert {name for name, how in found.items() if how == "allowed"} == allowed
     assert found["fork"] == found["exec"] == "EPERM"
 

@@ -1,0 +1,55 @@
+"""A notebook that anybody may have written: bytes in, cells out.
+
+A notebook that can't be read, or of another format, is a ValueError that says what to do.
+"""
+
+import json
+
+MAX_NOTEBOOK = 20 * 2**20
+MAX_CELLS = 5_000
+AGAIN = "Save it again in JupyterLab, or start from a fresh copy of the exercises."
+
+
+def read_cells(content: bytes) -> list[dict]:
+    """The cells of a notebook, of format 4 or 3, each with a text as its source.
+
+    Raises:
+        ValueError: if the bytes are not such a notebook.
+    """
+    if len(content) > MAX_NOTEBOOK:
+        raise ValueError(
+            f"this notebook has {len(content) / 2**20:.0f} MB; {MAX_NOTEBOOK // 2**20} MB are "
+            "read at most. Clear its outputs and save it again."
+        )
+    try:
+        notebook = json.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
+        raise ValueError(f"this is not a notebook: its text is not JSON. {AGAIN}") from None
+    version = notebook.get("nbformat") if isinstance(notebook, dict) else None
+    if version == 4:
+        cells = notebook.get("cells")
+    elif version == 3:
+        sheets = notebook.get("worksheets")
+        sheets = sheets if isinstance(sheets, list) else []
+        cells = [
+            {**cell, "source": cell.get("input", cell.get("source", ""))}
+            for sheet in sheets
+            if isinstance(sheet, dict) and isinstance(sheet.get("cells"), list)
+            for cell in sheet["cells"]
+            if isinstance(cell, dict)
+        ]
+    else:
+        raise ValueError(f"this is not a notebook of format 4 or 3. {AGAIN}")
+    if not isinstance(cells, list) or len(cells) > MAX_CELLS:
+        raise ValueError(f"this notebook has no list of cells, or too long a one. {AGAIN}")
+    return [
+        {**cell, "source": _text(cell.get("source", ""))}
+        for cell in cells
+        if isinstance(cell, dict)
+    ]
+
+
+def _text(source) -> str:
+    if isinstance(source, list):
+        source = "".join(part for part in source if isinstance(part, str))
+    return source if isinstance(source, str) else ""

@@ -1,0 +1,142 @@
+"""Before a class is graded: which chapters, on which hidden inputs, and does the machine grade?
+
+What is decided here is kept in OUT/state/run.json, so that a run that was killed goes on with the
+same inputs.
+"""
+
+import json
+import secrets
+from dataclasses import replace
+from pathlib import Path
+
+from classroom.answers import Answer, answered_exercises
+from classroom.check import read_notebook
+from classroom.grade.cells import read_cells
+from classroom.grade.collect import Entry, Submission, read_submission
+from classroom.grade.grading import Course, grade_submission, judge_answers
+from classroom.grade.reference import (
+    Reference,
+    chapters,
+    course_digest,
+    find_reference,
+    from_json,
+    to_json,
+)
+from classroom.layout import write_atomically
+
+REHEARSAL_SECONDS = 90  # a cell of a solution, on however slow a machine
+
+
+def choose_chapters(root: Path, entries: list[Entry], asked: list[str]) -> list[str]:
+    """The chapters to grade: those asked for, or all that anybody handed in.
+
+    Raises:
+        ValueError: if a chapter is asked for that has no exercises, or nobody handed any in.
+    """
+    known = set(chapters(root))
+    if asked:
+        wanted = sorted({number.zfill(2)[:2] for number in asked})
+        if unknown := [number for number in wanted if number not in known]:
+            raise ValueError(
+                f"no exercises of chapter {', '.join(unknown)} in solutions/; there are: "
+                f"{', '.join(sorted(known))}."
+            )
+        return wanted
+    found = {number for entry in entries for number in chapters_in(read_submission(entry))}
+    if not found & known:
+        raise ValueError(
+            "none of the submissions holds an answer cell of a chapter in solutions/; are they "
+            "filled-in copies of the notebooks in exercises/?"
+        )
+    return sorted(found & known)
+
+
+def chapters_in(submission: Submission) -> set[str]:
+    """The chapters of which a submission holds an answer cell."""
+    found: set[str] = set()
+    for _, content in submission.notebooks:
+        try:
+            found |= {exercise[:2] for exercise in answered_exercises(read_cells(content))}
+        except ValueError:
+            continue
+    return found
+
+
+class Plan:
+    """A run's references and the seconds that its solutions took, kept in a file."""
+
+    def __init__(self, root: Path, file: Path, seed: int | None):
+        self.root, self.file = root, file
+        digest = course_digest(root)
+        try:
+            kept = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            kept = {}
+        if kept.get("course") != digest or seed not in (None, kept.get("base")):
+            base = secrets.randbits(48) if seed is None else seed
+            kept = {"course": digest, "base": base, "chapters": {}, "seconds": {}}
+        self.kept = kept
+
+    def references(self, numbers: list[str]) -> dict[str, Reference]:
+        """The chapters' references: those that an interrupted run began with, or new ones."""
+        known = self.kept["chapters"]
+        for number in numbers:
+            if number not in known:
+                known[number] = to_json(find_reference(self.root, number, self.kept["base"]))
+                self._keep()
+        return {number: from_json(self.root, number, known[number]) for number in numbers}
+
+    def rehearse(self, course: Course) -> dict[str, float]:
+        """The seconds that each exercise's solution takes in a sandbox.
+
+        Raises:
+            ValueError: if a solution does not pass, or a wrong result does: then this machine, not
+                the class, is at fault, and nothing is graded.
+        """
+        seconds = self.kept["seconds"]
+        fresh = {n: r for n, r in course.references.items() if n not in seconds}
+        if fresh:
+            notebooks = [
+                (f"{reference.stem}.ipynb", json.dumps(reference.pristine).encode())
+                for reference in fresh.values()
+            ]
+            unhurried = replace(course, cell_seconds=max(course.cell_seconds, REHEARSAL_SECONDS))
+            grades, _ = grade_submission(unhurried, Submission("the solution", notebooks))
+            if failed := [grade for grade in grades if grade.status != "passed"]:
+                what = "; ".join(f"{one.exercise}: {one.status} {one.message}" for one in failed)
+                raise ValueError(
+                    f"the course's own solution does not pass in the sandbox of this machine "
+                    f"({what}). Nothing was graded. Run: make doctor, and make test"
+                )
+            _refuses_what_is_wrong(course, next(iter(fresh.values())))
+            for number in fresh:
+                seconds[number] = {g.exercise: g.seconds for g in grades if g.chapter == number}
+            self._keep()
+        return {
+            exercise: found
+            for number in course.references
+            for exercise, found in seconds[number].items()
+        }
+
+    def _keep(self) -> None:
+        write_atomically(self.file, json.dumps(self.kept))
+
+
+def _refuses_what_is_wrong(course: Course, reference: Reference) -> None:
+    """A referee that would let anything pass is found out before it grades."""
+    ident, exercise = next(iter(reference.exercises.items()))
+    other = replace(exercise, line=exercise.line.strip() + "0\n")
+    altered = replace(reference, exercises=reference.exercises | {ident: other})
+    course = replace(course, references=course.references | {ident[:2]: altered})
+    pristine = read_notebook(chapters(course.root)[ident[:2]])
+    code = next(
+        cell.source
+        for cell in pristine.cells
+        if cell.metadata.get("classroom", {}).get("role") == "answer"
+    )
+    found = judge_answers(course, {ident: Answer(code)}, teaching=False)[ident]
+    if found.passed or found.kind != "wrong":
+        raise ValueError(
+            f"nbval on this machine does not tell a wrong result from a right one ({found.kind}). "
+            "Nothing was graded. Run: make doctor, and make test"
+        )
