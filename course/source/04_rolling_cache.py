@@ -16,8 +16,8 @@
 # slot and name the one that it overwrites; say when slots may be read in any order and when they
 # must be unrotated; compute a cache's bytes from a model's configuration.
 #
-# **You need** queries, keys, values and the window's rule, from [chapter
-# 02](02_sliding_window.ipynb).
+# **You need** queries, keys, values and the window's rule, from
+# [chapter 02](02_sliding_window.ipynb).
 #
 # **Time**: 55 minutes, and an hour for the exercises in
 # [exercises/04_rolling_cache.ipynb](../exercises/04_rolling_cache.ipynb).
@@ -92,8 +92,8 @@ print("30 layers: not one of the first five words' keys and values has changed")
 # ## A cache, in one head
 #
 # A new token brings one query, one key and one value. The key and the value join the others; the
-# query is asked once, over all that are kept. The result is that of [chapter
-# 02](02_sliding_window.ipynb)'s attention over the whole text, row by row.
+# query is asked once, over all that are kept. Row by row that gives what
+# [chapter 02](02_sliding_window.ipynb)'s attention gives for the whole text.
 
 
 # %% slide="same"
@@ -129,9 +129,9 @@ def milliseconds(run, *arguments, repeats=3):
     return 1000 * min(times)
 
 
-# %% slide="slide" show="output" alt="Processor time for one new token of a real model against the length of the text. Recomputing everything climbs steadily up to 256 tokens; with a cache the line stays flat near the bottom."
-lengths = [16, 64, 128, 192, 256]
-text = torch.randint(0, 49_152, (1, 256), generator=generator)
+# %% slide="slide" show="output" alt="Processor time for one new token of a real model against the length of the text. Recomputing everything climbs steadily up to 192 tokens; with a cache the line stays flat near the bottom."
+lengths = [16, 64, 128, 192]
+text = torch.randint(0, 49_152, (1, 192), generator=generator)
 recomputed, cached, cache = [], [], model.init_state(batch=1)
 for length in lengths:
     recomputed.append(milliseconds(model, text[:, :length], repeats=1))
@@ -150,8 +150,8 @@ series.lines(
 # SmolLM2 on this machine. Each token passes every weight of the model once, so recomputing a text
 # of $n$ tokens takes $n$ times the work of one token. With the cache a new token does its own
 # share and no other's. Reading many tokens at once is cheaper a token than one alone, because
-# weights that have been fetched serve all of them: that is why the upper line isn't 512 times the
-# lower one.
+# weights that have been fetched serve all of them: that is why the upper line doesn't end 192 times
+# as high as the lower one.
 
 # %% [markdown] slide="slide"
 # ## What keeping costs
@@ -215,8 +215,8 @@ figures.ring(steps, words, window=4, title=title)
 # %% [markdown] slide="notes"
 # Figure 2 of "Mistral 7B" (Jiang et al. 2023) has this sentence and this window; its section 2
 # calls the ring a *rolling buffer cache*. The first four words fill the slots from left to right.
-# Then *the* lands on *The* and *mat* on *cat*, the lines cross, and the slots' order is no longer
-# the text's. What you see was read back from the library's own cache, fed with tokens that say who
+# Then the ring *wraps*: *the* lands on *The* and *mat* on *cat*, the lines cross, and the slots'
+# order is no longer the text's. What you see was read back from the library's own cache, fed with tokens that say who
 # they are.
 #
 # A window of $W + 1$ keys, as the paper's text has it, would need one slot more.
@@ -325,7 +325,7 @@ figures.memory(
 # %% [markdown] slide="slide"
 # ## In any order
 #
-# After the wrap the slots lie out of order. For one query that doesn't matter: attention is a sum
+# In a ring that has wrapped, the slots lie out of order. For one query that doesn't matter: attention is a sum
 # over keys, and a sum has no order.
 #
 # $$\sum_s \frac{e^{q \cdot k_s}}{\sum_t e^{q \cdot k_t}} \, v_s$$
@@ -371,7 +371,8 @@ print("is right  ", "  ".join(" ✓" if verdict else " ✗" for verdict in verdi
 # ## A chunk does need order
 #
 # Several tokens at once, a *chunk*, are read under the band mask of chapter 02, whose columns stand
-# in the text's order. Here *and saw the* meets the ring [the, mat, sat, on]:
+# in the text's order. Here *and saw the* meets the ring [the, mat, sat, on], as it lies and in
+# order, *unrotated*:
 
 # %% slide="same" show="output" alt="A mask of three queries over seven keys, laid over the slots as they lie and over the unrotated ones. As they lie, yellow cells mark needed keys that are hidden and orange-red ones keys that are shown though they have left the window. Unrotated, all cells are right."
 story = "The cat sat on the mat and saw the dog go to".split()
@@ -426,7 +427,7 @@ for i in chunk:
 chunks = trace_prefill(n_tokens=12, window=4, chunk_size=4)
 together = np.vstack([chunk.sees for chunk in chunks])
 assert (together == window_mask(12, window=4).numpy()).all()
-for chunk_size in (3, 8, 11, 25):  # the real model: as without a cache, whatever the chunk
+for chunk_size in (3, 8, 25):  # the real model: as without a cache, whatever the chunk
     logits, _ = model.prefill(read, chunk_size=chunk_size)
     assert torch.allclose(logits[0], expected[-1], atol=1e-2)
 order_figures.prefill(chunks, story, "Each chunk sees the cache's end and its own beginning")
@@ -436,7 +437,7 @@ order_figures.prefill(chunks, story, "Each chunk sees the cache's end and its ow
 # this is figure 3 of "Mistral 7B", with its sentence and its chunks. The third sees itself through
 # a causal triangle, and three of the cache's four keys through the window; the fourth has left it.
 # Together the chunks are the band of chapter 02, cell for cell: the figure's cell asserts it, and
-# that SmolLM2 computes the same scores in chunks of 3, 8, 11 and 25 tokens. How large a chunk
+# that SmolLM2 computes the same scores in chunks of 3, 8 and 25 tokens. How large a chunk
 # should be is the next chapter's question.
 
 # %% [markdown] slide="slide"
@@ -453,8 +454,8 @@ cache.truncate([3])
 
 # %% [markdown] slide="notes"
 # The next token would see positions 0 to 3, and *the* and *mat* lie where *The* and *cat* did. The
-# ring of a prefix is not a prefix of the ring. The library refuses. Other engines only moved a
-# counter back, and went on over the deleted words without an error (mlx-swift-lm, pull request
+# ring of a prefix is not a prefix of the ring. The library refuses. Another engine moved only its
+# counters back, and went on over the deleted words without an error (mlx-swift-lm, pull request
 # 584).
 
 # %% [markdown]
@@ -478,12 +479,13 @@ def watch(prompt, window, step):
     return figures.ring_step(trace_decode(tokens[:step], window)[-1], pieces, window)
 
 
-interact(
+shown = interact(
     watch,
     prompt=Text("The cat sat on the mat", continuous_update=False),
     window=IntSlider(4, 1, 8, continuous_update=False),
     step=IntSlider(6, 1, 24, continuous_update=False),
 )
+
 # %% [markdown] slide="slide"
 # ## Takeaways
 #
