@@ -27,7 +27,7 @@ from itertools import product
 from operator import add
 
 import torch
-from ipywidgets import interact
+from ipywidgets import interact_manual
 
 from mixlab.figures import parallel_scan as figures
 from mixlab.figures import series
@@ -342,7 +342,7 @@ rounds(trace, trace.replay(add, numbers + numbers[:4]), names, title)
 
 
 # %% widget=true
-@interact(method=["blelloch", "hillis_steele", "chunked", "sequential"], length=(1, 16, 1))
+@interact_manual(method=["blelloch", "hillis_steele", "chunked", "sequential"], length=(1, 16, 1))
 def draw(method="blelloch", length=13, chunk_size=(1, 16, 1)):
     trace = trace_scan(method, length, chunk_size if method == "chunked" else None)
     title = f"{trace.work} applications in {trace.depth} rounds"
