@@ -180,7 +180,7 @@ def _draw(shown, words, starts, rim, n_experts, first) -> None:
     font = dict(size=12, color=each)
     shown.add_scatter(mode="markers+text", textfont=font, cliponaxis=False, **copies, **silent)
     shown.add_scatter(mode="text", textposition="bottom center", **sums, **silent)
-    at = dict(x=[n_experts / 2], y=[_TOKENS + 0.75])
+    at = dict(x=[n_experts / 2], y=[_TOKENS + 1.05])
     shown.add_scatter(mode="text", textfont_size=17, **at, **caption, **silent)
     shown.add_scatter(
         x=starts[:, 0],
@@ -193,5 +193,5 @@ def _draw(shown, words, starts, rim, n_experts, first) -> None:
     )
     hidden = dict(visible=False, fixedrange=True)
     shown.update_xaxes(range=[-0.05, n_experts + 0.05], **hidden)
-    shown.update_yaxes(range=[_OUTPUTS - 1.8, _TOKENS + 1.1], **hidden)
+    shown.update_yaxes(range=[_OUTPUTS - 1.8, _TOKENS + 1.5], **hidden)
     shown.update_layout(margin=dict(l=10, r=10))

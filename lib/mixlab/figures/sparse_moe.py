@@ -13,7 +13,8 @@ from plotly.subplots import make_subplots
 from mixlab.figures import theme
 
 # An expert that isn't chosen is grey; the more weight it gets, the deeper its blue.
-_WEIGHTS = [[0.0, theme.GREY], [1e-6, "#D6E8F4"], [1.0, theme.BLUE]]
+_WEIGHTS = [[0.0, theme.GREY], [1e-6, "#DDECF7"], [1.0, "#56A5D8"]]
+_DARK = dict(size=15, color="#111111")  # readable on all of these
 _OTHERS = "#BBBBBB"
 
 
@@ -38,7 +39,7 @@ def gates(
         z=tables[k - 1],
         text=_numbers(tables[k - 1]),
         texttemplate="%{text}",
-        textfont_size=15,
+        textfont=_DARK,
         zmin=0,
         zmax=1,
         colorscale=_WEIGHTS,
@@ -97,7 +98,8 @@ def weights_side_by_side(
     shown.update_annotations(font_size=15)
     shown.update_layout(showlegend=False, margin=dict(t=130))
     shown.update_xaxes(title_text="expert", dtick=1, showgrid=False)
-    shown.update_yaxes(range=[0, 0.8])
+    highest = max(float(np.max(weights)) for weights in panels.values())
+    shown.update_yaxes(range=[0, 1.15 * highest])
     shown.update_yaxes(title_text="weight", col=1)
     return shown
 
@@ -237,9 +239,9 @@ def loads(layers: np.ndarray, title: str) -> go.Figure:
         shown.add_heatmap(
             z=table,
             y=[f"layer {number}" for number in range(len(table))] if row == 1 else ["all layers"],
-            text=[[f"{load:.0%}" if load else "" for load in line] for line in table],
+            text=[[f"{100 * load:.3g}%" if load else "" for load in line] for line in table],
             texttemplate="%{text}",
-            textfont_size=15,
+            textfont=_DARK,
             zmin=0,
             zmax=layers.max(),
             colorscale=_WEIGHTS,
