@@ -25,8 +25,8 @@
 # ## A trained mixture that fits in 6 MB
 #
 # An untrained router decides nothing worth looking at, and Mixtral needs 94 GB. So the course
-# brings its own: Mixtral's architecture, 6 layers of 8 experts, 2 a token. It was trained for some
-# ten minutes on eight kinds of text, in equal parts. Seven were collected. Arithmetic is
+# brings its own: Mixtral's architecture, 6 layers of 8 experts, 2 a token. It was trained for a
+# quarter of an hour on eight kinds of text, in equal parts. Seven were collected. Arithmetic is
 # *synthetic*: a program wrote it. `make train` repeats all of it, and the
 # [model card](../lib/mixlab/small_mixtral/README.md) says what is in it.
 
@@ -82,7 +82,7 @@ assert trace.gates.sum(axis=-1).round(5).min() == 1
 # layer 0: at sentences, at words, or by the token? Then play it up to layer 5.
 
 # %% slide="slide" show="output" alt="Three short texts in Python, arithmetic and Bible English. Every token stands on the colour of its first expert. In layer 0 equal tokens share a colour, such as all commas. In layer 5 whole stretches of one text share a colour, and the texts differ. A player steps through the six layers."
-shown = {"Python code": 280, "arithmetic": 190, "English Bible": 230}
+shown = {"Python code": 290, "arithmetic": 77, "English Bible": 150}
 texts, experts = {}, {}
 for kind, letters in shown.items():
     name = list(KINDS)[kinds.index(kind)]
@@ -299,7 +299,7 @@ series.shares(range(6), parts, title=title, **axes)
 # Neighbouring tokens often share an expert. How often by chance? For the first choice of eight:
 # $1/8$. For *any* expert in common the second token must not miss both of the first's:
 #
-# $$1 - \frac{6}{8} \cdot \frac{5}{7} = 1 - \frac{\binom62}{\binom82} = \frac{13}{28} = 46.4\%$$
+# $$1 - \frac{6}{8} \cdot \frac{5}{7} = 1 - \frac{\binom{6}{2}}{\binom{8}{2}} = \frac{13}{28} = 46.4\%$$
 #
 # The paper's table 5 gives both rates for eight parts of The Pile, at layers 0, 15 and 31. Its
 # caption calls layer 0 close to random, and 15 and 31 significantly higher. **Predict:** does every
@@ -433,7 +433,7 @@ figures.heat(gone, kinds, kinds, title=title, **words)
 # share experts most above it.
 #
 # **Not claimed**: that Mixtral's last layer specialises as ours does. Ours saw eight narrow kinds in
-# equal parts for ten minutes. Mixtral saw a world, and the paper finds no such pattern. A small model
+# equal parts, for a quarter of an hour. Mixtral saw a world, and the paper finds no such pattern. A small model
 # is a place to learn how to measure.
 
 # %% [markdown] slide="slide"

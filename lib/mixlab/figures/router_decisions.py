@@ -56,30 +56,35 @@ def colored_text(
     experts: Mapping[str, np.ndarray],
     title: str,
     layer: int = 0,
-    columns: int = 84,
+    columns: int = 44,
 ) -> go.Figure:
     """Texts, each token on the colour of its expert, with a player over the layers.
+
+    The first text stands on the left, the others below each other on the right.
 
     Args:
         texts: name to the tokens' texts.
         experts: name to (layers, tokens), each token's first expert.
         title: the claim.
         layer: shown first.
-        columns: letters in a line.
+        columns: letters in a line, of each side.
     """
     words, base, width, height, hover, numbers = [], [], [], [], [], []
-    headings, top = [], 0
-    for name, pieces in texts.items():
-        headings.append((name, top))
+    headings, tops = [], {0: 0.0, columns + 3: 0.0}  # left edge of a side to its next free row
+    for number, (name, pieces) in enumerate(texts.items()):
+        left = 0 if number == 0 else columns + 3
+        top = tops[left]
+        headings.append((name, left, top))
         places = _rows(pieces, columns)
         for (row, column), piece in zip(places, pieces, strict=True):
             words.append(shown_piece(piece).replace(" ", "\u00a0"))
-            base.append(column)
+            base.append(left + column)
             width.append(len(shown_piece(piece)))
             height.append(-(top + 1 + row))
             hover.append(f"{name}: {escape(shown_piece(piece))}")
         numbers.append(experts[name])
-        top += places[-1][0] + 2.2
+        tops[left] = top + places[-1][0] + 2.4
+    top = max(tops.values())
     numbers = np.concatenate(numbers, axis=1)
     backs, fronts = (np.array(side) for side in zip(*EXPERTS, strict=True))
 
@@ -114,12 +119,12 @@ def colored_text(
         go.Frame(name=name, data=[dict(type="bar", **colors(number))])
         for number, name in enumerate(names)
     ]
-    for name, where in headings:
+    for name, left, where in headings:
         shown.add_annotation(
-            x=0, y=-where, text=f"<b>{name}</b>", showarrow=False, xanchor="left", font_size=13
+            x=left, y=-where, text=f"<b>{name}</b>", showarrow=False, xanchor="left", font_size=14
         )
-    shown.update_xaxes(visible=False, range=[0, columns], fixedrange=True)
-    shown.update_yaxes(visible=False, range=[-top, 0.7], fixedrange=True)
+    shown.update_xaxes(visible=False, range=[0, 2 * columns + 3], fixedrange=True)
+    shown.update_yaxes(visible=False, range=[0.4 - top, 0.7], fixedrange=True)
     theme.player(shown, names, "layer ", milliseconds=1500, start=layer)
     shown.update_layout(bargap=0, margin=dict(l=10, r=10, t=60))
     return shown
