@@ -289,9 +289,10 @@ series.shares(range(6), parts, title=title, **axes)
 # Layer 0 is nearly a table from tokens to experts: its router sees little but the embedding. The
 # token's part shrinks with every layer, as attention mixes context in. The kind's own part, with the
 # token held fixed, is small in the middle and large in the last layer. So both readings were
-# half right: much of the specialisation *was* the vocabulary, and not all of it.
+# half right: much of the specialisation *was* the vocabulary, and not all.
 #
-# What this can't separate: within a kind, context and subject come together.
+# One seed is one model. A second training (the model card has its numbers) tells 0.99 bits about the
+# kind in the last layer instead of 1.57, again the most of all layers, and up to 0.77 before.
 
 # %% [markdown] slide="slide"
 # ## Neighbours
@@ -440,7 +441,7 @@ figures.heat(gone, kinds, kinds, title=title, **words)
 # ## Takeaways
 #
 # 1. There is no expert for a subject. In layer 0 the token decides; higher up context joins in; with
-#    the token held fixed, the kind of text has a say only near the top.
+#    the token held fixed, the kind of text has most to say in the last layer.
 # 2. Chance is not a constant. Shuffle what you suspect of doing nothing, and resample texts, not
 #    tokens.
 # 3. Experts' numbers mean nothing across layers. Average over layers, and you average strangers.
