@@ -287,9 +287,8 @@ series.shares(range(6), parts, title=title, **axes)
 
 # %% [markdown] slide="notes"
 # Layer 0 is nearly a table from tokens to experts: its router sees little but the embedding. The
-# token's part shrinks with every layer, as attention mixes context in. The kind's own part, with the
-# token held fixed, is small in the middle and large in the last layer. So both readings were
-# half right: much of the specialisation *was* the vocabulary, and not all.
+# token's part shrinks as attention mixes context in. The kind's own part is small in the middle and
+# large at the top: much of the specialisation *was* the vocabulary, and not all.
 #
 # One seed is one model. A second training (the model card has its numbers) tells 0.99 bits about the
 # kind in the last layer instead of 1.57, again the most of all layers, and up to 0.77 before.
