@@ -7,7 +7,7 @@
 # **The problem.** A language model writes one token at a time: it reads the text, chooses a next
 # token, appends it, and reads again. Done naively, the thousandth token costs a pass over a
 # thousand tokens, of which all but one were there a moment ago. Keeping what doesn't change makes
-# every token equally cheap, and fills the memory instead: 128 KiB a token for Mistral 7B, 4 GiB
+# every token about equally cheap, and fills the memory instead: 128 KiB a token for Mistral 7B, 4 GiB
 # for a text of 32,768 tokens. A window permits a third way: a memory that forgets at the right
 # moment.
 
@@ -141,7 +141,7 @@ assert recomputed[-1] > 5 * cached[-1]
 series.lines(
     lengths,
     {"recompute everything": recomputed, "with a cache": cached},
-    title="With a cache, the next word costs the same at any length",
+    title="With a cache, a longer text hardly makes the next word dearer",
     x_title="length of the text (tokens)",
     y_title="processor time for one more token (ms)",
 )
@@ -149,9 +149,9 @@ series.lines(
 # %% [markdown] slide="notes"
 # SmolLM2 on this machine. Each token passes every weight of the model once, so recomputing a text
 # of $n$ tokens takes $n$ times the work of one token. With the cache a new token does its own
-# share and no other's. Reading many tokens at once is cheaper a token than one alone, because
-# weights that have been fetched serve all of them: that is why the upper line doesn't end 192 times
-# as high as the lower one.
+# share and no other's; only its scores, one for each key that is kept, grow with the text. Reading
+# many tokens at once is cheaper a token than one alone, because weights that have been fetched
+# serve all of them: that is why the upper line doesn't end 192 times as high as the lower one.
 
 # %% [markdown] slide="slide"
 # ## What keeping costs
