@@ -1,5 +1,7 @@
 """The figure kit: frames that play, cells that name themselves, lines that can be told apart."""
 
+import math
+
 import numpy as np
 import plotly.graph_objects as go
 import pytest
@@ -21,7 +23,7 @@ def test_a_player_plays_pauses_and_steps_through_all_frames():
     play, pause = shown.layout.updatemenus[0].buttons
     assert play.args[1]["frame"]["duration"] == 500
     assert play.args[1]["fromcurrent"]
-    assert pause.args[0] == [None]
+    assert list(pause.args[0]) == [None]
     assert [step.args[0][0] for step in shown.layout.sliders[0].steps] == ["a", "b", "c"]
 
 
@@ -49,6 +51,8 @@ def test_lines_differ_in_more_than_colour():
     assert len({(line.line.dash, line.marker.symbol) for line in shown.data}) == 2
     assert list(shown.layout.xaxis.ticktext) == ["1", "2", "4"]
     assert shown.layout.annotations[0].text == "here"
+    assert shown.layout.annotations[0].x == pytest.approx(math.log10(2))
+    assert shown.layout.shapes[0].x0 == 2
 
 
 def test_shares_keep_their_bars_apart():

@@ -205,5 +205,5 @@ def memory(
             xshift=12,
         )
     shown.update_xaxes(range=[0, x[-1] * 1.01], tickformat=",")
-    shown.update_layout(margin_r=110, legend_x=0.16)
+    shown.update_layout(margin_r=110)
     return shown

@@ -1,6 +1,8 @@
 """Quantities against quantities: lines, and shares that add up to one."""
 
+import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 
 import plotly.graph_objects as go
 
@@ -11,13 +13,13 @@ _SYMBOLS = ("circle", "square", "diamond", "x")
 
 
 def lines(
-    x: Sequence[float],
-    values: Mapping[str, Sequence[float]],
+    x: Sequence[Real],
+    values: Mapping[str, Sequence[Real | None]],
     *,
     title: str,
     x_title: str,
     y_title: str,
-    marks: Mapping[str, float] | None = None,
+    marks: Mapping[str, Real] | None = None,
     log_x: bool = False,
     log_y: bool = False,
 ) -> go.Figure:
@@ -43,11 +45,11 @@ def lines(
             hovertemplate="%{x:,}: %{y:.4~g}<extra>" + name + "</extra>",
         )
     for words, where in (marks or {}).items():
-        shown.add_vline(
-            x=where,
-            line=dict(dash="dash", color="#666"),
-            annotation=dict(text=words, font_size=13, yanchor="bottom"),
-        )
+        shown.add_vline(x=where, line=dict(dash="dash", color="#666"))
+        # On a logarithmic axis Plotly takes a line's x as it is, but the logarithm of words'.
+        at = math.log10(where) if log_x else where
+        place = dict(x=at, y=1, yref="paper", xanchor="center", yanchor="bottom")
+        shown.add_annotation(text=words, showarrow=False, font_size=13, **place)
     shown.update_xaxes(title_text=x_title)
     shown.update_yaxes(title_text=y_title)
     if log_x:
@@ -57,8 +59,11 @@ def lines(
         shown.update_yaxes(type="log", dtick=1)
     else:
         shown.update_yaxes(rangemode="tozero")
-    legend = dict(x=0.02, y=0.98, bgcolor="rgba(255,255,255,0.7)")
+    # At the foot of the figure, where no line runs through it.
+    legend = dict(orientation="h", x=0, y=0.01, yref="container", yanchor="bottom")
     shown.update_layout(showlegend=len(values) > 1, legend=legend)
+    if len(values) > 1:
+        shown.update_layout(margin_b=110, height=470)
     if marks:
         shown.update_layout(margin_t=110)
     return shown
@@ -66,7 +71,7 @@ def lines(
 
 def shares(
     x: Sequence,
-    parts: Mapping[str, Sequence[float]],
+    parts: Mapping[str, Sequence[Real]],
     *,
     title: str,
     x_title: str,
