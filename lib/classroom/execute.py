@@ -52,7 +52,7 @@ def run_notebook(notebook: NotebookNode, folder: Path, cell_timeout: float = 120
             km=manager,
             timeout=cell_timeout,
             resources={"metadata": {"path": str(folder)}},
-            store_widget_state=False,
+            store_widget_state=True,  # without it, nbclient fails at a widget that shows output
             record_timing=False,
             on_cell_start=lambda cell, cell_index: current.__setitem__(0, cell_index),
         )
@@ -70,6 +70,7 @@ def run_notebook(notebook: NotebookNode, folder: Path, cell_timeout: float = 120
             last_words = kernel_log.read().decode(errors="replace").strip()[-500:]
             stopped_at, reason = current[0], f"ended the kernel; it last said: {last_words}"
         seconds = time.perf_counter() - started
+        notebook.metadata.pop("widgets", None)
     return Run(seconds, stopped_at, reason, _error_line(notebook.cells[current[0]]))
 
 

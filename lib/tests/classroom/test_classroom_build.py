@@ -12,6 +12,7 @@ import pytest
 from classroom import build
 from classroom.__main__ import main
 from classroom.build import build_chapter, drift, orphans
+from classroom.execute import run_notebook
 from classroom.layout import FOLDERS, select
 from classroom.problems import ChapterError
 
@@ -241,3 +242,12 @@ def test_notebooks_are_plain_json_without_figure_data(built_course):
         text = path.read_text()
         assert "vnd.plotly" not in json.dumps([c.get("outputs") for c in json.loads(text)["cells"]])
         assert text.endswith("}\n")
+
+
+def test_a_widget_that_shows_output_can_be_run(tmp_path):
+    """`interact` draws into an Output widget, and nothing of its state stays in the notebook."""
+    code = "import ipywidgets\nipywidgets.interact(lambda n: print(n), n=(0, 3));"
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    run = run_notebook(book, tmp_path)
+    assert run.stopped_at is None, run.reason
+    assert "widgets" not in book.metadata
