@@ -21,6 +21,7 @@ CHAPTERS = {
     "02": "sliding_window",
     "03": "receptive_field",
     "04": "rolling_cache",
+    "06": "packed_prompts",
     "07": "sparse_moe",
     "08": "router_decisions",
     "17": "parallel_scan",

@@ -6,11 +6,32 @@ xformers' masks can be built anywhere, its operator needs CUDA.
 """
 
 import functools
+import logging
 from collections.abc import Sequence
+from types import ModuleType
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+
+@functools.cache
+def masks() -> ModuleType | None:
+    """xformers' module of masks, `xformers.ops.fmha.attn_bias`; None where it isn't installed.
+
+    Beside a CPU build of torch, importing xformers logs that its CUDA operators are missing. Its
+    masks are plain Python and don't need them, so here that message is held back.
+    """
+    logger = logging.getLogger("xformers")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        from xformers.ops.fmha import attn_bias
+    except ImportError:  # it isn't made for macOS
+        return None
+    finally:
+        logger.setLevel(level)
+    return attn_bias
 
 
 @functools.cache

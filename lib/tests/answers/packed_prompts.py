@@ -1,0 +1,663 @@
+"""Answers to chapter 06 as students write them, right and wrong."""
+
+from itertools import accumulate
+
+import numpy as np
+import torch
+
+# --- 06.1 layout(seen, lengths) ------------------------------------------------------------
+
+
+def layout_lists(seen, lengths):
+    positions = [past + i for past, n in zip(seen, lengths, strict=True) for i in range(n)]
+    return positions, list(accumulate(lengths, initial=0))
+
+
+def layout_tensors(seen, lengths):
+    parts = [torch.arange(past, past + n) for past, n in zip(seen, lengths, strict=True)]
+    bounds = torch.zeros(len(lengths) + 1, dtype=torch.int32)
+    bounds[1:] = torch.tensor(lengths).cumsum(0)
+    return torch.cat(parts), bounds
+
+
+def layout_loop(seen, lengths):
+    positions, bounds = [], [0]
+    for row in range(len(lengths)):
+        for step in range(lengths[row]):
+            positions.append(seen[row] + step)
+        bounds.append(len(positions))
+    return positions, bounds
+
+
+def layout_numpy(seen, lengths):
+    bounds = np.concatenate([[0], np.cumsum(lengths)])
+    shift = np.repeat(np.array(seen) - bounds[:-1], lengths)
+    return np.arange(bounds[-1]) + shift, bounds
+
+
+def layout_runs_on(seen, lengths):
+    return list(range(sum(lengths))), list(accumulate(lengths, initial=0))
+
+
+def layout_from_zero(seen, lengths):
+    return [i for n in lengths for i in range(n)], list(accumulate(lengths, initial=0))
+
+
+def layout_one_too_far(seen, lengths):
+    positions, bounds = layout_lists(seen, lengths)
+    return [p + 1 for p in positions], bounds
+
+
+def layout_without_last(seen, lengths):
+    positions, bounds = layout_lists(seen, lengths)
+    return positions, bounds[:-1]
+
+
+def layout_without_first(seen, lengths):
+    return layout_lists(seen, lengths)[0], np.cumsum(lengths)
+
+
+def layout_lengths(seen, lengths):
+    return layout_lists(seen, lengths)[0], lengths
+
+
+def layout_drops_empty(seen, lengths):
+    positions, bounds = layout_lists(seen, lengths)
+    return positions, sorted(set(bounds))
+
+
+def layout_counts_cached(seen, lengths):
+    keys = [past + n for past, n in zip(seen, lengths, strict=True)]
+    return layout_lists(seen, lengths)[0], list(accumulate(keys, initial=0))
+
+
+def layout_one_result(seen, lengths):
+    return layout_lists(seen, lengths)[0]
+
+
+def layout_nested(seen, lengths):
+    nested = [list(range(p, p + n)) for p, n in zip(seen, lengths, strict=True)]
+    return nested, list(accumulate(lengths, initial=0))
+
+
+def layout_repeats_the_first(seen, lengths):
+    return [seen[0] + i for n in lengths for i in range(n)], list(accumulate(lengths, initial=0))
+
+
+# --- 06.2 packed_mask(q_lengths, k_lengths, window) ----------------------------------------
+
+
+def mask_blocks(q_lengths, k_lengths, window):
+    mask = torch.zeros(sum(q_lengths), sum(k_lengths), dtype=torch.bool)
+    row = column = 0
+    for n, m in zip(q_lengths, k_lengths, strict=True):
+        ones = torch.ones(n, m, dtype=torch.bool)
+        mask[row : row + n, column : column + m] = ones.tril(m - n).triu(m - n - window + 1)
+        row, column = row + n, column + m
+    return mask
+
+
+def mask_positions(q_lengths, k_lengths, window):
+    q_prompt = torch.arange(len(q_lengths)).repeat_interleave(torch.tensor(q_lengths))
+    k_prompt = torch.arange(len(k_lengths)).repeat_interleave(torch.tensor(k_lengths))
+    q_place = torch.cat([torch.arange(m - n, m) for n, m in zip(q_lengths, k_lengths, strict=True)])
+    k_place = torch.cat([torch.arange(m) for m in k_lengths])
+    distance = q_place[:, None] - k_place
+    return (q_prompt[:, None] == k_prompt) & (distance >= 0) & (distance < window)
+
+
+def mask_block_diag(q_lengths, k_lengths, window):
+    blocks = []
+    for n, m in zip(q_lengths, k_lengths, strict=True):
+        rows = [[0 <= m - n + r - c < window for c in range(m)] for r in range(n)]
+        blocks.append(torch.tensor(rows).float())
+    return torch.block_diag(*blocks)
+
+
+def mask_numpy_rows(q_lengths, k_lengths, window):
+    rows = []
+    for block, (n, m) in enumerate(zip(q_lengths, k_lengths, strict=True)):
+        first = sum(k_lengths[:block])
+        for r in range(n):
+            row = np.zeros(sum(k_lengths), dtype=bool)
+            own = first + m - n + r
+            row[max(first, own - window + 1) : own + 1] = True
+            rows.append(row)
+    return np.stack(rows)
+
+
+def _blocks(q_lengths, k_lengths, block):
+    blocks = [block(n, m).float() for n, m in zip(q_lengths, k_lengths, strict=True)]
+    return torch.block_diag(*blocks).bool()
+
+
+def _distance(n, m):
+    return torch.arange(m - n, m)[:, None] - torch.arange(m)
+
+
+def mask_top_left(q_lengths, k_lengths, window):
+    def block(n, m):
+        return torch.ones(n, m).tril().triu(-window + 1)
+
+    return _blocks(q_lengths, k_lengths, block)
+
+
+def mask_packed_index(q_lengths, k_lengths, window):
+    distance = torch.arange(sum(q_lengths))[:, None] - torch.arange(sum(k_lengths))
+    same = _blocks(q_lengths, k_lengths, torch.ones)
+    return same & (distance >= 0) & (distance < window)
+
+
+def mask_leaks(q_lengths, k_lengths, window):
+    distance = _distance(sum(q_lengths), sum(k_lengths))
+    return (distance >= 0) & (distance < window)
+
+
+def mask_one_more(q_lengths, k_lengths, window):
+    return mask_blocks(q_lengths, k_lengths, window + 1)
+
+
+def mask_one_less(q_lengths, k_lengths, window):
+    def block(n, m):
+        return (_distance(n, m) >= 0) & (_distance(n, m) < window - 1)
+
+    return _blocks(q_lengths, k_lengths, block)
+
+
+def mask_both_sides(q_lengths, k_lengths, window):
+    return _blocks(q_lengths, k_lengths, lambda n, m: _distance(n, m).abs() < window)
+
+
+def mask_future(q_lengths, k_lengths, window):
+    return _blocks(q_lengths, k_lengths, lambda n, m: _distance(n, m) < window)
+
+
+def mask_without_window(q_lengths, k_lengths, window):
+    return _blocks(q_lengths, k_lengths, lambda n, m: _distance(n, m) >= 0)
+
+
+def mask_whole_blocks(q_lengths, k_lengths, window):
+    return _blocks(q_lengths, k_lengths, torch.ones)
+
+
+def mask_inverted(q_lengths, k_lengths, window):
+    return ~mask_blocks(q_lengths, k_lengths, window)
+
+
+def mask_square(q_lengths, k_lengths, window):
+    return mask_blocks(q_lengths, q_lengths, window)
+
+
+def mask_for_first_chunk_only(q_lengths, k_lengths, window):
+    mask = torch.zeros(sum(q_lengths), sum(k_lengths), dtype=torch.bool)
+    start = 0
+    for n in q_lengths:
+        mask[start : start + n, start : start + n] = torch.ones(n, n).tril().triu(1 - window).bool()
+        start += n
+    return mask
+
+
+def mask_additive(q_lengths, k_lengths, window):
+    return torch.zeros(sum(q_lengths), sum(k_lengths)).masked_fill(
+        ~mask_blocks(q_lengths, k_lengths, window), -torch.inf
+    )
+
+
+def mask_from_library(q_lengths, k_lengths, window):
+    from mixlab.transformer.packed_masks import causal_block_mask
+
+    return causal_block_mask(q_lengths, k_lengths, window)
+
+
+# --- 06.3 decode_mask(seen, slots, window) -------------------------------------------------
+
+
+def ring_positions(seen, slots, window):
+    mask = torch.zeros(len(seen), len(seen) * slots, dtype=torch.bool)
+    for row, n in enumerate(seen):
+        for position in range(max(0, n - window), n):
+            mask[row, row * slots + position % slots] = True
+    return mask
+
+
+def ring_vectorised(seen, slots, window):
+    last = torch.tensor(seen)[:, None] - 1
+    slot = torch.arange(slots)
+    held = last - (last - slot) % slots  # the last position that leaves this remainder
+    visible = (held >= 0) & (last - held < window)  # (batch, slots)
+    return (torch.eye(len(seen), dtype=torch.bool)[:, :, None] & visible[:, None]).flatten(1)
+
+
+def ring_played(seen, slots, window):
+    rows = []
+    for row, n in enumerate(seen):
+        held = [None] * slots
+        for position in range(n):
+            held[position % slots] = position
+        own = [p is not None and n - 1 - p < window for p in held]
+        rows.append([False] * (row * slots) + own + [False] * ((len(seen) - row - 1) * slots))
+    return rows
+
+
+def _stretches(seen, slots, chosen):
+    mask = torch.zeros(len(seen), len(seen), slots, dtype=torch.bool)
+    for row, n in enumerate(seen):
+        for slot in chosen(n):
+            mask[row, row, slot] = True
+    return mask.flatten(1)
+
+
+def ring_all_slots(seen, slots, window):
+    return _stretches(seen, slots, lambda n: range(slots))
+
+
+def ring_in_use(seen, slots, window):
+    return _stretches(seen, slots, lambda n: range(min(n, slots)))
+
+
+def ring_in_slot_order(seen, slots, window):
+    return _stretches(seen, slots, lambda n: range(max(0, min(n, slots) - window), min(n, slots)))
+
+
+def ring_first_slots(seen, slots, window):
+    return _stretches(seen, slots, lambda n: range(min(n, window)))
+
+
+def ring_one_too_far(seen, slots, window):
+    return ring_positions([n + 1 for n in seen], slots, window)
+
+
+def ring_without_self(seen, slots, window):
+    return _stretches(seen, slots, lambda n: [p % slots for p in range(max(0, n - window), n - 1)])
+
+
+def ring_one_more(seen, slots, window):
+    return ring_positions(seen, slots, min(slots, window + 1))
+
+
+def ring_negative_positions(seen, slots, window):
+    return _stretches(seen, slots, lambda n: [p % slots for p in range(n - window, n)])
+
+
+def ring_leaks(seen, slots, window):
+    rows = [torch.cat([ring_positions([n], slots, window)[0]] * len(seen)) for n in seen]
+    return torch.stack(rows)
+
+
+def ring_inverted(seen, slots, window):
+    return ~ring_positions(seen, slots, window)
+
+
+def ring_one_stretch(seen, slots, window):
+    return torch.cat([ring_positions([n], slots, window) for n in seen])
+
+
+def ring_not_wrapped(seen, slots, window):
+    mask = torch.zeros(len(seen), len(seen) * slots, dtype=torch.bool)
+    for row, n in enumerate(seen):
+        for position in range(max(0, n - window), n):
+            mask[row, row * slots + position] = True
+    return mask
+
+
+# --- 06.4 packed_rule(q_lengths, k_lengths, window) ----------------------------------------
+
+
+def rule_from_ends(q_lengths, k_lengths, window):
+    q_ends, k_ends = torch.tensor(q_lengths).cumsum(0), torch.tensor(k_lengths).cumsum(0)
+
+    def sees(batch, head, query, key):
+        q_prompt = torch.bucketize(query, q_ends, right=True)
+        k_prompt = torch.bucketize(key, k_ends, right=True)
+        distance = (k_ends[k_prompt] - key) - (q_ends[q_prompt] - query)
+        return (q_prompt == k_prompt) & (distance >= 0) & (distance < window)
+
+    return sees
+
+
+def rule_tables(q_lengths, k_lengths, window):
+    q_prompt = torch.tensor([b for b, n in enumerate(q_lengths) for _ in range(n)])
+    k_prompt = torch.tensor([b for b, n in enumerate(k_lengths) for _ in range(n)])
+    q_place = torch.tensor(
+        [m - n + r for n, m in zip(q_lengths, k_lengths, strict=True) for r in range(n)]
+    )
+    k_place = torch.tensor([c for m in k_lengths for c in range(m)])
+
+    def sees(batch, head, query, key):
+        near = (q_place[query] >= k_place[key]) & (q_place[query] - k_place[key] < window)
+        return (q_prompt[query] == k_prompt[key]) & near
+
+    return sees
+
+
+def rule_table_of_pairs(q_lengths, k_lengths, window):
+    mask = mask_positions(q_lengths, k_lengths, window)
+    return lambda batch, head, query, key: mask[query, key]
+
+
+def _rule(q_lengths, k_lengths, window, right, distance):
+    q_ends, k_ends = torch.tensor(q_lengths).cumsum(0), torch.tensor(k_lengths).cumsum(0)
+
+    def sees(batch, head, query, key):
+        q_prompt = torch.bucketize(query, q_ends, right=right)
+        k_prompt = torch.bucketize(key, k_ends, right=right)
+        far = distance(query, key, q_prompt, k_prompt, q_ends, k_ends)
+        return (q_prompt == k_prompt) & (far >= 0) & (far < window)
+
+    return sees
+
+
+def _ends(i, j, q, k, q_ends, k_ends):
+    return (k_ends[k] - j) - (q_ends[q] - i)
+
+
+def rule_as_given(q_lengths, k_lengths, window):
+    return _rule(q_lengths, k_lengths, window, False, lambda i, j, *rest: i - j)
+
+
+def rule_only_border_mended(q_lengths, k_lengths, window):
+    return _rule(q_lengths, k_lengths, window, True, lambda i, j, *rest: i - j)
+
+
+def rule_only_distance_mended(q_lengths, k_lengths, window):
+    return _rule(q_lengths, k_lengths, window, False, _ends)
+
+
+def rule_from_starts(q_lengths, k_lengths, window):
+    def distance(i, j, q, k, q_ends, k_ends):
+        q_starts, k_starts = q_ends - torch.tensor(q_lengths), k_ends - torch.tensor(k_lengths)
+        return (i - q_starts[q]) - (j - k_starts[k])
+
+    return _rule(q_lengths, k_lengths, window, True, distance)
+
+
+def rule_whole_pack_shift(q_lengths, k_lengths, window):
+    shift = sum(k_lengths) - sum(q_lengths)
+    return lambda batch, head, i, j: (i + shift - j >= 0) & (i + shift - j < window)
+
+
+def rule_one_more(q_lengths, k_lengths, window):
+    return rule_from_ends(q_lengths, k_lengths, window + 1)
+
+
+def rule_without_window(q_lengths, k_lengths, window):
+    return rule_from_ends(q_lengths, k_lengths, 999)
+
+
+def rule_uses_if(q_lengths, k_lengths, window):
+    def sees(batch, head, query, key):
+        return bool(query >= key and query - key < window)
+
+    return sees
+
+
+def rule_returns_mask(q_lengths, k_lengths, window):
+    return mask_positions(q_lengths, k_lengths, window)
+
+
+def rule_shift_of_first(q_lengths, k_lengths, window):
+    shift = k_lengths[0] - q_lengths[0]
+    return _rule(q_lengths, k_lengths, window, True, lambda i, j, *rest: i + shift - j)
+
+
+# --- 06.5 padded_share(lengths, batch) -----------------------------------------------------
+
+
+def share_loop(lengths, batch):
+    slots = 0
+    for start in range(0, len(lengths), batch):
+        part = lengths[start : start + batch]
+        slots += len(part) * max(part)
+    return (slots - sum(lengths)) / slots
+
+
+def share_padding_counted(lengths, batch):
+    padding = total = 0
+    for at, n in enumerate(lengths):
+        first = at // batch * batch
+        longest = max(lengths[first : first + batch])
+        padding += longest - n
+        total += longest
+    return np.float32(padding / total)
+
+
+def share_tensor(lengths, batch):
+    parts = torch.tensor(lengths).split(batch)
+    slots = sum(len(part) * part.max() for part in parts)
+    return 1 - sum(lengths) / slots
+
+
+def share_of_tokens(lengths, batch):
+    return 1 - share_loop(lengths, batch)
+
+
+def share_percent(lengths, batch):
+    return 100 * share_loop(lengths, batch)
+
+
+def share_of_padding_by_tokens(lengths, batch):
+    share = share_loop(lengths, batch)
+    return share / (1 - share)
+
+
+def share_one_rectangle(lengths, batch):
+    return 1 - sum(lengths) / (len(lengths) * max(lengths))
+
+
+def share_mean(lengths, batch):
+    parts = [lengths[at : at + batch] for at in range(0, len(lengths), batch)]
+    return np.mean([1 - np.mean(part) / max(part) for part in parts])
+
+
+def share_full_batches(lengths, batch):
+    parts = [lengths[at : at + batch] for at in range(0, len(lengths), batch)]
+    return 1 - sum(lengths) / sum(batch * max(part) for part in parts)
+
+
+def share_sorted(lengths, batch):
+    return share_loop(sorted(lengths), batch)
+
+
+def share_drops_rest(lengths, batch):
+    whole = lengths[: len(lengths) // batch * batch]
+    return share_loop(whole, batch) if whole else 0.0
+
+
+def share_slots(lengths, batch):
+    return [share_loop(lengths, batch), sum(lengths)]
+
+
+# --- 06.6 keeps_apart(layer) ---------------------------------------------------------------
+
+
+def apart_packs(layer):
+    rng = torch.Generator().manual_seed(0)
+    for lengths in ([3, 1, 5, 2], [1, 4], [6, 2, 2]):
+        tokens = torch.randint(50, (sum(lengths),), generator=rng)
+        alone = [layer(part, [len(part)]) for part in tokens.split(lengths)]
+        if not torch.allclose(layer(tokens, lengths), torch.cat(alone)):
+            return False
+    return True
+
+
+def apart_one_pack(layer):
+    lengths = [4, 1, 6, 2, 1, 3]
+    tokens = (torch.arange(17) * 7 + 3) % 50
+    packed, start = layer(tokens, lengths), 0
+    for n in lengths:
+        one = slice(start, start + n)
+        if (packed[one] - layer(tokens[one], [n])).abs().max() > 1e-6:
+            return False
+        start += n
+    return True
+
+
+def apart_numpy(layer):
+    rng = np.random.default_rng(3)
+    for _ in range(10):
+        lengths = [*rng.integers(1, 6, 4).tolist(), 1]
+        tokens = torch.from_numpy(rng.integers(0, 50, sum(lengths)))
+        parts = [layer(part, [len(part)]).numpy() for part in tokens.split(lengths)]
+        if not np.allclose(layer(tokens, lengths).numpy(), np.concatenate(parts)):
+            return False
+    return True
+
+
+def _same(layer, lengths, equal=torch.allclose, judged=slice(None)):
+    tokens = torch.randint(50, (sum(lengths),), generator=torch.Generator().manual_seed(1))
+    packed = layer(tokens, lengths).split(lengths)[judged]
+    parts = tokens.split(lengths)[judged]
+    pairs = zip(packed, parts, strict=True)
+    return all(equal(one, layer(part, [len(part)])) for one, part in pairs)
+
+
+def apart_lazily(layer):
+    return True
+
+
+def apart_never(layer):
+    return False
+
+
+def apart_exactly(layer):
+    return _same(layer, [4, 1, 6, 2], torch.equal)
+
+
+def apart_by_influence(layer):
+    lengths, rng = [3, 1, 5, 2], torch.Generator().manual_seed(2)
+    tokens = torch.randint(50, (11,), generator=rng)
+    before = layer(tokens, lengths).split(lengths)
+    for changed in range(4):
+        other = [part.clone() for part in tokens.split(lengths)]
+        other[changed] = (other[changed] + 1) % 50
+        after = layer(torch.cat(other), lengths).split(lengths)
+        for looked_at in set(range(4)) - {changed}:
+            if not torch.allclose(before[looked_at], after[looked_at]):
+                return False
+    return True
+
+
+def apart_last_prompt(layer):
+    return _same(layer, [3, 2, 4, 2], judged=slice(-1, None))
+
+
+def apart_first_prompt(layer):
+    return _same(layer, [3, 2, 4, 2], judged=slice(0, 1))
+
+
+def apart_two_equal_prompts(layer):
+    return _same(layer, [4, 4])
+
+
+def apart_two_prompts(layer):
+    return _same(layer, [2, 6])
+
+
+def apart_three_long_prompts(layer):
+    return _same(layer, [2, 3, 4])
+
+
+def apart_no_two_alike(layer):
+    return _same(layer, [6, 1, 3, 2])
+
+
+def apart_alone(layer):
+    return _same(layer, [7])
+
+
+def apart_returns_difference(layer):
+    tokens = torch.arange(5)
+    return (layer(tokens, [2, 3])[:2] - layer(tokens[:2], [2])).abs().max()
+
+
+RIGHT = {
+    "06.1": [layout_lists, layout_tensors, layout_loop, layout_numpy],
+    "06.2": [mask_blocks, mask_positions, mask_block_diag, mask_numpy_rows],
+    "06.3": [ring_positions, ring_vectorised, ring_played],
+    "06.4": [rule_from_ends, rule_tables, rule_table_of_pairs],
+    "06.5": [share_loop, share_padding_counted, share_tensor],
+    "06.6": [apart_packs, apart_one_pack, apart_numpy],
+}
+
+WRONG = {
+    "06.1": [
+        (layout_runs_on, "run on through the whole pack"),
+        (layout_from_zero, "start at 0 in every chunk"),
+        (layout_one_too_far, "start one too far"),
+        (layout_without_last, "lack the last one"),
+        (layout_without_first, "lack the first one"),
+        (layout_lengths, "are the lengths themselves"),
+        (layout_drops_empty, "It still is a prompt"),
+        (layout_counts_cached, "count the cached tokens too"),
+        (layout_one_result, "expected two results"),
+        (layout_nested, "one list of whole numbers"),
+        (layout_repeats_the_first, "first wrong place: positions"),
+    ],
+    "06.2": [
+        (mask_top_left, "aligned top-left"),
+        (mask_packed_index, "measure distance in the pack"),
+        (mask_leaks, "your mask leaks"),
+        (mask_one_more, "W + 1 keys"),
+        (mask_one_less, "W - 1 keys"),
+        (mask_both_sides, "also see later keys"),
+        (mask_future, "also see later keys"),
+        (mask_without_window, "the window has no effect"),
+        (mask_whole_blocks, "the whole of its own block"),
+        (mask_inverted, "True where the key is hidden"),
+        (mask_square, "expected shape"),
+        (mask_for_first_chunk_only, "first wrong place: query 0, key"),
+        (mask_additive, "the mask to add to the scores"),
+        (mask_from_library, "mixlab.transformer.packed_masks.causal_block_mask"),
+    ],
+    "06.3": [
+        (ring_all_slots, "no token has been written to"),
+        (ring_in_use, "right while window equals slots"),
+        (ring_in_slot_order, "isn't in order"),
+        (ring_first_slots, "only by chance"),
+        (ring_one_too_far, "a token that isn't there yet"),
+        (ring_without_self, "don't see themselves"),
+        (ring_one_more, "W + 1 keys"),
+        (ring_negative_positions, "positions below 0 don't exist"),
+        (ring_leaks, "slots of all the others too"),
+        (ring_inverted, "True where the key is hidden"),
+        (ring_one_stretch, "expected shape"),
+        (ring_not_wrapped, "decode_mask(seen="),
+    ],
+    "06.4": [
+        (rule_as_given, "both mistakes are still there"),
+        (rule_only_border_mended, "measure distance in the pack"),
+        (rule_only_distance_mended, "still belongs to the prompt before it"),
+        (rule_from_starts, "aligned top-left"),
+        (rule_whole_pack_shift, "your mask leaks"),
+        (rule_one_more, "W + 1 keys"),
+        (rule_without_window, "the window has no effect"),
+        (rule_uses_if, "it raised RuntimeError"),
+        (rule_returns_mask, "expected the function `sees`"),
+        (rule_shift_of_first, "the rule of packed_rule("),
+    ],
+    "06.5": [
+        (share_of_tokens, "the share of tokens"),
+        (share_percent, "in percent"),
+        (share_of_padding_by_tokens, "divide padding by tokens"),
+        (share_one_rectangle, "a longest of its own"),
+        (share_mean, "the mean of the batches' shares"),
+        (share_full_batches, "with empty rows"),
+        (share_sorted, "you sort the prompts first"),
+        (share_drops_rest, "shorter batch is missing"),
+        (share_slots, "expected one number"),
+    ],
+    "06.6": [
+        (apart_lazily, "accepts everything"),
+        (apart_never, "rejects everything"),
+        (apart_exactly, "equality to the last bit"),
+        (apart_by_influence, "what it would get alone"),
+        (apart_last_prompt, "the last prompt only"),
+        (apart_first_prompt, "the first prompt only"),
+        (apart_two_equal_prompts, "one kind of pack only"),
+        (apart_two_prompts, "one kind of pack only"),
+        (apart_three_long_prompts, "one kind of pack only"),
+        (apart_no_two_alike, "one kind of pack only"),
+        (apart_alone, "accepts everything"),
+        (apart_returns_difference, "expected True or False"),
+    ],
+}
