@@ -7,8 +7,8 @@
 # **The problem.** A language model writes one token at a time: it reads the text, chooses a next
 # token, appends it, and reads again. Done naively, the thousandth token costs a pass over a
 # thousand tokens, of which all but one were there a moment ago. Keeping what doesn't change makes
-# every token about equally cheap, and fills the memory instead: 128 KiB a token for Mistral 7B, 4 GiB
-# for a text of 32,768 tokens. A window permits a third way: a memory that forgets at the right
+# every token about equally cheap, and fills the memory instead: 128 KiB a token for Mistral 7B, 4
+# GiB for a text of 32,768 tokens. A window permits a third way: a memory that forgets at the right
 # moment.
 
 # %% [markdown]
@@ -216,8 +216,8 @@ figures.ring(steps, words, window=4, title=title)
 # Figure 2 of "Mistral 7B" (Jiang et al. 2023) has this sentence and this window; its section 2
 # calls the ring a *rolling buffer cache*. The first four words fill the slots from left to right.
 # Then the ring *wraps*: *the* lands on *The* and *mat* on *cat*, the lines cross, and the slots'
-# order is no longer the text's. What you see was read back from the library's own cache, fed with tokens that say who
-# they are.
+# order is no longer the text's. What you see was read back from the library's own cache, fed with
+# tokens that say who they are.
 #
 # A window of $W + 1$ keys, as the paper's text has it, would need one slot more.
 
@@ -325,8 +325,8 @@ figures.memory(
 # %% [markdown] slide="slide"
 # ## In any order
 #
-# In a ring that has wrapped, the slots lie out of order. For one query that doesn't matter: attention is a sum
-# over keys, and a sum has no order.
+# In a ring that has wrapped, the slots lie out of order. For one query that doesn't matter:
+# attention is a sum over keys, and a sum has no order.
 #
 # $$\sum_s \frac{e^{q \cdot k_s}}{\sum_t e^{q \cdot k_t}} \, v_s$$
 #
