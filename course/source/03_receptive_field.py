@@ -30,8 +30,8 @@ from torch.nn.functional import conv1d, cross_entropy, pad
 
 from mixlab import load, smollm2, tokenizer
 from mixlab.common.training import TrainingConfig, train
+from mixlab.figures import effective_field, series
 from mixlab.figures import receptive_field as figures
-from mixlab.figures import series
 from mixlab.traces import receptive_field as traces
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.model import Transformer
@@ -138,7 +138,7 @@ print("as claimed, for every window from 1 to 8 and up to 8 layers")
 # %% slide="fragment" show="output"
 mistral = TransformerConfig.mistral_7b()
 n_layers, window = mistral.n_layers, mistral.window
-print(f"W L          = {window * n_layers:,}")
+print(f"W L           = {window * n_layers:,}")
 print(f"L (W - 1) + 1 = {n_layers * (window - 1) + 1:,}")
 assert (window * n_layers, n_layers * (window - 1) + 1) == (131_072, 131_041)
 for k in (8, 9):
@@ -151,7 +151,7 @@ assert 8 * (window - 1) + 1 == 32_768 - 7
 #
 # Both 131,072 and 131,041 are "approximately 131K". The first is exact in the paper's own words:
 # its text says that position $i$ attends to positions "between $i - W$ and $i$", which lets each
-# layer step back by $W$, and 32 layers by 131,072. Its code shows $W$ keys, as we do, and then it
+# layer step back by $W$, and 32 layers by 131,072. Its figures show $W$ keys, as we do, and then it
 # is 131,040 earlier tokens and the token itself.
 
 # %% [markdown] slide="slide"
@@ -315,15 +315,15 @@ held = shares(30, 8, 1 / 9)
 assert alone[-1].argmax() == 105
 assert held[-1][:25].sum() > 0.9
 assert np.isclose(held[-1] @ distance, 105 / 9)
-figures.bell(
+effective_field.bell(
     np.stack(alone), np.stack(held), "Averaging looks ever further back; the residual looks here"
 )
 
 # %% [markdown] slide="notes"
 # Orange: attention without a residual; the gaze leaves the token and moves back 3.5 tokens a layer.
 # Blue: every layer keeps eight ninths of what was there and takes one ninth from the window. After
-# 30 layers a path has hopped 30/9 times on average, and each hop goes 3.5 tokens back: mean
-# distance 11.7, with a tail of paths that hopped more often.
+# 30 layers a path has hopped 30/9 times on average, and each hop goes 3.5 tokens back: mean distance
+# 11.7, with a tail of paths that hopped more often.
 #
 # Luo et al., "Understanding the Effective Receptive Field in Deep Convolutional Neural Networks"
 # (2016), section 2, prove the bell for convolutions, and call what is really used the *effective*
@@ -332,37 +332,35 @@ figures.bell(
 # %% [markdown] slide="slide"
 # ## How much of its reach does SmolLM2 use?
 #
-# The same gradient, now as shares that add up to 1, for windows of 4, 8 and 16 and all three texts.
-# Thirty layers reach back thirty windows, less a little.
+# The same gradient, now as shares that add up to 1, for windows of 4, 8 and 16, averaged over the
+# three texts. Thirty layers make thirty steps of $W - 1$ tokens.
 #
-# **Predict:** from how many windows come nine tenths of the influence?
+# **Predict:** within how many steps lie nine tenths of the influence?
 
-# %% slide="fragment" show="output" alt="Share of the influence from within a distance, in windows, out of thirty in reach. Three measured curves for windows 4, 8 and 16 rise together and pass nine tenths before four windows. A dashed curve, the path picture with a residual, runs among them. A dotted curve for attention alone rises only around fifteen windows."
+# %% slide="slide" show="output" alt="Share of the influence from within a distance, counted in steps of W minus 1 tokens, out of thirty in reach. Three measured curves for windows 4, 8 and 16 rise together and pass nine tenths before five steps. A dashed curve, the path picture with a residual, runs among them. A dotted curve for attention alone rises only around fifteen steps."
 used, measured = {}, {}
 for window in (4, 8, 16):
     smol.set_window(window)
     used[window] = traces.influence(smol, texts).mean(axis=0)
-    measured[f"measured, W = {window}"] = np.arange(96) / window, used[window].cumsum()
-    assert used[window][: 4 * window].sum() > 0.9
+    measured[f"measured, W = {window}"] = np.arange(96) / (window - 1), used[window].cumsum()
+    assert used[window][: 5 * (window - 1) + 1].sum() > 0.9
 smol.set_window(None)
-attended = used[8] @ np.arange(96) / (30 * 7 / 2)  # a, from the mean distance at W = 8
-assert 0.08 < attended < 0.15  # about a ninth
+fits = [float(used[w] @ np.arange(96)) / (30 * (w - 1) / 2) for w in used]  # a, from the mean
+assert 0.07 < min(fits) < 1 / 9 < max(fits) < 0.17
 pictures = {
-    "paths, 1/9 attended": (distance / 8, held[-1].cumsum()),
-    "paths, attention alone": (distance / 8, alone[-1].cumsum()),
+    "paths, 1/9 attended": (distance / 7, held[-1].cumsum()),
+    "paths, attention alone": (distance / 7, alone[-1].cumsum()),
 }
-figures.used(
-    measured, pictures, 30 * 7 / 8, "Of thirty windows in reach, the model uses about four"
-)
+effective_field.used(measured, pictures, 30, "Of thirty steps in reach, the model uses about five")
 
 # %% [markdown] slide="notes"
-# Measured in windows, the three curves are nearly one, and the picture of random paths runs among
-# them with a single number chosen to fit: one ninth. Attention alone would have been the dotted
-# curve.
+# Counted in steps, the three curves are nearly one, and the picture of random paths runs among them
+# with one number chosen to fit. The three windows ask for 0.09 to 0.14; a ninth is drawn. Attention
+# alone would have been the dotted curve.
 #
 # It is a picture, no derivation: real weights aren't equal, contributions cancel, and feed-forward
-# layers bend them. And these are three texts. That it fits at all says that the influence of far
-# tokens is a matter of how often a path hops.
+# layers bend them. And these are three texts. That it fits at all says that how far a token's
+# influence gets is a matter of how often a path hops.
 
 # %% slide="slide" show="output" alt="Share of influence against distance on a logarithmic axis, for window 4. The measured curve falls by thirty orders of magnitude and ends exactly at a dashed line at distance 90. The path picture starts alike and then falls faster."
 picture = shares(30, 4, 1 / 9)[-1]
@@ -373,26 +371,26 @@ curves = {
     "measured": (np.arange(91), used[4][:91]),
     "paths, 1/9 attended": (np.arange(91), picture),
 }
-figures.fade(curves, 90, "W = 4: in reach up to 90 tokens, lost in rounding after 45")
+effective_field.fade(curves, 90, "W = 4: in reach up to 90 tokens, lost in rounding after 45")
 
 # %% [markdown] slide="slide"
 # ## One word changes
 #
 # No derivatives now: in the story, *cat* becomes *dog*, and we compare all predictions. Each word's
 # colour says how much the prediction after it changed, in *bits* (the Kullback-Leibler divergence:
-# 1 bit turns a sure bet into an even one).
+# 1 bit turns a sure bet into an even one). Blank is what stayed the same to the last bit.
 
-# %% slide="slide" show="output" alt="The story in rows of twelve tokens. For window 4, the tokens after the exchanged word glow yellow for two rows, fade to dark blue, and turn blank, unchanged to the last bit, from the 91st on. A slider changes the window to 8 and 16: then the glow spreads further."
+# %% slide="slide" show="output" alt="The story in rows of twelve tokens. For window 3, the tokens after the exchanged word glow yellow for a row or two, fade to dark blue, and turn blank, unchanged to the last bit, from the 61st on. A slider changes the window to 6 and 12: then the glow spreads further."
 names = [token.replace("Ġ", "") for token in encoded.tokens[:96]]  # Ġ stands for a space
 at, dog = names.index("cat"), encode(" dog").ids[0]
 bits = {}
-for window in (4, 8, 16):
+for window in (3, 6, 12):
     smol.set_window(window)
     bits[str(window)] = traces.ripple(smol, texts[0], at, dog)
 smol.set_window(None)
-assert (bits["4"][at + 91 :] == 0).all()  # beyond 90: the same to the last bit
-assert bits["4"][at + 30 :].max() < 1e-5
-figures.ripple(bits, names, at, "From cat to dog: a ripple, far shorter than the reach")
+assert (bits["3"][at + 61 :] == 0).all()  # beyond 30 (3 - 1): the same to the last bit
+assert 0 < bits["3"][at + 30 : at + 61].max() < 1e-5
+effective_field.ripple(bits, names, at, "From cat to dog: a ripple, far shorter than the reach")
 
 # %% [markdown]
 # Try words of your own: type a text, choose which token is exchanged for which word, and the
@@ -412,12 +410,12 @@ def exchange(text, position, word, window):
     change = {str(window): traces.ripple(smol, torch.tensor(typed.ids), position, new)}
     smol.set_window(None)
     names = [token.replace("Ġ", "") for token in typed.tokens]
-    return figures.ripple(change, names, position, f"“{word}” for “{names[position]}”")
+    return effective_field.ripple(change, names, position, f"“{word}” for “{names[position]}”")
 
 
 interact(
     exchange,
-    text=Text(" ".join(bench) + " and slept until the cook came back with fish"),
+    text=Text(" ".join(bench) + " until the cook came back", continuous_update=False),
     position=IntSlider(2, 0, 60, continuous_update=False),
     word=Text("dog", continuous_update=False),
     window=IntSlider(4, 1, 32, continuous_update=False),
@@ -457,7 +455,7 @@ for n_layers in (1, 2, 3, 4):
     right = model(tokens).argmax(-1) == tokens[:, :1]
     accuracy[n_layers] = right.float().mean(dim=0)
 
-# %% slide="fragment" show="output" alt="Accuracy against distance for models of one to four layers, window 4. Each is right every time up to distance 3, 6, 9 and 12, and falls at the next token to one in eight, the level of guessing."
+# %% slide="slide" show="output" alt="Accuracy against distance for models of one to four layers, window 4. Each is right every time up to distance 3, 6, 9 and 12, and falls at the next token to one in eight, the level of guessing."
 for n_layers, right in accuracy.items():
     end = n_layers * (4 - 1)
     assert right[: end + 1].min() > 0.95
@@ -469,7 +467,7 @@ series.lines(
     x_title="distance to the message (tokens)",
     y_title="how often it says the message",
     marks={f"{n} · 3": n * 3 for n in accuracy},
-)
+).update_layout(legend=dict(x=0.8, y=0.6))
 
 # %% [markdown] slide="notes"
 # Cliffs at 3, 6, 9 and 12: $L(W-1)$. Up to there the models learnt to hand the message on, layer by
@@ -500,7 +498,7 @@ series.lines(
 #
 # 1. Layer 10: $40 / 4$.
 # 2. Everything earlier: who sees all knows all.
-# 3. 16: $1 + 1 + 2 + 4 + 8$. Such *dilated* windows (Longformer, section 3.1) double the reach a layer.
+# 3. 16: $1 + 1 + 2 + 4 + 8$. Steps that double double the reach (WaveNet, section 2.1).
 # 4. A hidden token has weight 0, and 0 times NaN is NaN.
 #
 # </details>

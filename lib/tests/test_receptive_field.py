@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from mixlab.figures import effective_field
 from mixlab.figures import receptive_field as figures
 from mixlab.traces import receptive_field as traces
 from mixlab.transformer.config import TransformerConfig
@@ -93,7 +94,7 @@ def test_the_cone_lights_what_is_reached():
     shown = figures.cone(lit, band(4, 1), list("abcd"), "A claim")
     first, last = shown.frames
     assert list(last.data[1].x) == [1, 2, 3, 2, 3, 3]  # lit tokens, from the words up
-    assert list(first.data[3].text) == ["<b>2</b>", "<b>1</b>", ""]
+    assert list(first.data[3].text) == ["<b>2</b> words", "<b>1</b>", ""]
     assert list(last.data[0].x[:2]) == [2, 1]  # an edge leads down to the token before
 
 
@@ -111,7 +112,7 @@ def test_the_jacobians_panel_is_blank_where_there_is_no_derivative():
 
 def test_the_ripple_leaves_unchanged_tokens_blank():
     bits = {"4": np.array([0.0, 1.0, 1e-9, 0.0])}
-    shown = figures.ripple(bits, list("abcd"), 1, "A claim", columns=3)
+    shown = effective_field.ripple(bits, list("abcd"), 1, "A claim", columns=3)
     assert list(shown.data[0].z) == [[None, 0, -8], [None, None, None]]
     assert shown.data[1].text[0] == "a"
     assert "FFF" in shown.data[1].text[2]
