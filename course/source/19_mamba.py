@@ -120,7 +120,7 @@ for size in (0.001, 0.1, 1.6):
 # $$e^{-\Delta} = \frac{1}{1 + e^{z}} = 1 - \sigma(z)$$
 #
 # with the sigmoid $\sigma(z) = 1 / (1 + e^{-z})$. Under zero-order hold the input's weight is what is
-# left over, $\sigma(z)$: the gate of an LSTM or GRU, derived instead of invented. That is Theorem 1
+# left over, $\sigma(z)$: the gate of older recurrent networks (LSTM, GRU), here derived. That is Theorem 1
 # (section 3.5.1). Let us assert it of the code, at $z = 6$.
 
 # %% slide="same" fails="AssertionError"
@@ -203,19 +203,18 @@ library, _ = selective_scan(u[None], delta[None], A, B[None], C[None])
 assert torch.allclose(library[0], expected, atol=1e-5)
 print("loop = scan = library, for", seq, "tokens")
 
-# %% [markdown] slide="slide"
-# ## The block, piece by piece
-#
-# Around the scan, Mamba's block is small. Press play, or step. $u$, the scan's input, has passed a
-# short convolution: each channel sees its own last 4 inputs, so that $\Delta$ can tell a word from
-# the middle of a word.
-
-# %% slide="same" show="output" alt="Wiring diagram of a Mamba block, drawn in nine pieces: norm, in_proj, convolution with silu, x_proj and dt_proj, the selective scan, and three paths past it: times D, the silu gate below, and the residual above everything."
+# %% slide="slide" show="output" alt="Wiring diagram of a Mamba block, drawn in nine pieces: norm, in_proj, convolution with silu, x_proj and dt_proj, the selective scan, and three paths past it: times D, the silu gate below, and the residual above everything."
 config = MambaConfig.published("130m")
 widths = {
     name: getattr(config, name) for name in ("dim", "d_inner", "d_state", "dt_rank", "d_conv")
 }
-wiring(widths, "Three paths lead past the selective scan")
+wiring(widths, "The block, piece by piece: three paths lead past the scan")
+
+# %% [markdown] slide="notes"
+# Around the scan, Mamba's block is small. Press play, or step. The scan's input $u$ has passed a short
+# convolution: each channel sees its own last 4 inputs, so $\Delta$, $B$ and $C$ are chosen from four
+# tokens, not from one. These four places are the convolution's *taps*. `silu`, which stands here twice,
+# is $\mathrm{silu}(x) = x\,\sigma(x)$. Sections 3.4 and 3.5 and figure 3 of the paper describe the block.
 
 # %% [markdown] slide="slide"
 # ## The same in code
@@ -258,7 +257,7 @@ print("block by block = library, for 3 layers and 40 tokens")
 # |---|---|---|---|
 # | $D \cdot u$ | the scan | adds the input, a factor a channel | the state must carry the present too |
 # | $\mathrm{silu}(z)$ | conv and scan | multiplies: opens and shuts each channel | everything read is passed on |
-# | residual | the block | adds the block's input | layers can't be stacked deep |
+# | residual | the block | adds the block's input | what came in is lost |
 #
 # **Predict** what a block returns if we set (1) $B$ and $C$, (2) $z$, (3) `out_proj` to zero.
 
@@ -278,10 +277,10 @@ print("(1) D·u is left, gated  (2) silu(0) = 0: the block returns its input  (3
 # $A = -1, -2, \dots, -N$ in every channel, stored as its logarithm (`A_log`), so that $A$ stays
 # negative whatever is learnt. $\Delta$ begins as the bias of `dt_proj`. The paper (section 3.6)
 # draws it uniformly from 0.001 to 0.1; the released code draws its *logarithm* uniformly, so the
-# median is 0.010 instead of 0.050. A number of state remembers about $1 / (\Delta |A|)$ tokens: from
+# median is 0.01 instead of 0.05. A number of state remembers about $1 / (\Delta |A|)$ tokens: from
 # a thousand down to less than one.
 
-# %% slide="same" show="output" alt="Two histograms of delta on a logarithmic axis. The code's is flat from 0.001 to 0.1 with its median at 0.010. The paper's text piles up to the right, with its median at 0.05."
+# %% slide="same" show="output" alt="Two histograms of delta on a logarithmic axis. The code's is flat from 0.001 to 0.1 with its median at 0.01. The paper's text piles up to the right, with its median at 0.05."
 mixer = Mamba(MambaConfig(dim=8192, n_layers=1, vocab_size=2)).layers[0].mixer
 assert torch.allclose(-torch.exp(mixer.A_log), -torch.arange(1.0, 17).expand(16384, 16))
 draws = {"released code": F.softplus(mixer.dt_proj.bias.detach()).numpy()}
@@ -370,10 +369,7 @@ series.lines(
 #
 # **Predict:** where in a text will the trained model's $\Delta$ be large, and where small?
 #
-# The bars show the middle one of the 32 channels, on a logarithmic axis; under each token stands
-# the model's answer. With only dots under the taps of the convolution $u$ is the same each time, and
-# so is $\Delta$: small. Near a capital it is several times larger, so the state ages by capitals.
-# (Single channels differ: the model found its own division of labour.)
+# The bars show the middle one of the 32 channels. Under each token stands the model's answer.
 
 # %% slide="fragment" show="output" alt="Bars of delta for each token of a text with five capitals. Orange bars at capitals and light blue ones in the three tokens after them are high; dark blue bars, where only dots are in sight of the convolution, are low and all equal."
 text = "C·····F···A········B·····D··"
@@ -391,17 +387,17 @@ kinds = {"a capital": capital, "a capital is under the taps": near & ~capital}
 kinds |= {"only dots under the taps": ~near}
 labels = [f"{c}<br>{a if b != '·' else ''}" for c, a, b in zip(text, said, wanted, strict=True)]
 title = "Time nearly stands still while only dots are under the taps"
-figures.by_token(labels, {"": delta}, kinds, title=title, y_title="Δ, middle channel", log_y=True)
+figures.by_token(labels, {"": delta}, kinds, title=title, y_title="Δ, middle channel")
 
 # %% [markdown] slide="slide"
 # ## One token at a time
 #
-# To write text, a model is fed its own last token. A transformer looks back at its cache; Mamba needs
-# two things only, and both keep their size: the **history**, the last 3 inputs of the convolution,
-# and the **state**. Reading a text at once or step by step must give the same.
+# With only dots under the taps, $u$ is the same each time, and so is $\Delta$: small. Near a capital it
+# is larger, so the state ages by capitals. (Single channels differ.)
 #
-# In the figure each token pushes the oldest row out of the window; below it stands the state, one
-# column a channel, one row for each of its 8 numbers.
+# To write text, a model is fed its own last token. Mamba needs two things of the past, and both keep
+# their size: the **history**, the last 3 inputs of the convolution, and the **state**, here 8 numbers
+# in each of 32 channels. Reading at once or step by step must give the same.
 
 # %%
 logits, whole = selective.prefill(tokens[None])
@@ -416,7 +412,7 @@ print("history", tuple(state.layers[0].history.shape), " state", tuple(state.lay
 # %% slide="slide" show="output" alt="Animation over the tokens of a text. On top one bar a token, high at capitals and the three tokens after them, near zero at later dots. Below, four rows of the convolution's inputs that shift up by one each step, and the state, eight rows of 32 channels, which comes to rest while dots pass."
 moved = traced.moved
 assert moved[18] < moved[near].mean() / 4  # the fifth dot in a row
-title = "A capital stirs the state, and through the dots it comes to rest"
+title = "A capital stirs the state, dots let it rest"
 figures.stepping(list(text), capital, moved, traced.window, traced.states, title=title)
 
 # %% [markdown] slide="slide"
@@ -472,7 +468,10 @@ growing = {
     "Mistral 7B, W = 4096": [min(n, 4096) * a_token for n in contexts],
 }
 assert growing["Mistral 7B, W = 4096"][-1] == 512
-title = "A state costs what a few hundred tokens of cache cost, for any length of text"
+assert 32_768 * a_token == 4 * 1024
+assert 100 * smollm < memory["mamba-130m"] < 200 * smollm
+assert 100 * a_token < memory["mamba-2.8b"] < 200 * a_token
+title = "After one or two hundred tokens the cache is larger than the state"
 figures.memory(contexts, growing, memory, title=title)
 
 # %% [markdown] slide="notes"
@@ -485,13 +484,12 @@ figures.memory(contexts, growing, memory, title=title)
 # %% [markdown] slide="slide"
 # ## Does it show in time?
 #
-# Models of similar size, random weights: a transformer of 2 layers, and a Mamba of 4 blocks, since
+# Models of similar size: a transformer of 2 layers, and a Mamba of 4 blocks, since
 # two blocks replace one pair of attention and feed-forward. The transformer comes with and without a
 # window. **Predict** the shape of three curves: time to write one more token, against the length
 # of what was read.
 #
-# These are this machine's times, one thread, small models: read the shapes, not the levels. On this
-# CPU Mamba starts higher; a GPU needs a kernel of its own for the scan.
+# The times are this machine's, one thread, random weights: read the shapes, not the levels.
 
 
 # %%
@@ -504,17 +502,19 @@ rivals = {
 }
 sizes = [sum(p.numel() for p in model.parameters()) for model in rivals.values()]
 assert max(sizes) < 1.25 * min(sizes)
-lengths, reading, writing = [256, 1024, 4096, 16_384], {}, {}
+lengths, reading, writing = [1024, 2048, 4096, 8192, 16_384], {}, {}
 for name, model in rivals.items():
     reading[name], writing[name] = reading_and_writing(model, lengths)
 growth = {name: values[-1] / values[0] for name, values in writing.items()}
 assert growth["transformer"] > max(3, 2 * growth["Mamba"])
+slower = {name: values[-1] / values[0] for name, values in reading.items()}
+assert slower["transformer"] > 1.5 * slower["Mamba"]
 
 # %% slide="fragment" show="output" alt="Time of writing one token against the length of the context. The transformer without a window rises with the length. The one with a window of 512 and Mamba stay flat."
 series.lines(
     lengths,
     writing,
-    title="A token costs Mamba the same after 256 tokens and after 16,384",
+    title="A token costs Mamba the same after 1,024 tokens and after 16,384",
     x_title="context (tokens)",
     y_title="processor time of one more token (ms)",
     log_x=True,
@@ -524,7 +524,7 @@ series.lines(
 series.lines(
     lengths,
     reading,
-    title="Reading: the time a token grows with attention, and not with a scan",
+    title="Reading: attention slows down with length, a scan keeps its pace",
     x_title="length of the prompt (tokens)",
     y_title="processor time a token read (ms)",
     log_x=True,
@@ -537,8 +537,8 @@ series.lines(
 #    a block recalled what it should among noise; with constants it could not.
 # 2. $\Delta$ is a gate and a clock. What is kept is $1 - \sigma(z)$, as in Theorem 1; what is let
 #    in is $\sigma(z)$ in the theorem and $\mathrm{softplus}(z)$ in the code.
-# 3. What Mamba remembers has one size, worth a few hundred tokens of cache, and every token costs
-#    the same.
+# 3. What Mamba remembers has one size, and every token costs the same. A cache as large as
+#    mamba-130m's state holds little more than a hundred tokens of a model of that size.
 
 # %% [markdown]
 # ## Self-test

@@ -130,14 +130,24 @@ def memory(size: Size) -> Contest:
 
 
 ROWS = [
-    Row("decode_mistral", "Mistral writes, batch 1", {"transformers": 2.0}, decode(WIDE, columns=True)),
+    Row(
+        "decode_mistral",
+        "Mistral writes, batch 1",
+        {"transformers": 2.0},
+        decode(WIDE, columns=True),
+    ),
     Row(
         "decode_smollm2",
         "SmolLM2's shape writes, batch 1",
         {"transformers": 2.0},
         decode(SMOLLM2, columns=True),
     ),
-    Row("decode_mixtral", "Mixtral writes, batch 1", {"transformers": 2.0}, decode(MIXTRAL, columns=True)),
+    Row(
+        "decode_mixtral",
+        "Mixtral writes, batch 1",
+        {"transformers": 2.0},
+        decode(MIXTRAL, columns=True),
+    ),
     Row(
         "decode_memory",
         "memory of decoding does not grow with the context",

@@ -17,12 +17,11 @@ _BLUE_WHITE_ORANGE = [[0.0, theme.BLUE], [0.5, "#F7F7F7"], [1.0, theme.ORANGE]]
 
 def by_token(
     tokens: Sequence[str],
-    panels: Mapping[str, Sequence[float]],
-    kinds: Mapping[str, Sequence[bool]],
+    panels: Mapping[str, Sequence[float] | np.ndarray],
+    kinds: Mapping[str, Sequence[bool] | np.ndarray],
     *,
     title: str,
     y_title: str,
-    log_y: bool = False,
 ) -> go.Figure:
     """One bar a token, panels under each other, coloured by what kind of token it is.
 
@@ -32,7 +31,6 @@ def by_token(
         kinds: name of a kind to which tokens are of it; each token is of one kind.
         title: the claim.
         y_title: name and unit of the numbers.
-        log_y: a logarithmic axis.
     """
     shown = make_subplots(
         len(panels), 1, subplot_titles=list(panels), shared_xaxes=True, vertical_spacing=0.16
@@ -43,6 +41,7 @@ def by_token(
             shown.add_bar(
                 x=at,
                 y=np.asarray(values, dtype=float)[at].round(4),
+                width=0.85,  # Plotly would widen the bars of a rare kind
                 name=kind,
                 legendgroup=kind,
                 showlegend=row == 1,
@@ -56,14 +55,10 @@ def by_token(
         tickvals=list(range(len(tokens))), ticktext=list(tokens), tickangle=0, showgrid=False
     )
     shown.update_xaxes(title_text="token", row=len(panels), col=1)
-    shown.update_yaxes(title_text=y_title)
-    if log_y:
-        shown.update_yaxes(type="log", dtick=1)
-    else:
-        shown.update_yaxes(zeroline=True, zerolinecolor="#999")
+    shown.update_yaxes(title_text=y_title, zeroline=True, zerolinecolor="#999")
     shown.update_annotations(font_size=14)
     legend = dict(orientation="h", x=1, xanchor="right", y=1.08, yanchor="bottom")
-    shown.update_layout(barmode="overlay", bargap=0.15, margin_t=100, legend=legend)
+    shown.update_layout(barmode="overlay", margin_t=100, legend=legend)
     return shown
 
 
@@ -79,41 +74,34 @@ def first_steps(
     """
     shown = theme.figure(title, height=420)
     edges = np.linspace(-3, -1, 31)
-    for number, ((name, values), color) in enumerate(
-        zip(draws.items(), (theme.BLUE, theme.ORANGE), strict=False)
-    ):
+    for (name, values), color in zip(draws.items(), (theme.BLUE, theme.ORANGE), strict=False):
         heights, _ = np.histogram(np.log10(values), bins=edges)
         shown.add_bar(
             x=10 ** ((edges[1:] + edges[:-1]) / 2),
             y=(heights / len(values)).round(4),
             width=np.diff(10**edges),
-            name=name,
+            name=f"{name}, median {medians[name]:.2f}",
             marker=dict(color=color, line_width=0),
             opacity=0.65,
             hovertemplate="Δ = %{x:.4f}: %{y:.1%} of the channels<extra>" + name + "</extra>",
         )
-        shown.add_vline(
-            x=medians[name],
-            line=dict(dash="dash", color=color, width=3),
-            annotation=dict(text=f"median {medians[name]:.3f}", yanchor="bottom", font_size=13),
-            annotation_position="top left" if number == 0 else "top",
-        )
+        shown.add_vline(x=medians[name], line=dict(dash="dash", color=color, width=4))
     ticks = [0.001, 0.003, 0.01, 0.03, 0.1]
     shown.update_xaxes(
         title_text="Δ at the start of training",
         type="log",
+        range=[-3, -1],
         tickvals=ticks,
         ticktext=[f"{tick:g}" for tick in ticks],
     )
     shown.update_yaxes(title_text="share of the channels", tickformat=".0%")
-    legend = dict(x=0.02, y=0.98, bgcolor="rgba(255,255,255,0.7)")
-    shown.update_layout(barmode="overlay", bargap=0, legend=legend, margin_t=110)
+    shown.update_layout(barmode="overlay", bargap=0, legend=dict(orientation="h", y=-0.25))
     return shown
 
 
 def stepping(
     tokens: Sequence[str],
-    marked: Sequence[bool],
+    marked: Sequence[bool] | np.ndarray,
     moved: np.ndarray,
     window: np.ndarray,
     states: np.ndarray,
@@ -135,8 +123,8 @@ def stepping(
     shown = make_subplots(
         3,
         1,
-        row_heights=[0.24, 0.26, 0.5],
-        vertical_spacing=0.12,
+        row_heights=[0.3, 0.24, 0.46],
+        vertical_spacing=0.16,
         subplot_titles=(
             "how far each token moved the state",
             f"the last {taps} inputs, under the taps",
@@ -150,7 +138,6 @@ def stepping(
         return [dict(type="bar", y=np.where(at <= now, moved[at], 0).round(3)) for at in picked]
 
     def rest(now: int) -> list[dict]:
-        # A dot of noise is written as a point in the middle, so that it can be seen.
         under = [f"<b>{word}</b>" for word in words[now : now + taps]]
         return [
             dict(type="scatter", x=[now]),
@@ -163,7 +150,7 @@ def stepping(
     for at, part, word, color in zip(
         picked, bars(first), ("to remember", "noise"), (theme.ORANGE, theme.BLUE), strict=True
     ):
-        shown.add_bar(x=at, y=part["y"], name=word, marker_color=color, row=1, col=1)
+        shown.add_bar(x=at, y=part["y"], width=0.85, name=word, marker_color=color, row=1, col=1)
     pointer, under, labels, state = rest(first)
     top = 1.25 * float(moved.max())
     shown.add_scatter(
@@ -177,7 +164,7 @@ def stepping(
         col=1,
     )
     for row, part, values in ((2, under, window), (3, state, states)):
-        limit = float(np.quantile(np.abs(values), 0.98))
+        limit = float(np.quantile(np.abs(values), 0.95))
         shown.add_heatmap(
             z=part["z"],
             zmin=-limit,
@@ -207,9 +194,9 @@ def stepping(
     ]
     channels = states.shape[1]
     shown.update_layout(theme.figure(title, height=640).layout)
-    shown.update_layout(barmode="overlay", bargap=0.15, margin=dict(t=90, l=60))
+    shown.update_layout(barmode="overlay", margin=dict(t=90, l=60))
     shown.update_layout(
-        legend=dict(orientation="h", x=1, xanchor="right", y=1.03, yanchor="bottom")
+        legend=dict(orientation="h", x=1, xanchor="right", y=1.05, yanchor="bottom")
     )
     shown.update_annotations(font_size=14)
     shown.update_xaxes(showgrid=False)
@@ -282,6 +269,7 @@ def memory(
     sizes = [0.1, 1, 10, 100, 1000, 10_000]
     shown.update_yaxes(
         title_text="memory of one text (MiB)",
+        title_standoff=24,
         type="log",
         tickvals=sizes,
         ticktext=[f"{size:,}" for size in sizes],

@@ -116,7 +116,7 @@ def wiring(width: Mapping[str, int], title: str) -> go.Figure:
         title: the claim.
     """
     pieces = _pieces(width)
-    shown = theme.figure(title, height=560)
+    shown = theme.figure(title, height=600)
     owners = []  # the piece of each trace
     for number, piece in enumerate(pieces):
         for trace in _drawn(piece):

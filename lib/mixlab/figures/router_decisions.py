@@ -42,7 +42,9 @@ def _rows(pieces: Sequence[str], columns: int) -> list[tuple[int, int]]:
     places, row, column = [], 0, 0
     for piece in pieces:
         width = len(shown_piece(piece))
-        if column and column + width > columns:
+        # A line's end that brings the next line's indentation with it belongs to that line.
+        indents = piece.startswith("\n") and not piece.endswith("\n")
+        if column and (indents or column + width > columns):
             row, column = row + 1, 0
         places.append((row, column))
         column += width
@@ -170,7 +172,7 @@ def colored_html(pieces: Sequence[str], chosen: np.ndarray, gates: np.ndarray) -
 def kind_shares(
     shares: np.ndarray, low: np.ndarray, high: np.ndarray, kinds: Sequence[str], title: str
 ) -> go.Figure:
-    """Each kind's choices over the experts, a panel a kind, with a player over the layers.
+    """Each kind's choices over the experts, a panel a kind; the player begins at the last layer.
 
     Args:
         shares: (layers, kinds, experts), rows summing to 1.
@@ -179,7 +181,7 @@ def kind_shares(
         title: the claim.
     """
     n_layers, n_kinds, n_experts = shares.shape
-    across, down = 4, -(-n_kinds // 4)
+    across, down, layer = 4, -(-n_kinds // 4), n_layers - 1
     shown = make_subplots(
         down,
         across,
@@ -191,16 +193,16 @@ def kind_shares(
     )
     colors = [back for back, _ in EXPERTS[:n_experts]]
 
-    def panel(layer: int, kind: int) -> dict:
-        value = shares[layer, kind].round(4)
+    def panel(at: int, kind: int) -> dict:
+        value = shares[at, kind].round(4)
         return dict(
             type="bar",
             y=value.tolist(),
             error_y=dict(
                 type="data",
                 symmetric=False,
-                array=(high[layer, kind] - value).round(4).tolist(),
-                arrayminus=(value - low[layer, kind]).round(4).tolist(),
+                array=(high[at, kind] - value).round(4).tolist(),
+                arrayminus=(value - low[at, kind]).round(4).tolist(),
                 color="#444",
                 thickness=1.5,
                 width=3,
@@ -213,13 +215,13 @@ def kind_shares(
             marker_color=colors,
             showlegend=False,
             hovertemplate="expert %{x}: %{y:.1%}<extra>" + kinds[kind] + "</extra>",
-            **{key: value for key, value in panel(0, kind).items() if key != "type"},
+            **{key: value for key, value in panel(layer, kind).items() if key != "type"},
         )
         shown.add_trace(bar, kind // across + 1, kind % across + 1)
-    names = [str(layer) for layer in range(n_layers)]
+    names = [str(at) for at in range(n_layers)]
     shown.frames = [
-        go.Frame(name=name, data=[panel(layer, kind) for kind in range(n_kinds)])
-        for layer, name in enumerate(names)
+        go.Frame(name=name, data=[panel(at, kind) for kind in range(n_kinds)])
+        for at, name in enumerate(names)
     ]
     shown.update_layout(theme.figure(title, height=560).layout)
     shown.add_hline(y=1 / n_experts, line=dict(dash="dash", color="#666", width=1.5))
@@ -228,7 +230,7 @@ def kind_shares(
     shown.update_yaxes(range=[0, min(1, 1.05 * float(high.max()))], tickformat=".0%")
     shown.update_yaxes(title_text="share of choices", col=1)
     shown.update_layout(margin=dict(t=100))
-    theme.player(shown, names, "layer ", milliseconds=1500)
+    theme.player(shown, names, "layer ", milliseconds=1500, start=layer)
     return shown
 
 
@@ -254,7 +256,8 @@ def heat(
         form: how a number is written.
     """
     shown = theme.figure(title, height=150 + 42 * len(rows))
-    written = [[format(value, form) for value in row] for row in values]
+    written = [[format(value, form) for value in row] for row in values.round(4) + 0.0]
+    written = [[text.lstrip("-") if not float(text) else text for text in row] for row in written]
     shown.add_heatmap(
         z=values.round(4),
         x=[str(column) for column in columns],
@@ -304,7 +307,8 @@ def token_shares(shares: Mapping[str, np.ndarray], layers: Sequence[int], title:
     shown.update_layout(theme.figure(title, height=430).layout)
     _expert_legend(shown, y=-0.22, yanchor="top", x=0.5, xanchor="center")
     shown.update_layout(barmode="stack", margin=dict(t=100, b=90))
-    shown.update_xaxes(range=[0, 1], tickformat=".0%", title_text="share of first choices")
+    shown.update_xaxes(range=[0, 1], tickformat=".0%", tickvals=[0, 0.5, 1])
+    shown.update_xaxes(ticktext=["0", "50%", ""], title_text="share")
     return shown
 
 
@@ -328,7 +332,7 @@ def repetition(
     """
     titles = ["the same first choice", "any choice in common"]
     shown = make_subplots(1, 2, subplot_titles=titles, horizontal_spacing=0.1)
-    x = [str(layer) for layer in layers]
+    x = list(range(len(layers)))  # evenly apart, whatever the layers' numbers
     for panel in (0, 1):
         for kind, numbers in values.items():
             below = numbers[panel] < chance[panel]
@@ -345,7 +349,8 @@ def repetition(
                     color=np.where(below, theme.VERMILION, theme.BLUE).tolist(),
                     symbol=np.where(below, "diamond", "circle").tolist(),
                 ),
-                hovertemplate="layer %{x}: %{y:.1%}<extra>" + kind + "</extra>",
+                text=[f"layer {layer}" for layer in layers],
+                hovertemplate="%{text}: %{y:.1%}<extra>" + kind + "</extra>",
                 row=1,
                 col=panel + 1,
             )
@@ -355,7 +360,7 @@ def repetition(
                     y=float(numbers[panel][where]),
                     text=f"{kind}<br>{numbers[panel][where]:.1%}",
                     ay=34,
-                    ax=34 if where == 0 else -34,
+                    ax=44 if where == 0 else -44,
                     font_color=theme.VERMILION,
                     row=1,
                     col=panel + 1,
@@ -369,7 +374,8 @@ def repetition(
                 legendgroup="shuffled",
                 showlegend=panel == 0 and kind == next(iter(shuffled)),
                 marker=dict(symbol="x-thin", size=8, line=dict(width=2, color=theme.ORANGE)),
-                hovertemplate="layer %{x}: %{y:.1%}<extra>" + kind + ", shuffled</extra>",
+                text=[f"layer {layer}" for layer in layers],
+                hovertemplate="%{text}: %{y:.1%}<extra>" + kind + ", shuffled</extra>",
                 row=1,
                 col=panel + 1,
             )
@@ -383,7 +389,8 @@ def repetition(
             col=panel + 1,
         )
     shown.update_layout(theme.figure(title, height=470).layout)
-    shown.update_xaxes(title_text="layer", type="category", showgrid=False)
+    shown.update_xaxes(title_text="layer", tickvals=x, ticktext=[str(n) for n in layers])
+    shown.update_xaxes(showgrid=False, range=[-0.4, len(layers) - 0.6])
     top = max(float(numbers.max()) for numbers in values.values())
     shown.update_yaxes(tickformat=".0%", rangemode="tozero", range=[0, 1.08 * top])
     shown.update_yaxes(title_text="share of neighbours", col=1)

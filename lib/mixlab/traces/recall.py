@@ -6,6 +6,7 @@ and Dao, "Mamba", 2023, section 4.1.1), with an answer after every token, so a m
 """
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import torch
 from jaxtyping import Int
@@ -95,5 +96,5 @@ def scores(model, tokens: Int[Tensor, "batch seq"], edges: list[int]) -> tuple[f
     """
     right = (model(tokens).argmax(dim=-1) == answers(tokens)).float()
     age = ages(tokens)
-    bins = [(age >= low) & (age < high) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    bins = [(age >= low) & (age < high) for low, high in pairwise(edges)]
     return right[age > 0].mean().item(), [right[some].mean().item() for some in bins]

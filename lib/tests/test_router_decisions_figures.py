@@ -1,0 +1,37 @@
+"""What chapter 08's figures draw: marked points, rows of text, labels without a minus zero."""
+
+import numpy as np
+
+from mixlab.figures import router_decisions as figures
+from mixlab.traces.router_decisions import MIXTRAL_REPETITION
+
+
+def test_the_two_cells_below_chance_are_marked_where_they_stand():
+    paper = {name: np.array(part) / 100 for name, part in MIXTRAL_REPETITION.items()}
+    shown = figures.repetition(paper, [1 / 8, 13 / 28], (0, 15, 31), "A claim")
+    named = [note for note in shown.layout.annotations if "DM Mathematics" in (note.text or "")]
+    assert [(note.x, note.y, note.xref) for note in named] == [(0, 0.449, "x2"), (2, 0.445, "x2")]
+    assert list(shown.layout.xaxis2.ticktext) == ["0", "15", "31"]
+
+
+def test_a_line_begins_with_its_indentation():
+    pieces = ["def", " f():", "\n    ", "pass", "\n", "x"]
+    experts = np.arange(6)[None]
+    shown = figures.colored_text({"code": pieces}, {"code": experts}, "A claim")
+    assert list(shown.data[0].y) == [-1, -1, -2, -2, -2, -3]
+    assert list(shown.data[0].base) == [0, 3, 0, 5, 9, 0]
+
+
+def test_shares_begin_at_the_layer_that_their_title_is_about():
+    shares = np.full((3, 8, 8), 1 / 8)
+    shares[2, 0] = [1, 0, 0, 0, 0, 0, 0, 0]
+    shown = figures.kind_shares(shares, shares, shares, list("abcdefgh"), "A claim")
+    assert list(shown.data[0].y) == [1] + [0] * 7
+    assert shown.layout.sliders[0].active == 2
+
+
+def test_heat_writes_no_minus_zero():
+    values = np.array([[-0.001, 0.5]])
+    words = dict(row_title="row", column_title="column", unit="bits")
+    shown = figures.heat(values, ["a"], ["b", "c"], title="A claim", **words)
+    assert shown.data[0].text[0].tolist() == ["0.00", "0.50"]
