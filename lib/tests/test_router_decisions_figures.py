@@ -34,4 +34,4 @@ def test_heat_writes_no_minus_zero():
     values = np.array([[-0.001, 0.5]])
     words = dict(row_title="row", column_title="column", unit="bits")
     shown = figures.heat(values, ["a"], ["b", "c"], title="A claim", **words)
-    assert shown.data[0].text[0].tolist() == ["0.00", "0.50"]
+    assert list(shown.data[0].text[0]) == ["0.00", "0.50"]
