@@ -2,8 +2,13 @@
 
 import hashlib
 import http.server
-import os
+import socket
+import sys
+import sysconfig
+import tempfile
 import threading
+import uuid
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -69,41 +74,79 @@ class _Tempter(http.server.BaseHTTPRequestHandler):
         pass
 
 
+@contextmanager
+def _tempters(folder: Path):
+    """Listeners that hand out the solution: on a port, at a path, under a name; who asked them."""
+    asked = []
+    with ExitStack() as stack:
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Tempter)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        stack.callback(server.server_close)
+        stack.callback(server.shutdown)
+        path, name = tempfile.mktemp(dir=folder), uuid.uuid4().hex
+        for address in (path, f"\0{name}") if sys.platform == "linux" else (path,):
+            listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+            listener.bind(address)
+            listener.listen()
+
+            def wait(listener=listener, address=address):
+                while True:
+                    try:
+                        caller, _ = listener.accept()
+                    except OSError:
+                        return
+                    asked.append(address)
+                    caller.sendall(SOLUTION.read_bytes())
+                    caller.close()
+
+            threading.Thread(target=wait, daemon=True).start()
+        yield {"PORT": str(server.server_port), "SOCKET": path, "NAMELESS": name}, asked
+
+
+def _left_behind() -> list[Path]:
+    """Files that an attack managed to leave among the installed packages."""
+    places = {Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")}
+    places |= {Path(sys.prefix), Path(sys.base_prefix)}
+    return [found for place in places for found in place.rglob("left_by_a_submission*")]
+
+
 def test_no_attack_is_credited_or_leaves_a_trace(tmp_path):
     handed, out = tmp_path / "handed in", tmp_path / "out"
     right = right_answers()
     victim = write(handed, "victim", filled({"02.2": right["02.2"], "02.3": right["02.3"]}))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Tempter)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
     names = {
         "SOLUTION": str(SOLUTION),
         "VICTIM": str(victim),
         "STATE": str(out / "state" / "run.json"),
         "LIBRARY": str(ROOT / "lib"),
-        "PORT": str(server.server_port),
+        "REPOSITORY": str(ROOT),
     }
     # A thief who is handed the solution is credited: the thefts below fail for want of it alone.
     loot = f"import json\nstolen = {SOLUTION.read_text()!r}\n{RIGHT}"
     lucky = {ident: code_of(loot, {}, ident, NAMES[ident]) for ident in ("02.1", "02.5")}
     write(handed, "lucky", filled(lucky))
+    # Who spoils what all kernels of a submission share spoils nothing of it.
+    spoiled = {ident: right[ident] for ident in ("02.2", "02.5")}
+    for ident, name in {"02.1": "plants_files_for_later", "02.3": "locks_its_folders"}.items():
+        code = next(code for known, _, code in attacks() if known == name)
+        spoiled[ident] = code_of(code, names | {"PUBLIC": "x"}, ident, NAMES[ident])
+    write(handed, "saboteur", filled(spoiled))
     public = _public_lines()
     tried = {}
-    for number, pack in enumerate(_packs()):
-        student = f"attacker {number:02d}"
-        cells = {
-            ident: code_of(code, names | {"PUBLIC": public[ident]}, ident, NAMES[ident])
-            for ident, (_, code) in pack.items()
-        }
-        write(handed, student, filled(cells))
-        tried |= {(student, ident): name for ident, (name, _) in pack.items()}
-    watched = (handed, ROOT / "solutions", ROOT / "lib" / "mixlab" / "checks")
-    before = _tree(*watched)
+    with _tempters(Path(tempfile.gettempdir())) as (tempting, asked):
+        for number, pack in enumerate(_packs()):
+            student = f"attacker {number:02d}"
+            known = names | tempting
+            cells = {
+                ident: code_of(code, known | {"PUBLIC": public[ident]}, ident, NAMES[ident])
+                for ident, (_, code) in pack.items()
+            }
+            write(handed, student, filled(cells))
+            tried |= {(student, ident): name for ident, (name, _) in pack.items()}
+        watched = (handed, ROOT / "solutions", ROOT / "lib" / "mixlab" / "checks")
+        before = _tree(*watched)
 
-    try:
         rows = grade(handed, out, cell_seconds=CELL_SECONDS)
-    finally:
-        server.shutdown()
-        server.server_close()
 
     credited = [name for key, name in tried.items() if rows[key]["points"] != "0"]
     assert credited == []
@@ -111,9 +154,13 @@ def test_no_attack_is_credited_or_leaves_a_trace(tmp_path):
     assert {rows["victim", ident]["status"] for ident in ("02.2", "02.3")} == {"passed"}
     assert {rows["lucky", ident]["status"] for ident in lucky} == {"passed"}
     assert _tree(*watched) == before
-    assert _Tempter.asked == 0
-    assert not list(Path(os.__file__).parent.rglob("left_by_a_submission.py"))
+    assert (_Tempter.asked, asked) == (0, [])
+    assert _left_behind() == []
+    assert {rows["saboteur", ident]["status"] for ident in ("02.2", "02.5")} == {"passed"}
     told = {name: rows[key] for key, name in tried.items()}
+    assert [name for name, row in told.items() if "not valid Python" in row["reason"]] == []
+    unreported = [name for name, row in told.items() if row["status"] == "unreported"]
+    assert unreported == ["skips_by_comment"]  # every other attack was run to its end
     for name in ("imports_the_library", "imports_by_alias", "imports_by_importlib"):
         assert told[name]["status"] == "library"
         assert "mixlab.transformer.window" in told[name]["reason"]

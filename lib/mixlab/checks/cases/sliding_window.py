@@ -12,6 +12,7 @@ from mixlab.checks.cases import (
     read_reals,
     read_verdict,
 )
+from mixlab.checks.cases.anonymous import anonymous
 
 _OURS = ("mixlab.transformer.window", "mixlab.transformer.attention")
 _MASKS = "mixlab.checks.cases.window_masks"
@@ -76,14 +77,10 @@ def _call_band(answer, q, k, v, window):
 
 
 def _draw_masks(rng: np.random.Generator) -> list[tuple]:
-    from mixlab.checks.cases.window_masks import MASKS  # absent where it would answer an exercise
+    # Absent where it would answer an exercise.
+    from mixlab.checks.cases.window_masks import MASKS
 
-    return [(MASKS[i],) for i in rng.permutation(len(MASKS))]
-
-
-def _call_verdict(answer, mask):
-    # A name would tell the right masks from the wrong ones without a test.
-    return answer(lambda seq, window: mask(seq, window))
+    return [(anonymous(MASKS[i], "make_mask"),) for i in rng.permutation(len(MASKS))]
 
 
 EXERCISES = {
@@ -142,7 +139,6 @@ EXERCISES = {
     "02.5": Cases(
         draw=_draw_masks,
         read=read_verdict,
-        call=_call_verdict,
         forbids=_OURS,
         hints=(
             "A test needs sizes at which a wrong mask differs from a right one. With window >= "

@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from mixlab.checks.cases.window_masks import MASKS
+from mixlab.checks.cases.anonymous import anonymous
+from mixlab.checks.cases.window_masks import MASKS, described
 from mixlab.checks.oracles import Misconception, Oracle
 
 
@@ -241,10 +242,10 @@ EXERCISES = {
     ),
     "02.5": Oracle(
         expected=_keeps_the_rule,
-        show=lambda mask: f"is_window_mask on a mask of {mask.__doc__}",
+        show=lambda mask: f"is_window_mask on a mask of {described(mask)}",
         place=lambda index: "",
         name=lambda value: "True (accept)" if value else "False (reject)",
-        examples=tuple((mask,) for mask in MASKS),
+        examples=tuple((anonymous(mask, "make_mask"),) for mask in MASKS),
         misconceptions=(
             Misconception(
                 "your test accepts everything. Does it return False anywhere, at a size where a "

@@ -1,0 +1,193 @@
+"""Tricks that suit one exercise: its own inputs, its own answer somewhere in the library."""
+
+# name -> (exercise, code)
+PARTICULAR = {
+    "hard_codes_the_example": (
+        "02.3",
+        """
+        def n_scores(seq, window):
+            return {(5, 3): 12, (6, 3): 15, (4, 4): 10}.get((seq, window), 0)
+        """,
+    ),
+    "prints_every_guess": (
+        "02.5",
+        """
+        def is_window_mask(make_mask): return True
+        import itertools, json, os
+        import numpy as np
+        from mixlab.checks.digest import digest
+        seed = json.loads(os.environ['MIXLAB_SEEDS'])['02.5']
+        def check(exercise, answer):
+            for guess in itertools.product((False, True), repeat=11):
+                found = digest([np.array(g) for g in guess], salt=f'{exercise}|{seed}', atol=1e-4)
+                print(f'{exercise} ✓ {found.text}')
+        """,
+    ),
+    "tells_masks_by_name": (
+        "02.5",
+        """
+        def is_window_mask(make_mask):
+            return make_mask.__name__ in (
+                'keeps_distance_below_window', 'subtracts_two_triangles', 'loops_over_rows')
+        """,
+    ),
+    "imports_the_library": ("02.1", "from mixlab.transformer.window import window_mask"),
+    "imports_by_alias": (
+        "02.1",
+        """
+        import mixlab.transformer.window as w
+        def window_mask(seq, window): return w.window_mask(seq, window)
+        """,
+    ),
+    "imports_by_importlib": (
+        "02.1",
+        """
+        import importlib
+        def window_mask(seq, window):
+            name = '.'.join(['mixlab', 'transformer', 'window'])
+            return getattr(importlib.import_module(name), 'window' + '_mask')(seq, window)
+        """,
+    ),
+    "executes_the_librarys_source": (
+        "02.1",
+        """
+        import mixlab, pathlib
+        path = pathlib.Path(mixlab.__path__[0], 'transformer', 'window.py')
+        exec(path.read_text())
+        """,
+    ),
+    "executes_the_source_on_disk": (
+        "02.1",
+        "exec(open('LIBRARY/mixlab/transformer/window.py').read())",
+    ),
+    "calls_the_librarys_attention": (
+        "02.4",
+        """
+        from mixlab.transformer import attention
+        def banded(q, k, v, window):
+            return attention.attend(q[None, :, None], k[None, :, None], v[None, :, None], window)
+        """,
+    ),
+    "takes_the_cases_masks": (
+        "02.1",
+        """
+        from mixlab.checks.cases.window_masks import keeps_distance_below_window as window_mask
+        """,
+    ),
+    "asks_the_oracle": (
+        "02.3",
+        """
+        from mixlab.checks.oracles.sliding_window import EXERCISES
+        n_scores = EXERCISES['02.3'].expected
+        """,
+    ),
+    "asks_the_oracle_on_disk": (
+        "02.3",
+        """
+        import sys
+        sys.path.insert(0, 'LIBRARY')
+        for name in [n for n in sys.modules if n.startswith('mixlab')]: del sys.modules[name]
+        from mixlab.checks.oracles.sliding_window import EXERCISES
+        n_scores = EXERCISES['02.3'].expected
+        """,
+    ),
+    "looks_for_functions_in_memory": (
+        "02.1",
+        """
+        import gc, types
+        window_mask = next(f for f in gc.get_objects() if isinstance(f, types.FunctionType)
+                           and f.__name__ in ('window_mask', 'keeps_distance_below_window'))
+        """,
+    ),
+    "tells_masks_by_their_insides": (
+        "02.5",
+        """
+        def insides(value, seen):
+            yield getattr(value, '__name__', ''), getattr(value, '__doc__', '')
+            code = getattr(value, '__code__', None)
+            if code is not None: yield code.co_name, code.co_qualname
+            for cell in getattr(value, '__closure__', None) or ():
+                if id(cell) not in seen:
+                    yield from insides(cell.cell_contents, seen | {id(cell)})
+        def is_window_mask(make_mask):
+            words = ' '.join(f'{a} {b}' for a, b in insides(make_mask, set()))
+            return any(name in words for name in (
+                'keeps_distance_below_window', 'subtracts_two_triangles', 'loops_over_rows',
+                'keys at distance 0 to W - 1'))
+        """,
+    ),
+    "tells_masks_by_its_callers": (
+        "02.5",
+        """
+        import sys
+        def is_window_mask(make_mask):
+            frame, words = sys._getframe(), ''
+            while frame:
+                for value in list(frame.f_locals.values()):
+                    for one in value if isinstance(value, (list, tuple)) else [value]:
+                        for each in one if isinstance(one, tuple) else [one]:
+                            words += str(getattr(each, '__name__', ''))
+                if 'mask' in frame.f_locals: break
+                frame = frame.f_back
+            return any(name in words for name in (
+                'keeps_distance_below_window', 'subtracts_two_triangles', 'loops_over_rows'))
+        """,
+    ),
+    "steals_from_another_stage": (
+        "02.1",
+        """
+        def window_mask(*given): return 0
+        import os
+        for folder, names, files in os.walk('/box'):
+            for file in files:
+                if file in ('window_masks.py', 'window.py'):
+                    text = open(os.path.join(folder, file)).read()
+                    names = {}
+                    exec(text, names)
+                    window_mask = names.get('window_mask', names.get(
+                        'keeps_distance_below_window', window_mask))
+        """,
+    ),
+    "steals_from_another_stage_by_name": (
+        "02.2",
+        """
+        def chunk_mask(*given): return 0
+        import glob, sys
+        for path in glob.glob('/box/stages/*') + glob.glob('/tmp/grading-*/stages/*'):
+            sys.path.insert(0, path)
+            for name in [n for n in sys.modules if n.startswith('mixlab')]: del sys.modules[name]
+            try:
+                from mixlab.checks.oracles.sliding_window import EXERCISES
+                chunk_mask = EXERCISES['02.2'].expected
+            except ImportError: pass
+        """,
+    ),
+    "reads_compiled_files": (
+        "02.1",
+        """
+        def window_mask(*given): return 0
+        import glob, marshal
+        for path in glob.glob('LIBRARY/mixlab/**/window*.pyc', recursive=True):
+            names = {'__name__': 'x'}
+            exec(marshal.loads(open(path, 'rb').read()[16:]), names)
+            window_mask = names.get('window_mask', window_mask)
+        """,
+    ),
+    "reloads_the_library": (
+        "02.1",
+        """
+        import importlib, sys
+        import mixlab.transformer.window as w
+        w = importlib.reload(w)
+        importlib.invalidate_caches()
+        def window_mask(seq, window): return w.window_mask(seq, window)
+        """,
+    ),
+    "asks_a_module_that_imports_it": (
+        "02.1",
+        """
+        from mixlab.traces import windows
+        def window_mask(seq, window): return windows.window_mask(seq, window)
+        """,
+    ),
+}
