@@ -11,6 +11,7 @@ from mixlab.checks.cases import Unreadable, _kind
 
 
 def normal(rng: np.random.Generator, *shape: int, scale: float = 1.0) -> torch.Tensor:
+    """Normal numbers in float32, of standard deviation `scale`."""
     return torch.from_numpy(scale * rng.standard_normal(shape)).float()
 
 
@@ -73,6 +74,7 @@ def _serves_some_in_part(chosen: torch.Tensor, capacity: int) -> bool:
 
 
 def call_capacity(answer, x, chosen, gates, up, down, capacity):
+    """Call the answer with experts that count their calls, and refuse a second one."""
     calls = [0] * len(up)
 
     def expert(number: int):
@@ -103,6 +105,7 @@ def call_capacity(answer, x, chosen, gates, up, down, capacity):
 
 
 def draw_sorted(rng: np.random.Generator) -> list[tuple]:
+    """Tokens, scores, k and experts, of several sizes."""
     drawn = []
     for tokens, n_experts, k in (
         (int(rng.integers(4, 12)), 4, 2),
@@ -118,5 +121,6 @@ def draw_sorted(rng: np.random.Generator) -> list[tuple]:
 
 
 def call_sorted(answer, x, scores, k, up, down):
+    """Call the answer with a list of experts, each a function of rows."""
     experts = [lambda rows, e=e: run_expert(rows.float(), up[e], down[e]) for e in range(len(up))]
     return answer(x, scores, k, experts)

@@ -5,10 +5,12 @@ import torch
 
 
 def float64(*tensors) -> list[np.ndarray]:
+    """The tensors as arrays of double precision."""
     return [tensor.double().numpy() for tensor in tensors]
 
 
 def softmax(values: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Positive numbers that sum to 1 along `axis`."""
     powers = np.exp(values - values.max(axis=axis, keepdims=True))
     return powers / powers.sum(axis=axis, keepdims=True)
 
@@ -31,6 +33,7 @@ def rounded(scores: torch.Tensor) -> list:
 
 
 def token_channel(index):
+    """A place in words."""
     return f"token {index[0]}, channel {index[1]}" if len(index) == 2 else ""
 
 
