@@ -12,6 +12,8 @@ import numpy as np
 
 from mixlab.checks.cases import Unreadable
 
+_MOST_TIMES = 64  # items of a sequence that one prefix may hold, as a multiple of all
+
 
 class Item:
     """One item of a sequence, or several joined in order. Only the operator can join two."""
@@ -56,6 +58,13 @@ class Ledger:
         """Both together, the earlier first."""
         (before, waited), (after, also) = self._look(earlier), self._look(later)
         self.work += 1
+        # Doubling what was doubled would fill the memory before anyone could look at it.
+        if len(before) + len(after) > _MOST_TIMES * len(self.items):
+            raise Unreadable(
+                f"one prefix of {len(self.items)} items holds more than "
+                f"{_MOST_TIMES * len(self.items)} of them: some are joined in over and over. Does "
+                "a round read what the same round has written?"
+            )
         return self._new(before + after, max(waited, also) + 1)
 
     def block_scan(self, most: int) -> Callable[[Sequence[Item]], list[Item]]:
