@@ -89,7 +89,7 @@
     const index = slider ?? figure.current;
     if (!figure.ranges[index]) return false;
     figure.stop();
-    figure.step(index, figure.active(index) + change);
+    figure.step(index, figure.aim(index) + change);
     return true;
   }
 

@@ -49,6 +49,7 @@ const Figure = (() => {
       this.originals = new Map();
       this.ready = null;
       this.turn = 0;
+      this.aims = new Map(); // slider -> the position that steps still under way lead to
       element.figure = this;
       this.ranges.forEach((range, index) => {
         range.addEventListener("input", () => this.step(index, Number(range.value)));
@@ -96,7 +97,11 @@ const Figure = (() => {
       });
       await this.separate();
       this.plot.on("plotly_sliderchange", () => this.sync());
-      this.plot.on("plotly_buttonclicked", () => (this.pressed = true));
+      this.plot.on("plotly_sliderstart", () => this.aims.clear());
+      this.plot.on("plotly_buttonclicked", () => {
+        this.pressed = true;
+        this.aims.clear();
+      });
       this.sync();
     }
 
@@ -198,28 +203,44 @@ const Figure = (() => {
       return Number(this.ranges[index].max) + 1;
     }
 
+    // Where the slider stands, or will once the steps under way have ended: keys count from there,
+    // so that none is lost where drawing is slower than typing.
+    aim(index) {
+      return this.aims.get(index) ?? this.active(index);
+    }
+
     async step(index, wanted) {
       if (!this.ranges[index]) return;
       await this.draw();
-      const slider = this.slider(index);
       const position = Math.min(Math.max(wanted, 0), this.count(index) - 1);
-      if (slider) {
-        const { method = "restyle", args = [] } = slider.steps[position];
-        const before = slider.active ?? 0;
-        const turn = ++this.turn;
-        this.pressed = false;
-        if (method !== "skip") await Plotly[method](this.plot, ...args);
-        // Plotly moves the knob itself where it recognises the step; or something newer has.
-        if (turn !== this.turn) return;
-        if ((this.slider(index).active ?? 0) === before && before !== position) {
-          await Plotly.relayout(this.plot, { [`sliders[${index}].active`]: position });
-        }
-      } else {
-        const still = { mode: "immediate", frame: { duration: 0 }, transition: { duration: 0 } };
-        await Plotly.animate(this.plot, [this.frames[position]], still);
+      const turn = ++this.turn;
+      this.aims.set(index, position);
+      this.pressed = false;
+      try {
+        await this.#show(index, position);
+      } catch (error) {
+        if (error) throw error; // Plotly rejects without a reason what something newer replaced
       }
-      this.ranges[index].value = position;
+      if (turn !== this.turn) return;
+      // Plotly moves the knob itself where it recognises the step.
+      const moved = [...this.aims].filter(([at, aim]) => this.slider(at) && this.active(at) !== aim);
+      this.aims.clear();
+      if (moved.length) {
+        const knobs = moved.map(([at, aim]) => [`sliders[${at}].active`, aim]);
+        await Plotly.relayout(this.plot, Object.fromEntries(knobs));
+      }
+      if (!this.slider(index)) this.ranges[index].value = position;
       this.sync();
+    }
+
+    #show(index, position) {
+      const slider = this.slider(index);
+      if (!slider) {
+        const still = { mode: "immediate", frame: { duration: 0 }, transition: { duration: 0 } };
+        return Plotly.animate(this.plot, [this.frames[position]], still);
+      }
+      const { method = "restyle", args = [] } = slider.steps[position];
+      return method === "skip" ? undefined : Plotly[method](this.plot, ...args);
     }
 
     // The keyboard's sliders follow Plotly's, in place and in words.
