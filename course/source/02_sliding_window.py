@@ -26,7 +26,7 @@
 # Every token makes three vectors: a *query* (what it looks for), a *key* (what it is found by) and a
 # *value* (what it hands over). The *score* of a query and a key is their dot product, divided by
 # $\sqrt{head\_dim}$, the root of their length. A softmax turns a query's scores into weights that
-# sum to 1, and the token receives the values' mean under them. One such computation is a *head*;
+# sum to 1, and the token receives the values' weighted mean. One such computation is a *head*;
 # each layer runs several.
 #
 # A key that may not be seen must get weight 0: that is a *mask*'s task.
@@ -596,9 +596,9 @@ check("02.3", n_scores)
 
 # %% [markdown] exercise="02.4" role="prompt" title="Attention that computes only the band" difficulty=3 minutes=15 points=4
 # Write attention for one head under a window: scores divided by $\sqrt{head\_dim}$, softmax,
-# weighted sum of the values. No tensor may hold all `seq × seq` scores; a loop over queries is
-# fine, and so is `unfold`. The first queries have fewer keys than the rest, and `seq` need not be a
-# multiple of anything.
+# weighted sum of the values. No tensor, array or list may hold all `seq × seq` scores; a loop over
+# queries is fine, and so is `unfold`. The first queries have fewer keys than the rest, and `seq`
+# need not be a multiple of anything.
 
 
 # %% exercise="02.4" role="answer"
@@ -619,9 +619,9 @@ check("02.4", banded)
 
 # %% [markdown] exercise="02.5" role="prompt" title="Prove by test: which masks keep the rule?" difficulty=2 minutes=10 points=3
 # Write the test that would have caught every off-by-one of this lesson. `is_window_mask` gets a
-# function `make_mask(seq, window)` and returns True only if its masks keep the rule
-# `0 <= i - j < window`. The check hands it right masks, written in several ways, and wrong ones:
-# one key too many, one too few, looking ahead, cut into blocks and others.
+# function `make_mask(seq, window)`, made for up to 64 tokens, and returns True only if its masks
+# keep the rule `0 <= i - j < window`. The check hands it the right mask and wrong ones, some of
+# them twice: one key too many, one too few, looking ahead, cut into blocks and others.
 
 
 # %% exercise="02.5" role="answer"

@@ -178,6 +178,7 @@ def course_digest(root: Path) -> str:
         [
             *(root / FOLDERS["solution"]).glob("*.ipynb"),
             *(library / "mixlab" / "checks").rglob("*.py"),
+            *(library / "mixlab" / "checks").rglob("*.npz"),
             *Path(__file__).parent.glob("*.py"),
         ]
     ):

@@ -44,6 +44,9 @@ def stage_library(library: Path, target: Path, forbids: tuple[str, ...], teachin
         if not path.exists():
             raise ValueError(f"an exercise forbids {module}, which is not in {library}/mixlab")
         path.write_text(STUB.replace("{module}", module))
+        for data in path.parent.glob(f"{path.stem}.*"):  # what only this module reads
+            if data != path and path.name != "__init__.py":
+                data.unlink()
 
 
 def _copy(source: str, target: str) -> None:

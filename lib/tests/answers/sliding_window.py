@@ -318,6 +318,32 @@ def band_wraps_around(q, k, v, window):
 # --- 02.5 is_window_mask(make_mask) --------------------------------------------------------
 
 
+def band_dense_in_numpy(q, k, v, window):
+    q, k, v = q.numpy(), k.numpy(), v.numpy()
+    scores = q @ k.T / np.sqrt(q.shape[1])
+    scores[~mask_broadcast(*scores.shape[:1], window).numpy()] = -np.inf
+    weights = np.exp(scores - scores.max(1, keepdims=True))
+    return weights / weights.sum(1, keepdims=True) @ v
+
+
+def band_dense_in_lists(q, k, v, window):
+    scores = [[float(a) for a in k.numpy() @ query] for query in q.numpy()]
+    rows = []
+    for i, row in enumerate(scores):
+        start = max(0, i - window + 1)
+        weights = torch.tensor(row[start : i + 1]).div(q.shape[1] ** 0.5).softmax(0)
+        rows.append(weights @ v[start : i + 1])
+    return torch.stack(rows)
+
+
+def band_gather_in_numpy(q, k, v, window):
+    q, k, v = (x.numpy().astype(float) for x in (q, k, v))
+    key = np.arange(len(q))[:, None] - np.arange(window)
+    scores = (q[:, None] * k[key.clip(0)]).sum(-1) / np.sqrt(q.shape[1])
+    weights = np.where(key >= 0, np.exp(scores), 0.0)
+    return ((weights / weights.sum(1, keepdims=True))[..., None] * v[key.clip(0)]).sum(1)
+
+
 def judge_pairs(make_mask):
     for seq in range(1, 9):
         for window in range(1, seq + 2):
@@ -378,7 +404,7 @@ RIGHT = {
     "02.1": [mask_broadcast, mask_rows, mask_triangles, mask_numpy],
     "02.2": [chunk_two_diagonals, chunk_positions, chunk_last_rows],
     "02.3": [count_closed, count_rows, count_difference, count_numpy],
-    "02.4": [band_loop, band_gather, band_blocks, band_double],
+    "02.4": [band_loop, band_gather, band_blocks, band_double, band_gather_in_numpy],
     "02.5": [judge_pairs, judge_reference],
 }
 
@@ -423,6 +449,8 @@ WRONG = {
     ],
     "02.4": [
         (band_dense, "inside the window should ever be computed"),
+        (band_dense_in_numpy, "inside the window should ever be computed"),
+        (band_dense_in_lists, "inside the window should ever be computed"),
         (band_without_scale, "not divided by √head_dim"),
         (band_one_more, "W + 1 keys"),
         (band_divides_by_seq, "divided by √seq"),

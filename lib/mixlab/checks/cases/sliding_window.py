@@ -1,5 +1,7 @@
 """Inputs for the exercises of chapter 02: masks, counts, a banded attention, a test of masks."""
 
+import tracemalloc
+
 import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -12,7 +14,6 @@ from mixlab.checks.cases import (
     read_reals,
     read_verdict,
 )
-from mixlab.checks.cases.anonymous import anonymous
 
 _OURS = ("mixlab.transformer.window", "mixlab.transformer.attention")
 _MASKS = "mixlab.checks.cases.window_masks"
@@ -62,25 +63,46 @@ class _LargestTensor(TorchDispatchMode):
         return out
 
 
+def _memory_of(function, *arguments) -> int:
+    """The most bytes that a call held in NumPy's arrays and Python's lists; torch's not."""
+    traced = tracemalloc.is_tracing()
+    tracemalloc.start()
+    tracemalloc.reset_peak()
+    before, _ = tracemalloc.get_traced_memory()
+    try:
+        function(*arguments)
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        if not traced:
+            tracemalloc.stop()
+
+
 def _call_band(answer, q, k, v, window):
     seq = q.shape[0]
+    # Only a long sequence tells the band from the whole: small ones have more channels than keys.
+    if seq < 1000:
+        return answer(q, k, v, window)
+    again = [x.clone() for x in (q, k, v)]
     with _LargestTensor() as watched:
         out = answer(q, k, v, window)
-    # Only a long sequence tells the band from the whole: small ones have more channels than keys.
-    if seq >= 1000 and watched.elements > seq * seq // 4:
+    taken = f"a tensor of {watched.elements:,} numbers" if watched.elements > seq**2 // 4 else ""
+    if not taken and (bytes_held := _memory_of(answer, *again, window)) > 3 * seq**2:
+        taken = f"{bytes_held / 1e6:.0f} MB of arrays or lists"
+    if taken:
         raise Unreadable(
-            f"the result took a tensor of {watched.elements:,} numbers for {seq:,} tokens and a "
-            f"window of {window}: that is all {seq:,} × {seq:,} scores. Only the scores inside "
-            "the window should ever be computed"
+            f"the result took {taken} for {seq:,} tokens and a window of {window}: that is all "
+            f"{seq:,} × {seq:,} scores. Only the scores inside the window should ever be computed"
         )
     return out
 
 
 def _draw_masks(rng: np.random.Generator) -> list[tuple]:
     # Absent where it would answer an exercise.
-    from mixlab.checks.cases.window_masks import MASKS
+    from mixlab.checks.cases.window_masks import hand_out
 
-    return [(anonymous(MASKS[i], "make_mask"),) for i in rng.permutation(len(MASKS))]
+    masks = hand_out()
+    again = rng.integers(0, len(masks), 3)  # so that counting the calls tells nothing
+    return [(masks[i],) for i in rng.permutation([*range(len(masks)), *again])]
 
 
 EXERCISES = {

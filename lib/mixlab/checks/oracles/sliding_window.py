@@ -3,9 +3,9 @@
 import numpy as np
 import torch
 
-from mixlab.checks.cases.anonymous import anonymous
-from mixlab.checks.cases.window_masks import MASKS, described
+from mixlab.checks.cases.window_masks import hand_out
 from mixlab.checks.oracles import Misconception, Oracle
+from mixlab.checks.oracles.window_masks import described
 
 
 def _distance(n_queries: int, past: int = 0) -> np.ndarray:
@@ -245,7 +245,7 @@ EXERCISES = {
         show=lambda mask: f"is_window_mask on a mask of {described(mask)}",
         place=lambda index: "",
         name=lambda value: "True (accept)" if value else "False (reject)",
-        examples=tuple((anonymous(mask, "make_mask"),) for mask in MASKS),
+        examples=tuple((mask,) for mask in hand_out()),
         misconceptions=(
             Misconception(
                 "your test accepts everything. Does it return False anywhere, at a size where a "
