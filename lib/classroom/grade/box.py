@@ -9,12 +9,14 @@ filter of system calls and Landlock remain (protection.py).
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import sysconfig
 import tempfile
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -74,13 +76,14 @@ class Box:
         self.sockets_inside = Path("/box/sockets") if bubblewrap() else self.sockets
         if not bubblewrap():
             self.work.mkdir()
-        with socket.socket(socket.AF_UNIX) as listener:
+        ends_with, self._lifeline = os.pipe()  # however this process ends, the pipe closes
+        with socket.socket(socket.AF_UNIX) as listener, os.fdopen(ends_with):
             listener.bind(str(self.control))
             listener.listen(8)
-            facts = self._facts() | {"listener": listener.fileno()}
+            facts = self._facts() | {"listener": listener.fileno(), "lifeline": ends_with}
             self.process = subprocess.Popen(
                 [*self._wrapping(), PYTHON, self._inside(), json.dumps(facts)],
-                pass_fds=[listener.fileno()],
+                pass_fds=[listener.fileno(), ends_with],
                 env=self._environment(),
                 cwd="/",
                 stdin=subprocess.DEVNULL,
@@ -95,10 +98,16 @@ class Box:
 
     def __exit__(self, *_: object) -> None:
         self._closing.set()
-        self.process.kill()
-        self.process.wait()
+        os.close(self._lifeline)
+        self._kill()
         self._watch.join()
+        self.process.wait()
         remove_tree(self.folder)
+
+    def _kill(self) -> None:
+        """End everything inside. Nothing has waited for the process yet, so its number is ours."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
 
     def library_inside(self, library: Path) -> str:
         """Where a kernel finds one of the box's libraries."""
@@ -142,7 +151,7 @@ class Box:
                     if number > 1000:
                         break
             if number > 1000 or size > self.limits.file_size + self.limits.scratch:
-                self.process.kill()
+                self._kill()
                 return
 
     def _inside(self) -> str:

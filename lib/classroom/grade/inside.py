@@ -5,6 +5,7 @@ of one submission, in turn: a request comes over the listening socket that this 
 one line of JSON with Jupyter's connection facts, the kernel's part of the library, its environment
 and its limits. The connection stands for the kernel: closed from outside, the kernel is killed;
 when the kernel ends, it closes. Between two kernels everything that the last one wrote is removed.
+A pipe stands for the grader: when that is gone, however it ended, nothing here stays.
 
 This process is trusted and runs no answer. Its children are kernels: each takes limits, a few
 folders and a filter of system calls upon itself before it reads the first cell.
@@ -21,6 +22,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE = 1, 4
 MAX_THREADS, MAX_FILES = 512, 20_000
@@ -36,12 +38,20 @@ def serve(listener: socket.socket, facts: dict) -> None:
                 continue
             child = os.fork()
             if not child:
+                os.close(facts["lifeline"])
                 listener.close()
                 connection.close()
                 become_kernel(json.loads(request), facts)
             _wait(child, connection, facts["in_memory"])
         for folder in facts["sweep"]:
             sweep(folder, facts["keep"])
+
+
+def end_with(lifeline: int) -> None:
+    """Wait until the other end of a pipe closes, then end this process and its kernels."""
+    while os.read(lifeline, 1):
+        pass
+    os.killpg(0, signal.SIGKILL)
 
 
 def _wait(child: int, connection: socket.socket, folders: list[str]) -> None:
@@ -139,11 +149,11 @@ def _prctl(option: int, value: int) -> None:
 
 
 def main() -> None:
-    """`inside.py FACTS`: facts as JSON with the listener's number; the folders to work in, to
-    sweep, to keep, in memory, to read, to write and for sockets; whether to use Landlock; what to
-    import."""
+    """`inside.py FACTS`: facts as JSON with the listener's and the lifeline's numbers; the folders
+    to work in, to sweep, to keep, in memory, to read, to write and for sockets; whether to use
+    Landlock; what to import."""
     facts = json.loads(sys.argv[1])
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=end_with, args=[facts["lifeline"]], daemon=True).start()
     _prctl(PR_SET_DUMPABLE, 0)  # a kernel must not look into this process
     for name in ("landlock", "seccomp"):  # beside this file, which an answer need not see
         importlib.import_module(name)

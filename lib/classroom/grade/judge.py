@@ -24,6 +24,7 @@ from classroom.environment import kernel_environment
 from classroom.grade.box import HERE, Box, Limits
 from classroom.grade.protection import keeps_to_folders
 from classroom.referee import error_of
+from classroom.solution_region import awaits_answer
 
 START_SECONDS = 90  # for a box, pytest and a kernel to start on a busy machine
 LIBRARY = re.compile(r"library: the answer uses (mixlab\.[a-z_.]+)|calls (mixlab\.[a-z_.]+)")
@@ -130,7 +131,7 @@ def _run_referee(folder: Path, environment: dict[str, str], limit: float) -> Non
     process = subprocess.Popen(
         [sys.executable, "-m", "classroom.grade.referee", str(folder)],
         env=environment,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,  # closes when this process ends, and the referee with it
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -140,6 +141,7 @@ def _run_referee(folder: Path, environment: dict[str, str], limit: float) -> Non
     except subprocess.TimeoutExpired:
         pass
     finally:
+        process.stdin.close()
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -210,10 +212,10 @@ def _reason(report: str) -> tuple[str, str, str]:
         return "died", "", ""
     if re.search(r"^Cell \d+: Cell outputs differ", report, re.MULTILINE):
         return "wrong", "", ""
-    error, _ = error_of(report)
+    error, message = error_of(report)
     if LIBRARY.search(report):
         return "library", "", report
-    if error == "NotImplementedError":
+    if error == "NotImplementedError" and awaits_answer(message):
         return "empty", error, ""
     if error in ("SyntaxError", "IndentationError", "TabError"):
         return "syntax", error, ""

@@ -8,7 +8,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PREFIX = "grading-"
@@ -16,15 +16,26 @@ PREFIX = "grading-"
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """A new folder, ours alone; whoever holds the lock in it is still at work."""
+    """A new folder, ours alone; whoever holds the lock on it is still at work."""
     _remove_abandoned()
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    folder, lock = _locked_folder()
     try:
-        with (folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield folder
+        yield folder
     finally:
         remove_tree(folder)
+        os.close(lock)
+
+
+def _locked_folder() -> tuple[Path, int]:
+    """A folder and the lock on it, which ends with this process, however it ends."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        with suppress(FileNotFoundError):  # another run took it for abandoned, just now
+            lock = os.open(folder, os.O_RDONLY)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if folder.exists():
+                return folder, lock
+            os.close(lock)
 
 
 def _remove_abandoned() -> None:
@@ -32,11 +43,16 @@ def _remove_abandoned() -> None:
         try:
             if folder.is_symlink() or folder.stat().st_uid != os.getuid():
                 continue
-            with (folder / "lock").open("r+") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                remove_tree(folder)
-        except OSError:  # at work, or being made or removed just now
+            lock = os.open(folder, os.O_RDONLY)
+        except OSError:  # removed just now
             continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            remove_tree(folder)
+        except OSError:  # at work
+            continue
+        finally:
+            os.close(lock)
 
 
 def remove_tree(folder: Path) -> None:

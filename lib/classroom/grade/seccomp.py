@@ -3,8 +3,8 @@
 A filter is a small program that Linux runs on every system call of a process and its threads; it
 can be added and never taken away. This one refuses new processes, new programs, sockets other
 than local ones that wait to be called, memory without a name, tracing and signals to others, and
-the calls that change what a process may see. Threads, files and memory are left alone: limits
-bound those.
+the calls that change what a process may see or let it outlive its box. Threads, files and memory
+are left alone: limits bound those.
 
 Runs inside the sandbox, on the standard library alone.
 """
@@ -22,13 +22,14 @@ NUMBER, ARCHITECTURE, FIRST_ARGUMENT, SECOND_ARGUMENT = 0, 4, 16, 24  # in struc
 CLONE_THREAD = 0x00010000
 AF_UNIX, SOCK_STREAM, SOCKET_TYPE = 1, 1, 0xF
 F_SETOWN, F_SETOWN_EX, FIOSETOWN, SIOCSPGRP = 8, 15, 0x8901, 0x8902  # signals by another way
+PR_SET_PDEATHSIG = 1  # a kernel ends with its box
 
 # machine -> (audit number, {call: number}); -1 where the machine lacks the call
 MACHINES = {
     "x86_64": (
         0xC000003E,
         dict(clone=56, clone3=435, socket=41, kill=62, tgkill=234, tkill=200, prlimit64=302)
-        | dict(fcntl=72, ioctl=16, connect=42)
+        | dict(fcntl=72, ioctl=16, connect=42, prctl=157, setsid=112, setpgid=109)
         | dict(fork=57, vfork=58, execve=59, execveat=322, ptrace=101, memfd_create=319)
         | dict(process_vm_readv=310, process_vm_writev=311, shmget=29, unshare=272, setns=308)
         | dict(mount=165, umount2=166, pivot_root=155, chroot=161, keyctl=250, add_key=248)
@@ -41,7 +42,7 @@ MACHINES = {
     "aarch64": (
         0xC00000B7,
         dict(clone=220, clone3=435, socket=198, kill=129, tgkill=131, tkill=130, prlimit64=261)
-        | dict(fcntl=25, ioctl=29, connect=203)
+        | dict(fcntl=25, ioctl=29, connect=203, prctl=167, setsid=157, setpgid=154)
         | dict(execve=221, execveat=281, ptrace=117, memfd_create=279, process_vm_readv=270)
         | dict(process_vm_writev=271, shmget=194, unshare=97, setns=268, mount=40, umount2=39)
         | dict(pivot_root=41, chroot=51, keyctl=219, add_key=217, request_key=218, bpf=280)
@@ -54,6 +55,7 @@ MACHINES = {
 }
 CONDITIONAL = (
     *("clone", "clone3", "socket", "kill", "tgkill", "tkill", "prlimit64", "fcntl", "ioctl"),
+    "prctl",
 )
 
 
@@ -100,8 +102,12 @@ def program(machine: str, pid: int) -> list[tuple[int, int, int, int]]:
             block += [(EQUAL, 0, 1, value), (RETURN, 0, 0, ALLOW)]
         block += [(RETURN, 0, 0, _refuse(code))]
         lines += [(EQUAL, 0, len(block), calls[name]), *block]
-    for name, refused in (("fcntl", (F_SETOWN, F_SETOWN_EX)), ("ioctl", (FIOSETOWN, SIOCSPGRP))):
-        block = [(LOAD, 0, 0, SECOND_ARGUMENT)]
+    for name, argument, refused in (
+        ("fcntl", SECOND_ARGUMENT, (F_SETOWN, F_SETOWN_EX)),
+        ("ioctl", SECOND_ARGUMENT, (FIOSETOWN, SIOCSPGRP)),
+        ("prctl", FIRST_ARGUMENT, (PR_SET_PDEATHSIG,)),
+    ):
+        block = [(LOAD, 0, 0, argument)]
         for value in refused:
             block += [(EQUAL, 0, 1, value), (RETURN, 0, 0, _refuse(errno.EPERM))]
         block += [(RETURN, 0, 0, ALLOW)]

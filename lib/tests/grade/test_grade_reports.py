@@ -5,6 +5,7 @@ import io
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 
+import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from classroom.grade.class_page import class_facts
@@ -119,6 +120,30 @@ def test_an_error_of_torchs_is_not_taken_for_an_exercise_left_open():
     judged = Judgement(False, "empty", "NotImplementedError")
     assert explain(EXERCISE, judged, None, "x.half() @ y")[0] == "wrong"
     assert explain(EXERCISE, judged, None, "raise NotImplementedError()")[0] == "not answered"
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("02.1: replace this line with your answer", "empty"),
+        ("", "empty"),  # nbgrader's own
+        ("\"addmm_impl_cpu_\" not implemented for 'Half'", "error"),
+        ("Could not run 'aten::_mm' with arguments from the 'Sparse' backend", "error"),
+    ],
+)
+def test_only_the_line_that_awaits_an_answer_is_no_answer(message, kind):
+    said = f"NotImplementedError: {message}" if message else "NotImplementedError: "
+    header = f"{'NotImplementedError':<40}Traceback (most recent call last)"
+    report = f"{header}\nCell In[3], line 2\n----> 2 x @ y\n\n{said}"
+    failed = {"passed": False, "report": report, "seconds": 0.1, "outcome": "failed"}
+    cell = _printed("")
+    cell.cell_type, cell.metadata = "code", {"classroom": {"role": "check"}}
+    found = judgement(type("Notebook", (), {"cells": [cell]}), [failed])
+    assert (found.kind, found.error) == (kind, "NotImplementedError")
+    # Who leaves our line somewhere behind an answer has answered all the same.
+    code = "if x.dtype == 'float':\n    raise NotImplementedError('02.1: …')\nreturn x.half() @ y"
+    told = "not answered" if kind == "empty" else "wrong"
+    assert explain(EXERCISE, found, None, code)[0] == told
 
 
 def test_the_class_page_counts_those_who_handed_in():

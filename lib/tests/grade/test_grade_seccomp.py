@@ -12,7 +12,7 @@ from classroom.grade import seccomp
 
 HERE = Path(seccomp.__file__).parent
 PROBE = """
-import errno, json, os, socket, sys, threading
+import ctypes, errno, json, os, socket, sys, threading
 sys.path.insert(0, sys.argv[1])
 import seccomp
 assert seccomp.refuse_calls()
@@ -45,6 +45,14 @@ attempt("wait to be called", lambda: listener.bind(sys.argv[2] + ".socket"))
 attempt("call", lambda: socket.socket(socket.AF_UNIX).connect(sys.argv[2] + ".socket"))
 attempt("call without a name", lambda: socket.socket(socket.AF_UNIX).connect("\\0name"))
 attempt("signal by a file", lambda: fcntl.fcntl(listener, fcntl.F_SETOWN, os.getppid()))
+libc = ctypes.CDLL(None, use_errno=True)
+def refused_if(code):
+    if code:
+        raise OSError(ctypes.get_errno(), "")
+attempt("outlive its box", lambda: refused_if(libc.prctl(1, 0, 0, 0, 0)))
+attempt("other prctl", lambda: refused_if(libc.prctl(15, b"a name", 0, 0, 0)))
+attempt("leave its session", os.setsid)
+attempt("leave its group", lambda: os.setpgid(0, 0))
 attempt("other fcntl", lambda: fcntl.fcntl(listener, fcntl.F_GETFD))
 attempt("file", lambda: open(sys.argv[2], "w").close())
 print(json.dumps(found))
@@ -64,7 +72,9 @@ def test_the_filter_refuses_what_it_names(tmp_path):
     assert finished.returncode == 0, finished.stderr
     found = json.loads(finished.stdout)
     allowed = {"unix", "signal itself", "thread", "file", "wait to be called", "other fcntl"}
+    allowed |= {"other prctl"}
     assert {name for name, how in found.items() if how == "allowed"} == allowed
+    assert found["outlive its box"] == found["leave its session"] == "EPERM"
     assert found["fork"] == found["exec"] == "EPERM"
 
 
