@@ -55,6 +55,14 @@ def test_lines_differ_in_more_than_colour():
     assert shown.layout.shapes[0].x0 == 2
 
 
+def test_lines_bear_their_intervals():
+    words = dict(title="A claim", x_title="x", y_title="y")
+    shown = series.lines([1, 2], {"a": [3, 4], "b": [1, 1]}, ends={"a": ([2, 4], [5, 6])}, **words)
+    assert list(shown.data[0].error_y.array) == [2, 2]
+    assert list(shown.data[0].error_y.arrayminus) == [1, 0]
+    assert shown.data[1].error_y.array is None
+
+
 def test_shares_keep_their_bars_apart():
     parts = {"in": [0.25, 0.5], "out": [0.75, 0.5]}
     shown = series.shares([2, 16], parts, title="A claim", x_title="W", y_title="share")

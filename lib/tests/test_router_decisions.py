@@ -3,14 +3,20 @@
 import numpy as np
 import pytest
 
-from mixlab.traces.router import repetition
 from mixlab.traces.router_decisions import (
     bootstrap,
     conditional_information,
+    distance,
     entropy,
     expert_shares,
+    information_by_lot,
     mutual_information,
-    shuffled_repetition,
+    shuffle_within,
+)
+from mixlab.traces.router_repetition import (
+    explained_repetitions,
+    repetition_of_strangers,
+    repetitions,
 )
 
 RNG = np.random.default_rng(8)
@@ -66,9 +72,60 @@ def test_the_bootstrap_covers_what_it_claims():
     assert 175 <= hits <= 199
 
 
+def test_distances_and_their_intervals():
+    one = np.argsort(RNG.random((2, 40, 30, 8)))[..., :2]
+    other = one.copy()
+    other[1, :, :15] = [0, 1]  # half of layer 1's tokens go to two experts
+    apart, low, high = distance(one, other, 8, RNG, paired=True)
+    assert (apart[0], low[0], high[0]) == (0, 0, 0)  # every draw takes the same texts of both
+    assert low[1] < apart[1] < high[1]
+    assert apart[1] == pytest.approx(0.5 * 0.75, abs=0.02)
+    assert distance(one, other[:, :20], 8, RNG)[0, 0] > 0  # kinds may have other numbers of texts
+    with pytest.raises(ValueError, match="got 40 and 20"):
+        distance(one, other[:, :20], 8, RNG, paired=True)
+
+
 def test_shuffling_keeps_popularity_and_loses_order():
-    chosen = np.repeat(RNG.choice(8, size=(20, 10), p=[0.3] + [0.1] * 7), 10, axis=1)[..., None]
-    assert repetition(chosen) > 0.8
-    shuffled = np.mean([shuffled_repetition(chosen, RNG) for _ in range(20)])
-    popularity = np.bincount(chosen.ravel(), minlength=8) / chosen.size
-    assert shuffled == pytest.approx((popularity**2).sum(), abs=0.01)
+    favourite = RNG.choice(8, size=(20, 10), p=[0.3] + [0.1] * 7)
+    first = np.repeat(favourite, 10, axis=1)
+    chosen = np.stack([first, (first + RNG.integers(1, 8, first.shape)) % 8], axis=-1)[None]
+    assert repetitions(chosen)[0, 0] > 0.8
+    orders = [RNG.permutation(2000) for _ in range(20)]
+    shuffled = np.mean([repetitions(chosen, order) for order in orders], axis=0)
+    assert shuffled[:, 0] == pytest.approx(repetition_of_strangers(chosen.reshape(-1, 2)), abs=0.01)
+
+
+def test_fixed_pairs_lower_chance():
+    pairs = np.array([[0, 1], [2, 3], [5, 4], [7, 6]])
+    assert repetition_of_strangers(pairs) == pytest.approx((1 / 4, 1 / 4))
+    with pytest.raises(ValueError, match="got k=3"):
+        repetition_of_strangers(np.array([[0, 1, 2]]))
+
+
+def test_exchanging_a_tokens_choices_keeps_what_tokens_alone_explain():
+    tokens = np.repeat(RNG.integers(6, size=(10, 50)), 2, axis=1)
+    order = shuffle_within(np.arange(tokens.size), tokens.ravel(), RNG)
+    assert (tokens.ravel()[order] == tokens.ravel()).all()
+    assert (order != np.arange(tokens.size)).mean() > 0.9
+    by_token = np.stack([tokens, (tokens + 1) % 6], axis=-1)[None]  # the token decides
+    written, exchanged, shuffled = explained_repetitions(by_token, tokens, RNG)
+    assert (written == exchanged).all()
+    assert (written > shuffled + 0.2).all()
+    by_text = np.broadcast_to(np.arange(10)[:, None, None] % 5 + [0, 5], (10, 100, 2))[None]
+    written, exchanged, shuffled = explained_repetitions(by_text, tokens, RNG)  # context decides
+    assert (written == 1).all()
+    assert exchanged == pytest.approx(shuffled, abs=0.1)
+
+
+def test_lots_for_whole_texts_show_what_lots_for_tokens_hide():
+    kind_of_text = np.arange(40) % 4
+    favourites = np.repeat(RNG.integers(5, size=40), 50)  # of each text, whatever its kind
+    experts = np.where(RNG.random(2000) < 0.7, favourites, RNG.integers(5, size=2000))[None]
+    found = mutual_information(experts[0], kind_of_text.repeat(50))
+    lots = information_by_lot(experts, kind_of_text, RNG, draws=99)
+    assert (lots > found).mean() > 0.02
+    assert mutual_information(experts[0], RNG.permutation(kind_of_text.repeat(50))) < lots.min()
+    token = RNG.integers(3, size=2000)
+    assert information_by_lot(experts, kind_of_text, RNG, 3, given=token).shape == (3, 1)
+    with pytest.raises(ValueError, match="2000 places aren't 41 texts"):
+        information_by_lot(experts, np.arange(41) % 4, RNG, draws=1)

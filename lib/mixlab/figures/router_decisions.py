@@ -1,172 +1,17 @@
-"""Figures of chapter 08: text coloured by expert, shares, repetition, what an expert's loss costs.
+"""Figures of chapter 08: experts' shares, neighbours' repetition, what an expert's loss costs.
 
-Each takes plain arrays, made by a trace or a cell, and returns a Plotly figure; `colored_html`
-returns HTML, for text that is typed while the kernel runs.
+Each takes plain arrays, made by a trace or a cell, and returns a Plotly figure. Text coloured by
+expert is in `colored_text.py`.
 """
 
 from collections.abc import Mapping, Sequence
-from html import escape
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from mixlab.figures import theme
-
-# One colour an expert, and the text's on it. Experts are told apart by these in every figure.
-EXPERTS = (
-    (theme.BLUE, "#FFF"),
-    (theme.ORANGE, "#000"),
-    (theme.GREEN, "#FFF"),
-    (theme.PINK, "#000"),
-    (theme.VERMILION, "#FFF"),
-    (theme.SKY, "#000"),
-    (theme.YELLOW, "#000"),
-    ("#8C8C8C", "#FFF"),
-)
-
-
-def shown_piece(piece: str) -> str:
-    """A token as it is drawn: spaces keep their place, a line's end has a sign.
-
-    >>> shown_piece("\\n  if")
-    '↵··if'
-    """
-    lead = len(piece) - len(piece.lstrip(" \n"))
-    blank = piece[:lead].replace("\n", "↵")
-    return (blank if blank == " " and lead < len(piece) else blank.replace(" ", "·")) + piece[lead:]
-
-
-def _rows(pieces: Sequence[str], columns: int) -> list[tuple[int, int]]:
-    """(row, column) of each piece: a new row where one is full, and after a line's end."""
-    places, row, column = [], 0, 0
-    for piece in pieces:
-        width = len(shown_piece(piece))
-        # A line's end that brings the next line's indentation with it belongs to that line.
-        indents = piece.startswith("\n") and not piece.endswith("\n")
-        if column and (indents or column + width > columns):
-            row, column = row + 1, 0
-        places.append((row, column))
-        column += width
-        if piece.endswith("\n"):
-            row, column = row + 1, 0
-    return places
-
-
-def colored_text(
-    texts: Mapping[str, Sequence[str]],
-    experts: Mapping[str, np.ndarray],
-    title: str,
-    layer: int = 0,
-    columns: int = 44,
-) -> go.Figure:
-    """Texts, each token on the colour of its expert, with a player over the layers.
-
-    The first text stands on the left, the others below each other on the right.
-
-    Args:
-        texts: name to the tokens' texts.
-        experts: name to (layers, tokens), each token's first expert.
-        title: the claim.
-        layer: shown first.
-        columns: letters in a line, of each side.
-    """
-    words, base, width, height, hover, numbers = [], [], [], [], [], []
-    headings, tops = [], {0: 0.0, columns + 3: 0.0}  # left edge of a side to its next free row
-    for number, (name, pieces) in enumerate(texts.items()):
-        left = 0 if number == 0 else columns + 3
-        top = tops[left]
-        headings.append((name, left, top))
-        places = _rows(pieces, columns)
-        for (row, column), piece in zip(places, pieces, strict=True):
-            words.append(shown_piece(piece).replace(" ", "\u00a0"))
-            base.append(left + column)
-            width.append(len(shown_piece(piece)))
-            height.append(-(top + 1 + row))
-            hover.append(f"{name}: {escape(shown_piece(piece))}")
-        numbers.append(experts[name])
-        tops[left] = top + places[-1][0] + 2.4
-    top = max(tops.values())
-    numbers = np.concatenate(numbers, axis=1)
-    backs, fronts = (np.array(side) for side in zip(*EXPERTS, strict=True))
-
-    def colors(which: int) -> dict:
-        return dict(
-            marker=dict(color=backs[numbers[which]].tolist(), line=dict(width=1, color="white")),
-            textfont=dict(color=fronts[numbers[which]].tolist()),
-            customdata=numbers[which].tolist(),
-        )
-
-    shown = theme.figure(title, height=round(150 + 24 * top + 90))
-    shown.add_bar(
-        x=width,
-        y=height,
-        base=base,
-        text=words,
-        orientation="h",
-        width=0.88,
-        textposition="inside",
-        insidetextanchor="middle",
-        textangle=0,
-        constraintext="none",
-        hovertext=hover,
-        hovertemplate="%{hovertext}<br>expert %{customdata}<extra></extra>",
-        showlegend=False,
-        **colors(layer),
-    )
-    shown.update_traces(textfont_family="monospace", textfont_size=14)
-    _expert_legend(shown)
-    names = [str(number) for number in range(len(numbers))]
-    shown.frames = [
-        go.Frame(name=name, data=[dict(type="bar", **colors(number))])
-        for number, name in enumerate(names)
-    ]
-    for name, left, where in headings:
-        shown.add_annotation(
-            x=left, y=-where, text=f"<b>{name}</b>", showarrow=False, xanchor="left", font_size=14
-        )
-    shown.update_xaxes(visible=False, range=[0, 2 * columns + 3], fixedrange=True)
-    shown.update_yaxes(visible=False, range=[0.4 - top, 0.7], fixedrange=True)
-    theme.player(shown, names, "layer ", milliseconds=1500, start=layer)
-    shown.update_layout(bargap=0, margin=dict(l=10, r=10, t=60))
-    return shown
-
-
-def _expert_legend(shown: go.Figure, **place) -> None:
-    for number, (back, _) in enumerate(EXPERTS):
-        shown.add_scatter(
-            x=[None],
-            y=[None],
-            mode="markers",
-            name=str(number),
-            marker=dict(color=back, symbol="square", size=13),
-        )
-    legend = dict(
-        orientation="h", title_text="expert ", x=1, xanchor="right", y=1, yanchor="bottom"
-    )
-    shown.update_layout(legend=legend | place)
-
-
-def colored_html(pieces: Sequence[str], chosen: np.ndarray, gates: np.ndarray) -> str:
-    """A text as HTML, each token on the colour of its first expert; the pointer tells the rest.
-
-    Args:
-        pieces: the tokens' texts.
-        chosen: (tokens, k), the experts that ran, best first.
-        gates: (tokens, k), their weights.
-    """
-    spans = []
-    for piece, experts, weights in zip(pieces, chosen, gates, strict=True):
-        back, front = EXPERTS[int(experts[0])]
-        pairs = zip(experts, weights, strict=True)
-        told = ", ".join(f"expert {int(e)}: {float(w):.0%}" for e, w in pairs)
-        spans.append(
-            f'<span title="{told}" style="background:{back};color:{front};border-radius:3px;'
-            f'padding:1px 0">{escape(shown_piece(piece))}</span>'
-            + ("<br>" if piece.endswith("\n") else "")
-        )
-    style = "font-family:monospace;font-size:15px;line-height:1.8;white-space:pre-wrap"
-    return f'<div style="{style}">{"".join(spans)}</div>'
+from mixlab.figures.experts import expert_legend, palette
 
 
 def kind_shares(
@@ -191,7 +36,7 @@ def kind_shares(
         horizontal_spacing=0.03,
         vertical_spacing=0.16,
     )
-    colors = [back for back, _ in EXPERTS[:n_experts]]
+    colors, _ = palette(n_experts)
 
     def panel(at: int, kind: int) -> dict:
         value = shares[at, kind].round(4)
@@ -203,7 +48,7 @@ def kind_shares(
                 symmetric=False,
                 array=(high[at, kind] - value).round(4).tolist(),
                 arrayminus=(value - low[at, kind]).round(4).tolist(),
-                color="#444",
+                color="#777",  # seen on white and on black
                 thickness=1.5,
                 width=3,
             ),
@@ -264,9 +109,8 @@ def heat(
         y=[str(row) for row in rows],
         text=written,
         texttemplate="%{text}",
-        textfont_size=13,
-        colorscale="Cividis",
-        reversescale=True,
+        textfont=dict(size=15, color="#111111"),  # readable on both ends of the scale
+        colorscale=[[0, "#EEF3F7"], [1, "#3D8FC7"]],
         xgap=2,
         ygap=2,
         colorbar=dict(title=dict(text=unit, side="right")),
@@ -293,8 +137,9 @@ def token_shares(shares: Mapping[str, np.ndarray], layers: Sequence[int], title:
         horizontal_spacing=0.04,
     )
     kinds = list(shares)[::-1]
+    n_experts = shares[kinds[0]].shape[1]
     for column in range(len(layers)):
-        for expert, (back, _) in enumerate(EXPERTS):
+        for expert, back in enumerate(palette(n_experts)[0]):
             bar = go.Bar(
                 x=[float(shares[kind][column][expert].round(4)) for kind in kinds],
                 y=kinds,
@@ -305,8 +150,8 @@ def token_shares(shares: Mapping[str, np.ndarray], layers: Sequence[int], title:
             )
             shown.add_trace(bar, 1, column + 1)
     shown.update_layout(theme.figure(title, height=430).layout)
-    _expert_legend(shown, y=-0.22, yanchor="top", x=0.5, xanchor="center")
-    shown.update_layout(barmode="stack", margin=dict(t=100, b=90))
+    expert_legend(shown, n_experts, y=-0.22, yanchor="top", x=0.5, xanchor="center")
+    shown.update_layout(barmode="stack", legend_traceorder="normal", margin=dict(t=100, b=90))
     shown.update_xaxes(range=[0, 1], tickformat=".0%", tickvals=[0, 0.5, 1])
     shown.update_xaxes(ticktext=["0", "50%", ""], title_text="share")
     return shown
@@ -317,7 +162,6 @@ def repetition(
     chance: Sequence[float],
     layers: Sequence[int],
     title: str,
-    shuffled: Mapping[str, np.ndarray] | None = None,
 ) -> go.Figure:
     """How often neighbours share an expert, by layer: two panels, a line a kind of text.
 
@@ -328,7 +172,6 @@ def repetition(
         chance: of the two, for random routing.
         layers: the layers' numbers.
         title: the claim.
-        shuffled: the same with the tokens in random order.
     """
     titles = ["the same first choice", "any choice in common"]
     shown = make_subplots(1, 2, subplot_titles=titles, horizontal_spacing=0.1)
@@ -365,26 +208,19 @@ def repetition(
                     row=1,
                     col=panel + 1,
                 )
-        for kind, numbers in (shuffled or {}).items():
-            shown.add_scatter(
-                x=x,
-                y=numbers[panel].round(4).tolist(),
-                mode="markers",
-                name="the same, shuffled",
-                legendgroup="shuffled",
-                showlegend=panel == 0 and kind == next(iter(shuffled)),
-                marker=dict(symbol="x-thin", size=8, line=dict(width=2, color=theme.ORANGE)),
-                text=[f"layer {layer}" for layer in layers],
-                hovertemplate="%{text}: %{y:.1%}<extra>" + kind + ", shuffled</extra>",
-                row=1,
-                col=panel + 1,
-            )
         shown.add_hline(
             y=chance[panel],
             line=dict(dash="dash", color="#666"),
-            annotation=dict(
-                text=f"chance: {chance[panel]:.1%}", font_size=13, xanchor="right", yanchor="bottom"
-            ),
+            row=1,
+            col=panel + 1,
+        )
+        # Under the line's middle, where points rise above it.
+        shown.add_annotation(
+            x=x[-1] / 2,
+            y=chance[panel],
+            text=f"chance: {chance[panel]:.1%}",
+            showarrow=False,
+            yanchor="top",
             row=1,
             col=panel + 1,
         )

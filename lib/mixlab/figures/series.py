@@ -20,6 +20,7 @@ def lines(
     x_title: str,
     y_title: str,
     marks: Mapping[str, Real] | None = None,
+    ends: Mapping[str, tuple[Sequence[Real], Sequence[Real]]] | None = None,
     log_x: bool = False,
     log_y: bool = False,
 ) -> go.Figure:
@@ -31,6 +32,7 @@ def lines(
         title: the claim.
         x_title, y_title: name and unit of each axis.
         marks: words to the x at which a dashed vertical line bears them.
+        ends: name to the lower and upper ends of each number's interval, drawn as bars.
         log_x, log_y: logarithmic axes; on a logarithmic x axis each x has its tick.
     """
     shown = theme.figure(title, height=440)
@@ -44,6 +46,16 @@ def lines(
             marker=dict(size=9, symbol=_SYMBOLS[number % len(_SYMBOLS)]),
             hovertemplate="%{x:,}: %{y:.4~g}<extra>" + name + "</extra>",
         )
+        if ends and name in ends:
+            low, high = ends[name]
+            shown.data[-1].error_y = dict(
+                type="data",
+                symmetric=False,
+                array=[end - at for at, end in zip(numbers, high, strict=True)],
+                arrayminus=[at - end for at, end in zip(numbers, low, strict=True)],
+                thickness=2,
+                width=5,
+            )
     for words, where in (marks or {}).items():
         shown.add_vline(x=where, line=dict(dash="dash", color="#666"))
         # On a logarithmic axis Plotly takes a line's x as it is, but the logarithm of words'.

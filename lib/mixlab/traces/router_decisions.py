@@ -13,22 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
-from mixlab.traces.router import repetition
-
 Labels = Int[np.ndarray, " n"]
-
-# "Mixtral of Experts" (2024), table 5: neighbouring tokens with the same first choice at layers
-# 0, 15 and 31, and with any choice in common at the same layers, in %, on parts of The Pile.
-MIXTRAL_REPETITION = {
-    "ArXiv": ((14.0, 27.9, 22.7), (46.5, 62.3, 52.9)),
-    "DM Mathematics": ((14.1, 28.4, 19.7), (44.9, 67.0, 44.5)),
-    "Github": ((14.9, 28.1, 19.7), (49.9, 66.9, 49.2)),
-    "Gutenberg": ((13.9, 26.1, 26.3), (49.5, 63.1, 52.2)),
-    "PhilPapers": ((13.6, 25.3, 22.1), (46.9, 61.9, 51.3)),
-    "PubMed Abstracts": ((14.2, 24.6, 22.0), (48.6, 61.6, 51.8)),
-    "StackExchange": ((13.6, 27.2, 23.6), (48.2, 64.6, 53.6)),
-    "Wikipedia (en)": ((14.4, 23.6, 25.3), (49.8, 62.1, 51.8)),
-}
+_ENDS = (2.5, 97.5)  # of an interval that keeps 95 of 100, as percentiles
 
 
 def expert_shares(
@@ -59,9 +45,12 @@ def bootstrap(
     >>> round(low.item(), 1), round(high.item(), 1)
     (0.4, 0.6)
     """
-    n = len(values)
-    weights = rng.multinomial(n, np.full(n, 1 / n), size=draws) / n  # (draws, texts)
-    return np.percentile(weights @ values, [2.5, 97.5], axis=0)
+    return np.percentile(_resample(len(values), rng, draws) @ values, _ENDS, axis=0)
+
+
+def _resample(n: int, rng: np.random.Generator, draws: int) -> Float[np.ndarray, "draws n"]:
+    """How much each of n texts weighs in samples drawn from them with repetition."""
+    return rng.multinomial(n, np.full(n, 1 / n), size=draws) / n
 
 
 def kind_shares(
@@ -82,6 +71,47 @@ def kind_shares(
             [[texts.mean(axis=0), *pair] for texts, pair in zip(by_text, ends, strict=True)]
         )
     return np.array(found).transpose(2, 1, 0, 3)
+
+
+def distance(
+    one: Int[np.ndarray, "layers texts seq k"],
+    other: Int[np.ndarray, "layers _ seq k"],
+    n_experts: int,
+    rng: np.random.Generator,
+    paired: bool = False,
+    draws: int = 2000,
+) -> Float[np.ndarray, "3 layers"]:
+    """The part of all choices that would have to change experts to make two kinds' shares equal.
+
+    That is ½ Σ |p - q|, the total variation distance; then both ends of its interval, as in
+    `bootstrap`. Noise moves shares apart, so near 0 a distance is found too large.
+
+    Args:
+        one, other: choices on the texts of either kind.
+        n_experts: of the model.
+        rng: source of the draws.
+        paired: text t of one kind belongs to text t of the other, as a chapter and its
+            translation do: both are drawn together.
+        draws: how many.
+
+    Raises:
+        ValueError: if paired texts aren't as many in both kinds.
+
+    >>> a = np.array([[[[0, 1]], [[0, 2]]]])
+    >>> distance(a, a, 4, np.random.default_rng(0), paired=True)[0]
+    array([0.])
+    """
+    if paired and one.shape[1] != other.shape[1]:
+        raise ValueError(f"paired texts must be as many: got {one.shape[1]} and {other.shape[1]}")
+    weights = _resample(one.shape[1], rng, draws)
+    weights_other = weights if paired else _resample(other.shape[1], rng, draws)
+    found = []
+    for chosen, chosen_other in zip(one, other, strict=True):
+        p, q = expert_shares(chosen, n_experts), expert_shares(chosen_other, n_experts)
+        drawn = np.abs(weights @ p - weights_other @ q).sum(axis=1) / 2
+        apart = np.abs(p.mean(axis=0) - q.mean(axis=0)).sum() / 2
+        found.append([apart, *np.percentile(drawn, _ENDS)])
+    return np.array(found).T
 
 
 def entropy(x: Labels) -> float:
@@ -119,6 +149,40 @@ def conditional_information(x: Labels, y: Labels, given: Labels) -> float:
     return mutual_information(x, both) - mutual_information(x, given)
 
 
+def information_by_lot(
+    experts: Int[np.ndarray, "layers n"],
+    kind_of_text: Int[np.ndarray, " texts"],
+    rng: np.random.Generator,
+    draws: int,
+    given: Labels | None = None,
+) -> Float[np.ndarray, "draws layers"]:
+    """What kinds seem to tell about experts, in bits, when whole texts have got theirs by lot.
+
+    A permutation test: information that exceeds all of 19 draws would do so in one of 20 samples
+    if kinds meant nothing. Lots for single tokens would give far less, and be wrong: the tokens of
+    a text hang together.
+
+    Args:
+        experts: the first choice at each place, text after text, all of one length.
+        kind_of_text: each text's kind.
+        rng: source of the lots.
+        draws: how many.
+        given: the token at each place, for `conditional_information`.
+
+    Raises:
+        ValueError: if the places can't be so many texts of one length.
+    """
+    layers, n = experts.shape
+    if n % len(kind_of_text):
+        raise ValueError(f"{n} places aren't {len(kind_of_text)} texts of one length")
+    token = np.zeros(n, dtype=int) if given is None else given
+    found = np.empty((draws, layers))
+    for draw in range(draws):
+        kind = rng.permutation(kind_of_text).repeat(n // len(kind_of_text))
+        found[draw] = [conditional_information(layer, kind, given=token) for layer in experts]
+    return found
+
+
 def shuffle_within(labels: Labels, groups: Labels, rng: np.random.Generator) -> Labels:
     """The labels of each group in random order, among its own places.
 
@@ -153,33 +217,3 @@ def explained(
     of_kind = conditional_information(expert, kind, given=token)
     of_kind -= conditional_information(expert, shuffle_within(kind, token, rng), given=token)
     return of_token, of_kind
-
-
-def repetitions(
-    chosen: Int[np.ndarray, "layers texts seq k"],
-) -> Float[np.ndarray, "2 layers"]:
-    """`repetition` of every layer: of the first choice, and of any."""
-    return np.array([[repetition(c, first_only=f) for c in chosen] for f in (True, False)])
-
-
-def shuffled_repetitions(
-    chosen: Int[np.ndarray, "layers texts seq k"], rng: np.random.Generator
-) -> Float[np.ndarray, "2 layers"]:
-    """`shuffled_repetition` of every layer: of the first choice, and of any."""
-    return np.array(
-        [[shuffled_repetition(c, rng, first_only=f) for c in chosen] for f in (True, False)]
-    )
-
-
-def shuffled_repetition(
-    chosen: Int[np.ndarray, "texts seq k"], rng: np.random.Generator, first_only: bool = True
-) -> float:
-    """`repetition` after all tokens have changed places: what an expert's popularity alone gives.
-
-    Args:
-        chosen: one layer's choices on texts of one kind.
-        rng: source of the order.
-        first_only: as in `repetition`.
-    """
-    flat = chosen.reshape(-1, chosen.shape[-1])
-    return repetition(rng.permutation(flat).reshape(chosen.shape), first_only)

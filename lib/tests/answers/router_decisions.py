@@ -2,7 +2,8 @@
 
 import math
 from collections import Counter, defaultdict
-from itertools import combinations
+from fractions import Fraction
+from itertools import combinations, pairwise
 
 import numpy as np
 import torch
@@ -91,6 +92,17 @@ def repeat_counted_twice(chosen, lengths):
     return repeat_arrays(chosen, lengths)[0], common / pairs
 
 
+def repeat_into_padding(chosen, lengths):
+    return repeat_arrays(chosen, [min(n + 1, chosen.shape[1]) for n in lengths])
+
+
+def repeat_all_equal(chosen, lengths):
+    equal = []
+    for text, n in zip(chosen.tolist(), lengths, strict=True):
+        equal += [set(a) == set(b) for a, b in pairwise(text[:n])]
+    return repeat_arrays(chosen, lengths)[0], np.mean(equal)
+
+
 def repeat_swapped(chosen, lengths):
     return repeat_arrays(chosen, lengths)[::-1]
 
@@ -124,6 +136,10 @@ def chance_hypergeometric(n_experts, k):
     return torch.tensor(ways / math.comb(n_experts, k), dtype=torch.float64)
 
 
+def chance_fraction(n_experts, k):
+    return 1 - Fraction(math.comb(n_experts - k, k), math.comb(n_experts, k))
+
+
 def chance_mean_overlap(n_experts, k):
     return k * k / n_experts
 
@@ -154,6 +170,10 @@ def chance_all_same(n_experts, k):
 
 def chance_k_two_only(n_experts, k):
     return 1 - max(0, n_experts - k) * max(0, n_experts - k - 1) / (n_experts * (n_experts - 1))
+
+
+def chance_two_draws(n_experts, k):
+    return 1 - (n_experts - 2) / n_experts * (n_experts - 3) / (n_experts - 1)
 
 
 def chance_constant(n_experts, k):
@@ -217,6 +237,10 @@ def dead_inverted(chosen, n_experts):
 
 def dead_rarely(chosen, n_experts):
     return np.stack([np.bincount(la.ravel(), minlength=n_experts) <= 1 for la in chosen])
+
+
+def dead_first_two(chosen, n_experts):
+    return dead_bincount(chosen[..., :2], n_experts)
 
 
 def dead_never(chosen, n_experts):
@@ -288,6 +312,26 @@ def error_first_only(chosen, expert):
 def error_squared(chosen, expert):
     share, error = error_numpy(chosen, expert)
     return share, error**2
+
+
+def error_of_single_choices(chosen, expert):
+    hits = (chosen == expert).ravel()
+    return hits.mean(), hits.std(ddof=1) / math.sqrt(len(hits))
+
+
+def error_of_single_tokens(chosen, expert):
+    shares = (chosen == expert).mean(-1).ravel()
+    return shares.mean(), shares.std(ddof=1) / math.sqrt(len(shares))
+
+
+def error_over_n(chosen, expert):
+    shares = (chosen == expert).mean((1, 2))
+    return shares.mean(), shares.std(ddof=1) / len(shares)
+
+
+def error_interval(chosen, expert):
+    share, error = error_numpy(chosen, expert)
+    return share, 1.96 * error
 
 
 def error_share_alone(chosen, expert):
@@ -375,6 +419,14 @@ def given_together(expert, kind, token):
 
 def given_entropy(expert, kind, token):
     return _entropy(expert, token) - _entropy(token)
+
+
+def given_token_alone(expert, kind, token):
+    return _entropy(expert) + _entropy(token) - _entropy(expert, token)
+
+
+def given_what_is_left(expert, kind, token):
+    return _entropy(expert, kind, token) - _entropy(kind, token)
 
 
 def given_difference(expert, kind, token):
@@ -468,6 +520,12 @@ def without_columns_back(logits, removed, k):
     return left.topk(k, dim=1).values.softmax(1)
 
 
+def without_renumbered(logits, removed, k):
+    kept = [e for e in range(logits.shape[1]) if e not in removed]
+    scores, chosen = logits[:, kept].topk(k, dim=1)
+    return torch.zeros_like(logits).scatter(1, chosen, scores.softmax(1))
+
+
 def without_library(logits, removed, k):
     from mixlab.transformer.sparse_moe import route
 
@@ -484,7 +542,13 @@ def chance_enumerated(n_experts, k):
 
 RIGHT = {
     "08.1": [repeat_arrays, repeat_sets, repeat_mask, repeat_torch],
-    "08.2": [chance_comb, chance_product, chance_hypergeometric, chance_enumerated],
+    "08.2": [
+        chance_comb,
+        chance_product,
+        chance_hypergeometric,
+        chance_enumerated,
+        chance_fraction,
+    ],
     "08.3": [dead_bincount, dead_broadcast, dead_loop, dead_torch],
     "08.4": [error_numpy, error_torch, error_loop],
     "08.5": [given_by_token, given_chain_rule, given_counters, given_tables],
@@ -501,6 +565,8 @@ WRONG = {
         (repeat_first_comes_back, "the earlier token's first choice comes back"),
         (repeat_over_tokens, "you divide by tokens"),
         (repeat_counted_twice, "one repetition, not two"),
+        (repeat_into_padding, "the padding after it"),
+        (repeat_all_equal, "all choices agree"),
         (repeat_swapped, "the two numbers are swapped"),
         (repeat_one_number, "expected two numbers"),
         (repeat_from_library, "mixlab.traces.router.repetition"),
@@ -513,7 +579,8 @@ WRONG = {
         (chance_of_none, "nothing in common"),
         (chance_of_one, "exactly one in common"),
         (chance_all_same, "the same k experts"),
-        (chance_k_two_only, "right for k = 2 only"),
+        (chance_k_two_only, "draws k times, not twice"),
+        (chance_two_draws, "the first token takes k experts"),
         (chance_constant, "chance(n_experts=5, k=2)"),
         (chance_simulated, "is not right yet: chance(n_experts=8, k=2)"),
     ],
@@ -526,6 +593,7 @@ WRONG = {
         (dead_without_minlength, "a dead last expert is never"),
         (dead_inverted, "True where an expert is alive"),
         (dead_rarely, "first wrong place: layer"),
+        (dead_first_two, "expected: alive"),
         (dead_never, "first wrong place: layer"),
     ],
     "08.4": [
@@ -538,6 +606,10 @@ WRONG = {
         (error_share_of_tokens, "tokens that chose the expert at all"),
         (error_first_only, "you look at first choices only"),
         (error_squared, "take the root"),
+        (error_of_single_choices, "observations are single choices"),
+        (error_of_single_tokens, "observations are single tokens"),
+        (error_over_n, "should be by √n"),
+        (error_interval, "1.96 standard errors"),
         (error_share_alone, "expected two numbers"),
     ],
     "08.5": [
@@ -548,6 +620,8 @@ WRONG = {
         (given_the_kind, "once the kind is known"),
         (given_together, "what token and kind tell together"),
         (given_entropy, "how uncertain the expert is"),
+        (given_token_alone, "ask what the kind adds"),
+        (given_what_is_left, "the part that neither explains"),
         (given_difference, "expected:"),
         (given_zero, "expected:"),
     ],
@@ -560,6 +634,7 @@ WRONG = {
         (without_choosing, "Only the k best run"),
         (without_removing, "nothing has been removed"),
         (without_columns_back, "expected shape"),
+        (without_renumbered, "right weights in wrong columns"),
         (without_library, "mixlab.transformer.sparse_moe.route"),
     ],
 }

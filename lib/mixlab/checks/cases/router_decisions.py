@@ -1,17 +1,25 @@
 """Inputs for the exercises of chapter 08: choices of routers, labels of tokens, router logits."""
 
 from contextlib import suppress
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import torch
 
 from mixlab.checks.cases import Cases, Unreadable, _array, _kind, read_mask, read_reals
 
-_OURS = ("mixlab.traces.router", "mixlab.traces.router_decisions")
+_OURS = (
+    "mixlab.traces.router",
+    "mixlab.traces.router_decisions",
+    "mixlab.traces.router_repetition",
+)
 
 
 def read_real(value) -> np.ndarray:
-    """A reader of one real number."""
+    """A reader of one real number; a fraction or a decimal is one."""
+    if isinstance(value, Fraction | Decimal):
+        value = float(value)
     try:
         array = _array(value)
     except (TypeError, ValueError):
@@ -88,8 +96,8 @@ def _draw_dead(rng: np.random.Generator) -> list[tuple]:
             dead = rng.permutation(n_experts)[: int(rng.integers(0, n_experts - k))]
             scores[layer][:, dead] = -np.inf
         scores[0, :, n_experts - 1] = -np.inf  # in one layer the highest number never comes up
-        # In another, expert 0 runs, and is never the best.
-        scores[1, :, 0] = np.sort(scores[1, :, 1:], axis=1)[:, -1] - 0.01
+        # In another, expert 0 runs, and only ever as the last of a token's k.
+        scores[1, :, 0] = np.sort(scores[1, :, 1:], axis=1)[:, -(k - 1)] - 0.001
         scores[-1, :, 1] = -np.inf  # And one runs a single time, which is enough.
         scores[-1, int(rng.integers(tokens)), 1] = 9.0
         drawn.append((np.argsort(-scores, axis=-1)[..., :k], n_experts))
