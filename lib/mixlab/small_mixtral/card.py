@@ -14,7 +14,7 @@ import torch
 from mixlab.common.checkpoint import read_description
 from mixlab.small_mixtral import folder as shipped
 from mixlab.small_mixtral.corpus import KINDS, documents
-from mixlab.small_mixtral.recipe import BALANCE, CONFIG, SEQ, TRAINING, Z_LOSS
+from mixlab.small_mixtral.recipe import BALANCE, CONFIG, SEED, SEQ, TRAINING, Z_LOSS, encode
 from mixlab.small_mixtral.sample import bits, bits_per_byte, sample
 from mixlab.traces.router import trace_router
 from mixlab.traces.router_decisions import mutual_information
@@ -110,8 +110,8 @@ def render(numbers: dict) -> str:
     """The model card as Markdown: the text in `card.md` with these numbers."""
     first, *others = numbers["runs"]
     kinds = [
-        f"| {name} | {_size(kind, 'train')} | {_size(kind, 'held_out')} "
-        f"| {first['bits_per_byte'][kind]:.3f} "
+        f"| {name} | {_size(kind, 'train')} | {_times_seen(kind):.1f} "
+        f"| {_size(kind, 'held_out')} | {_repeated(kind):.0%} | {first['bits_per_byte'][kind]:.3f} "
         f"| {_spread([run['bits_per_byte'][kind] for run in others])} |"
         for kind, name in KINDS.items()
     ]
@@ -130,6 +130,11 @@ def render(numbers: dict) -> str:
         (shipped() / "card.md")
         .read_text(encoding="utf-8")
         .format(
+            config=CONFIG,
+            even=1 / CONFIG.n_experts,
+            seed=SEED,
+            warmup=TRAINING.warmup,
+            final=TRAINING.final,
             parameters=f"{CONFIG.n_parameters:,}",
             active=f"{CONFIG.n_active_parameters:,}",
             training=TRAINING,
@@ -145,7 +150,7 @@ def render(numbers: dict) -> str:
             mean_spread=_spread([run["mean"] for run in others]),
             layers="\n".join(layers),
             curve="\n".join(steps),
-            others=len(others),
+            others="another seed" if len(others) == 1 else f"{len(others)} other seeds",
             tolerance=f"{tolerance(numbers['runs']):.2f}",
         )
     )
@@ -155,5 +160,23 @@ def _size(kind: str, part: str) -> str:
     return f"{sum(len(text.encode()) for text in documents(kind, part)) / 1000:.0f} kB"
 
 
+def _times_seen(kind: str) -> float:
+    """How often training goes through the kind's text, in the mean."""
+    return TRAINING.steps * SEQ / len(encode(tokenizer(shipped()), documents(kind)))
+
+
+def _repeated(kind: str, letters: int = 20) -> float:
+    """Which part of the held-out lines of `letters` and more also stands in the training text."""
+    trained, held_out = (
+        [line.strip() for text in documents(kind, part) for line in text.splitlines()]
+        for part in ("train", "held_out")
+    )
+    known = set(trained)
+    return float(np.mean([line in known for line in held_out if len(line) >= letters]))
+
+
 def _spread(values: list[float], digits: int = 3) -> str:
-    return f"{min(values):.{digits}f} to {max(values):.{digits}f}" if values else "not measured"
+    if not values:
+        return "not measured"
+    ends = [f"{end:.{digits}f}" for end in (min(values), max(values))]
+    return " to ".join(dict.fromkeys(ends))
