@@ -24,6 +24,7 @@
 
 # %%
 import time
+from itertools import permutations
 
 import numpy as np
 import torch
@@ -36,7 +37,7 @@ from mixlab.traces.rolling_cache import trace_decode, trace_prefill, trace_ways
 from mixlab.transformer.attention import dense_attention
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.growing_cache import GrowingCache
-from mixlab.transformer.rolling_cache import RollingCache, cache_bytes
+from mixlab.transformer.rolling_cache import cache_bytes
 from mixlab.transformer.rolling_layer import unrotate
 from mixlab.transformer.rope import rope_table, rotate
 from mixlab.transformer.window import window_mask
@@ -60,21 +61,25 @@ for _ in range(12):
     passed += len(tokens)
     tokens.append(int(logits.argmax()))
 print(text_tokenizer.decode(tokens))
-weights = model.config.n_parameters  # each multiplies once for every token that passes
+weights = model.config.n_parameters  # every token is multiplied by each of them
 print(f"{passed} tokens passed: {passed * weights / 1e9:.1f} billion multiplications")
 
 # %% [markdown] slide="slide"
 # ## What does a new word change?
+#
+# $4 + 5 + \dots + 15 = 114$ tokens went through the model, and only 15 of them for the first time.
+# Was anything new computed for the other 99?
 #
 # In each of 30 layers every token makes a key and a value. We read *The cat sat on the*, and then
 # the same with *mat* behind it. **Predict:** the keys and values of the first five words, in the
 # first layer and in the last: which of them have changed?
 
 # %% slide="fragment"
+assert sum(range(4, 16)) == passed == 114
 text = torch.tensor([text_tokenizer.encode("The cat sat on the mat").ids])
 _, five = model.prefill(text[:, :5])  # read words, and return what every layer keeps of them
 _, six = model.prefill(text)
-for before, after in zip(five.layers, six.layers, strict=True):
+for before, after in zip(five.layers, six.layers, strict=True):  # (text, token, head, number)
     assert torch.allclose(before.keys[:, :5], after.keys[:, :5], atol=1e-3)
     assert torch.allclose(before.values[:, :5], after.values[:, :5], atol=1e-3)
 print("30 layers: not one of the first five words' keys and values has changed")
@@ -112,31 +117,26 @@ def write_with_cache(q, k, v):
     return torch.stack(out)
 
 
-# %%
 q, k, v = torch.randn(3, 20, 16)
 whole = dense_attention(q[None, None], k[None, None], v[None, None])[0, 0]
 assert torch.allclose(write_with_cache(q, k, v), whole, atol=1e-5)
 print("token by token, with a cache = the whole text at once")
 
 
-def milliseconds(run, *arguments, repeats=3):
-    """Processor time: other programs on the machine don't disturb it."""
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        run(*arguments)
-        times.append(time.process_time() - start)
-    return 1000 * min(times)
-
-
 # %% slide="slide" show="output" alt="Processor time for one new token of a real model against the length of the text. Recomputing everything climbs steadily up to 192 tokens; with a cache the line stays flat near the bottom."
-lengths = [16, 64, 128, 192]
+def milliseconds(run, *arguments):
+    start = time.process_time()  # other programs on the machine don't disturb it
+    run(*arguments)
+    return 1000 * (time.process_time() - start)
+
+
 text = torch.randint(0, 49_152, (1, 192), generator=generator)
-recomputed, cached, cache = [], [], model.init_state(batch=1)
+lengths, recomputed, cached, cache, known = [16, 64, 128, 192], [], [], None, 0
 for length in lengths:
-    recomputed.append(milliseconds(model, text[:, :length], repeats=1))
-    _, cache = model.prefill(text[:, cache.lengths[0] : length - 1], cache)
+    recomputed.append(milliseconds(model, text[:, :length]))
+    _, cache = model.prefill(text[:, known : length - 1], cache)  # all but the last token
     cached.append(milliseconds(model.step, text[:, length - 1], cache))
+    known = length
 assert recomputed[-1] > 5 * cached[-1]
 series.lines(
     lengths,
@@ -156,20 +156,22 @@ series.lines(
 # %% [markdown] slide="slide"
 # ## What keeping costs
 #
-# In each layer a token leaves one key and one value for each key/value head. Mistral 7B (table 1
-# of its paper) has 32 layers, 8 such heads and 128 numbers a head, two bytes each in fp16:
+# In each layer a token leaves a key and a value for each *key/value head*. Mistral 7B has 32 query
+# heads and only 8 of these: four queries share one key. By table 1 of its paper it has 32 layers,
+# and 128 numbers a head; in fp16 a number takes two bytes:
 #
-# $$2 \times 32 \times 8 \times 128 \times 2 \text{ bytes} = 128 \text{ KiB}$$
+# $$2 \times 32 \times 8 \times 128 \times 2 \text{ bytes} = 128 \text{ KiB a token}$$
 #
-# **Predict:** how much is that for a text of 32,768 tokens?
+# **Predict:** its weights fill 13.5 GiB. How many texts of 32,768 tokens, written side by side,
+# fill as much again?
 
 # %% slide="fragment"
 mistral = TransformerConfig.mistral_7b()
+assert mistral.n_heads == 4 * mistral.n_kv_heads == 32
 token = 2 * mistral.n_layers * mistral.n_kv_heads * mistral.head_dim * torch.float16.itemsize
 assert token == 128 * 1024
-for n_tokens in (1, 4096, 32_768):
-    print(f"{n_tokens:>6,} tokens: {n_tokens * token / 2**20:>8,.3f} MiB")
-print(f"all weights  : {mistral.n_parameters * 2 / 2**20:>8,.0f} MiB")
+one_text, weights = 32_768 * token / 2**30, 2 * mistral.n_parameters / 2**30
+print(f"one text {one_text:.1f} GiB, weights {weights:.1f} GiB: {weights / one_text:.1f} texts")
 
 # %% slide="slide" show="output" alt="The six words of The cat sat on the mat in three rows, token by token. Recompute everything: all words so far are computed again, 21 in the end. Keep everything: one computed, five kept. Keep the last four: one computed, three kept, and The and cat are grey, no longer in memory."
 words = "The cat sat on the mat".split()
@@ -182,19 +184,22 @@ figures.three_ways(words, ways, title)
 # %% [markdown] slide="slide"
 # ## The key that nobody will ask for
 #
-# Under a window of $W$, query $i$ sees key $j$ when $0 \le i - j < W$. The last to see key $j$ is
-# query $j + W - 1$. So when token $p$ arrives, key $p - W$ has just been seen for the last time,
-# and the new key needs a place: **write it where the useless one lies.**
+# Take $W = 4$. *The*, position 0, is seen by the queries at 0, 1, 2 and 3. When *the* arrives,
+# position 4, nobody will ask for *The* any more, and *the*'s own key needs a place: **write it
+# where the useless one lies.**
 #
-# **Predict:** $W = 4$, and *mat* arrives, position 5 of *The cat sat on the mat*. Whom does it
-# overwrite? What do the four *slots*, the places of the memory, hold then?
+# In general: query $i$ sees key $j$ when $0 \le i - j < W$. The last to see key $p - W$ is query
+# $p - 1$, so when token $p$ arrives, that key is free to go.
+#
+# **Predict:** *mat* arrives, position 5. Whom does it overwrite? What do the four *slots*, the
+# places of the memory, hold then?
 
 # %% [markdown] slide="slide"
 # ## Slot p mod W
 #
-# Give position $p$ the slot $p \bmod W$, the remainder of $p / W$. Positions $p$ and $p - W$ share
-# it, so the new key meets exactly the one that is no longer needed. And $W$ positions in a row
-# have $W$ different remainders, so nobody who is still seen gets overwritten.
+# Give position $p$ the slot $p \bmod W$, the remainder of $p / W$: 0, 1, 2, 3, 0, 1, … Positions
+# $p$ and $p - W$ share it, so the new key meets exactly the one that is no longer needed. And $W$
+# positions in a row have $W$ different remainders, so nobody who is still seen gets overwritten.
 
 # %% slide="same" show="both"
 slots = ["·"] * 4
@@ -220,13 +225,6 @@ figures.ring(steps, words, window=4, title=title)
 # tokens that say who they are.
 #
 # A window of $W + 1$ keys, as the paper's text has it, would need one slot more.
-
-# %% slide="slide" show="output" alt="A grid of slots against time for a window of 4. Dark cells, the newest token, run down in diagonals that repeat every four tokens; in each row the cells grow paler until the slot is overwritten. A slider changes the window from 1 to 8."
-held = {w: np.array([step.held for step in trace_decode(range(24), w)]) for w in range(1, 9)}
-for w, positions in held.items():
-    for newest, row in enumerate(positions):
-        assert set(row) - {-1} == set(range(max(0, newest - w + 1), newest + 1))
-order_figures.history(held, 4, "A slot lives for W tokens, and then the newest takes it")
 
 # %% [markdown] slide="slide"
 # ## A ring, in one head
@@ -265,12 +263,15 @@ sentence = (
 )
 model.set_window(8)
 read = torch.tensor([text_tokenizer.encode(sentence).ids])
-expected, cache = model(read)[0], model.init_state(batch=1)
+expected, ring = model(read)[0], model.init_state(batch=1)
 for position, token in enumerate(read[0]):
-    logits, cache = model.step(token[None], cache)
+    logits, ring = model.step(token[None], ring)
     assert torch.allclose(logits[0], expected[position], atol=1e-2)
+_, everything = model.prefill(read, GrowingCache(model.config, batch=1))
 print(read.shape[1], "tokens, and every score agrees")
-print("keys of a layer:", tuple(cache.layers[0].keys.shape), "texts, slots, heads, numbers")
+print("keys of a layer:", tuple(ring.layers[0].keys.shape), "texts, slots, heads, numbers")
+print(f"all keys and values: {everything.n_bytes:,} bytes; in the ring {ring.n_bytes:,}")
+assert everything.n_bytes * 8 == ring.n_bytes * 26
 
 # %% slide="slide" show="output" alt="Memory of Mistral 7B's cache against context up to 32,768 tokens. Without a window the line climbs straight to 4 GiB. The ring climbs with it to 512 MiB at 4,096 tokens, where a dashed line stands, and stays there."
 free = TransformerConfig.mistral_7b(window=None)
@@ -297,59 +298,57 @@ figures.memory(
 # of "Mistral 7B"; the cell asserts it from the configuration. The factor is length over window,
 # and it goes on growing.
 #
-# Memory is time as well: to write one token, a machine has to read the whole cache. And it is
-# company: in the memory of one such text without a window, eight find room with it.
-
-# %% slide="slide" show="output" alt="Measured bytes of SmolLM2's cache while it reads 256 tokens. The growing cache climbs in a straight line; the ring stops at 32 tokens and stays flat, an eighth at the end."
-model.set_window(32)
-text = torch.tensor([text_tokenizer.encode(sentence * 11).ids[:256]])
-caches = {"growing, masked": GrowingCache(model.config, 1), "ring": RollingCache(model.config, 1)}
-megabytes = {name: [0.0] for name in caches}
-for part in text.split(32, dim=1):
-    logits = {name: model.prefill(part, cache)[0] for name, cache in caches.items()}
-    assert torch.allclose(*logits.values(), atol=1e-2)
-    for name, cache in caches.items():
-        megabytes[name].append(cache.n_bytes / 1e6)
-assert megabytes["growing, masked"][-1] == 8 * megabytes["ring"][-1]
-model.set_window(8)
-figures.memory(
-    range(0, 257, 32),
-    megabytes,
-    title="SmolLM2 with a window of 32: the same answers from an eighth of the memory",
-    x_title="tokens read",
-    y_title="cache, measured (MB)",
-    window=32,
-    ends=[f"{numbers[-1]:.1f} MB" for numbers in megabytes.values()],
-)
+# It saves time as well, because to write one token a machine has to read the whole cache. And where
+# one such text finds room without a window, eight do with it.
 
 # %% [markdown] slide="slide"
 # ## In any order
 #
-# In a ring that has wrapped, the slots lie out of order. For one query that doesn't matter:
-# attention is a sum over keys, and a sum has no order.
+# After *mat* the ring holds [the, mat, sat, on]. Must *mat*'s query sort it first? It wrote its own
+# key before it asked, so the ring is its window: all of it, and nothing else. **Nothing is left to
+# choose.** It takes the mean of all the values, with weights from its scores $s_4, s_5, s_2, s_3$,
+# and a sum has no order:
 #
-# $$\sum_s \frac{e^{q \cdot k_s}}{\sum_t e^{q \cdot k_t}} \, v_s$$
-#
-# But must the model not know which word came first? It does: before a key is cached, *RoPE* turns
-# it by an angle that grows with its position. Queries are turned likewise, and when the two meet,
-# only the difference counts, which is their distance.
+# $$\frac{e^{s_4} v_4 + e^{s_5} v_5 + e^{s_2} v_2 + e^{s_3} v_3}{e^{s_4} + e^{s_5} + e^{s_2} + e^{s_3}}
+# = \frac{e^{s_2} v_2 + e^{s_3} v_3 + e^{s_4} v_4 + e^{s_5} v_5}{e^{s_2} + e^{s_3} + e^{s_4} + e^{s_5}}$$
 
 # %% slide="same" show="both"
+in_order = attend(q[5], k[2:6], v[2:6])
+orders = [list(order) for order in permutations([2, 3, 4, 5])]
+for order in orders:
+    assert torch.allclose(attend(q[5], k[order], v[order]), in_order, atol=1e-5)
+print(len(orders), "orders, one result")
+
+# %% [markdown] slide="slide"
+# ## But who came first?
+#
+# *The cat sat on the mat* isn't *The mat sat on the cat*. A query must know who came first, and the
+# key itself tells it. Before a key is cached, *RoPE* (rotary position embedding; "RoFormer",
+# section 3.2.2) turns it like the hands of a clock, by an angle that grows with its position.
+# Queries are turned likewise. A score depends on the angle *between* the two: the same two words at
+# the same distance score the same, wherever they stand.
+#
+# **Predict:** one query and one key are put at several positions. Which scores are equal?
+
+# %% slide="fragment"
 cos, sin = rope_table(torch.arange(20), head_dim=16)
-turned_q, turned_k = rotate(q, cos, sin), rotate(k, cos, sin)
-in_order = attend(turned_q[9], turned_k[6:10], v[6:10])
-for order in ([8, 9, 6, 7], [7, 9, 8, 6], [9, 8, 7, 6]):
-    assert torch.allclose(attend(turned_q[9], turned_k[order], v[order]), in_order, atol=1e-5)
-print("three shuffled orders, one result")
+everywhere = [rotate(one.expand(20, 16), cos, sin) for one in (q[0], k[0])]
+scores = everywhere[0] @ everywhere[1].T  # (query's position, key's position)
+for i, j in [(3, 0), (9, 6), (19, 16), (9, 5)]:
+    print(f"query at {i:>2}, key at {j:>2}, distance {i - j}: score {scores[i, j]:5.2f}")
+for distance in range(20):
+    along = scores.diagonal(-distance)
+    assert torch.allclose(along, along[:1].expand_as(along), atol=1e-4)
 
 # %% [markdown] slide="slide"
 # ## Turned by the slot?
 #
-# A hasty engine caches keys as they are, and turns key and query when it reads them, by the number
-# of their *slot*. Its authors tried a short text, and all was well. **Predict:** with $W = 4$, at
-# which positions does it go wrong?
+# **A key carries its position; its slot is only where it lies.** A hasty engine caches keys as they
+# are, and turns key and query when it reads them, by the number of their *slot*. Its authors tried
+# a short text, and all was well. **Predict:** with $W = 4$, at which positions does it go wrong?
 
 # %% slide="fragment"
+turned_q, turned_k = rotate(q, cos, sin), rotate(k, cos, sin)
 right = dense_attention(turned_q[None, None], turned_k[None, None], v[None, None], 4)[0, 0]
 slots, verdicts = {}, []
 for p in range(12):
@@ -362,33 +361,56 @@ print("position  ", "  ".join(f"{p:>2}" for p in range(12)))
 print("is right  ", "  ".join(" ✓" if verdict else " ✗" for verdict in verdicts))
 
 # %% [markdown] slide="notes"
-# Right up to position 3, because slot and position are still the same. Then wrong, but not always:
-# at 7 and 11 the ring lies in order again, every distance is right, and so is the result. A test
-# at a handful of lengths can miss it. Position is the key's own; the slot is only where it is
-# stored.
+# Right up to position 3, because slot and position are still the same. At 4 the query stands in
+# slot 0 and *on*, one step back in the text, in slot 3: distance $-3$ instead of 1. But at 7 and 11
+# the ring lies in order again, every distance is right, and so is the result. A test at a handful
+# of lengths can miss it.
 
 # %% [markdown] slide="slide"
-# ## A chunk does need order
+# ## Three queries, one ring
 #
-# Several tokens at once, a *chunk*, are read under the band mask of chapter 02, whose columns stand
-# in the text's order. Here *and saw the* meets the ring [the, mat, sat, on], as it lies and in
-# order, *unrotated*:
+# *and saw the*, positions 6 to 8, are read at once, as a *chunk*, over the ring [the, mat, sat, on].
+#
+# | query | sees in the ring |
+# |---|---|
+# | and 6 | on 3, the 4, mat 5 |
+# | saw 7 | the 4, mat 5 |
+# | the 8 | mat 5 |
+#
+# A sum has no order. But each sum has **other terms**, so a mask must choose, and a mask knows
+# columns, not keys. Chapter 02's band shows *and* the columns 1 to 4: in order, positions 3 to 6.
+# **Predict:** whom does it show *and* while the slots lie as they do?
 
-# %% slide="same" show="output" alt="A mask of three queries over seven keys, laid over the slots as they lie and over the unrotated ones. As they lie, yellow cells mark needed keys that are hidden and orange-red ones keys that are shown though they have left the window. Unrotated, all cells are right."
+# %%
 story = "The cat sat on the mat and saw the dog go to".split()
-in_slots, chunk = steps[-1].held, [6, 7, 8]  # positions
-keys = {"as the slots lie": [*in_slots, *chunk], "unrotated": [*sorted(in_slots), *chunk]}
-band = window_mask(3, n_keys=7, window=4).numpy()
-needed = {
-    name: np.array([[0 <= i - j < 4 for j in positions] for i in chunk])
-    for name, positions in keys.items()
+lying, chunk = [4, 5, 2, 3, 6, 7, 8], [6, 7, 8]  # positions: the ring, then the chunk
+assert tuple(lying[:4]) == steps[-1].held
+band = window_mask(3, n_keys=7, window=4)  # (queries, keys)
+print("the band shows *and*:", *(story[p] for p, seen in zip(lying, band[0], strict=True) if seen))
+moved = band[:, [sorted(lying).index(p) for p in lying]]  # each column goes where its key lies
+tries = {
+    "band over slots as they lie": (lying, band),
+    "band over keys in order": (sorted(lying), band),
+    "slots as they lie, columns moved alike": (lying, moved),
 }
-assert (needed["unrotated"] == band).all()
-assert (needed["as the slots lie"] != band).sum() == 8
-names = {order: [f"{story[p]}<br>{p}" for p in positions] for order, positions in keys.items()}
-asking = [f"{story[p]} {p}" for p in chunk]
-title = "The band fits only keys in order: unrotate first"
-order_figures.chunk_order(names, band, needed, asking, title)
+for name, (keys, mask) in tries.items():
+    scores = turned_q[chunk] @ turned_k[keys].T / 16**0.5
+    out = scores.masked_fill(~mask, -torch.inf).softmax(1) @ v[keys]
+    print(f"{name:<39}:", "right" if torch.allclose(out, right[chunk], atol=1e-5) else "wrong")
+
+# %% slide="slide" show="output" alt="Three masks of three queries over seven keys. Over the slots as they lie the band has eight wrong cells: yellow where a needed key is hidden, orange-red where a key is seen that has left the window. Over keys in order, and over the slots with the columns moved alike, every cell is right."
+needed, wrong = {}, []
+for name, (keys, mask) in tries.items():
+    needed[name] = np.array([[0 <= i - j < 4 for j in keys] for i in chunk])
+    wrong.append(int((needed[name] != mask.numpy()).sum()))
+assert wrong == [8, 0, 0]
+order_figures.chunk_order(
+    {name: [f"{story[p]}<br>{p}" for p in keys] for name, (keys, _) in tries.items()},
+    {name: mask.numpy() for name, (_, mask) in tries.items()},
+    needed,
+    [f"{story[p]} {p}" for p in chunk],
+    "Order is the mask's need: its columns and the keys must agree",
+)
 
 # %% slide="slide" show="output" alt="A ring of four slots as a circle with a cut behind the newest token, and beside it two rows: the slots as they lie, in a mixed order of shades, and unrotated, from pale to dark. A slider runs through the first ten tokens."
 rings = [np.array(step.held) for step in trace_decode(range(10), window=4)]
@@ -414,31 +436,29 @@ for i in chunk:
     print(f" and finds {' '.join(words[j] for j in finds)}")
 
 # %% [markdown] slide="notes"
-# *mat* took the slot of *cat*, which *on* and *the* still see. So a chunk reads first, over [what
-# the ring holds, unrotated | the chunk], and writes then: for $n$ tokens, up to $W - 1 + n$ keys.
+# *the* and *mat* took the slots of *The* and *cat*, which *on* still sees. So a chunk reads first,
+# over [the ring, unrotated | the chunk], up to $W - 1 + n$ keys for $n$ tokens, and writes then. An
+# engine that joined only part of the ring lost words (ollama, pull request 15591).
 #
-# Why not always? Joining the two copies the ring: 512 MiB for every token that Mistral 7B writes.
-# One token writes first and copies nothing.
-#
-# Joining a chunk to a wrapped ring as it lay is a mistake that has been made in public: ollama,
-# pull request 14912.
+# Why not move the mask's columns? Fast kernels such as flash-attn take no mask, only a window, and
+# count distance by columns. Why not always read first? Joining copies the ring: 512 MiB for every
+# token that Mistral 7B writes. One token writes first and copies nothing.
 
-# %% slide="slide" show="output" alt="Twelve queries against twelve keys, read in three chunks of four. Each chunk sees a blue triangle of itself and an orange triangle of the three newest keys of the cache; together the three chunks make the window's band. The slider adds chunk after chunk."
+# %% slide="slide" show="output" alt="Twelve queries against twelve keys, read in three chunks of four. Each chunk sees an orange triangle of itself and a blue triangle of the three newest keys of the cache; together the three chunks make the window's band. The slider adds chunk after chunk."
 chunks = trace_prefill(n_tokens=12, window=4, chunk_size=4)
 together = np.vstack([chunk.sees for chunk in chunks])
 assert (together == window_mask(12, window=4).numpy()).all()
 for chunk_size in (3, 8, 25):  # the real model: as without a cache, whatever the chunk
     logits, _ = model.prefill(read, chunk_size=chunk_size)
     assert torch.allclose(logits[0], expected[-1], atol=1e-2)
-order_figures.prefill(chunks, story, "Each chunk sees the cache's end and its own beginning")
+order_figures.prefill(chunks, story, "A chunk sees itself, and the last W − 1 keys of the cache")
 
 # %% [markdown] slide="notes"
 # A prompt is known in advance, so it needn't be read word by word. *Pre-fill* reads it in chunks;
 # this is figure 3 of "Mistral 7B", with its sentence and its chunks. The third sees itself through
 # a causal triangle, and three of the cache's four keys through the window; the fourth has left it.
 # Together the chunks are the band of chapter 02, cell for cell: the figure's cell asserts it, and
-# that SmolLM2 computes the same scores in chunks of 3, 8 and 25 tokens. How large a chunk
-# should be is the next chapter's question.
+# that SmolLM2 computes the same scores in chunks of 3, 8 and 25 tokens.
 
 # %% [markdown] slide="slide"
 # ## No way back
@@ -493,8 +513,8 @@ shown = interact(
 #    token's work.
 # 2. Under a window, token $p$ may take the slot $p \bmod W$: it overwrites just the key that nobody
 #    will ask for. Mistral 7B's cache stays at 512 MiB.
-# 3. One query writes first and reads the slots in any order. A chunk reads first, over keys
-#    unrotated, and writes then.
+# 3. One query writes first; the ring is then its window, and needs no mask and no order. A chunk
+#    reads first, under a mask, and a mask counts columns: unrotate the keys, then write.
 
 # %% [markdown]
 # ## Self-test
@@ -513,8 +533,8 @@ shown = interact(
 #
 # </details>
 #
-# **Next.** *How does a prompt of 100,000 tokens get through 4,096 slots?* First
-# [the exercises](../exercises/04_rolling_cache.ipynb).
+# **Next.** *How do prompts of different lengths share one pass, and one cache?* First
+# [the exercises](../exercises/04_rolling_cache.ipynb), then [chapter 06](06_packed_prompts.ipynb).
 
 # %% [markdown] to="exercise"
 # # 04 · The rolling cache: exercises
@@ -679,9 +699,9 @@ check("04.5", can_go_back)
 # `make_cache(window)` returns a fresh cache: a function that is called with the positions 0, 1, 2
 # and so on, in order, and each time returns a list of the positions whose keys this token's query
 # is handed. Write `is_rolling(make_cache)`: True only if every query gets exactly what the
-# window's rule shows it, each key once, in whatever order. The check hands it right caches,
-# written in several ways, and wrong ones. All of these show themselves at windows from 1 to 9 and
-# in texts of 40 tokens.
+# window's rule shows it, each key once, in whatever order. The check hands it right caches and
+# wrong ones, made for windows from 1 to 16 and texts of up to 100 tokens. Every wrong one shows
+# itself at some window from 1 to 9 within 40 tokens.
 
 
 # %% exercise="04.6" role="answer"

@@ -57,15 +57,6 @@ def test_three_ways_of_writing():
     assert first.tolist() == [[3, 0, 0, 0, 0, 0]] * 3
 
 
-def test_the_history_leaves_empty_slots_blank():
-    held = {w: np.array([step.held for step in trace_decode(range(9), w)]) for w in (1, 3)}
-    shown = rolling_order.history(held, 3, "A claim")
-    slot_2 = shown.data[0]
-    assert list(slot_2.z[2][:3]) == [None, None, 1.0]
-    assert plain(slot_2.text[2]) == ["", "", "2", "2", "2", "5", "5", "5", "8"]
-    assert [frame.name for frame in shown.frames] == ["1", "3"]
-
-
 def test_unrotated_rows_are_in_order_and_the_cut_is_behind_the_newest():
     rings = [np.array(step.held) for step in trace_decode(range(10), window=4)]
     shown = rolling_order.unrotated(rings, WORDS, "A claim")
@@ -78,14 +69,20 @@ def test_unrotated_rows_are_in_order_and_the_cut_is_behind_the_newest():
         assert around[around.index("✂") - 1] == expected[-1]
 
 
-def test_a_mask_over_keys_in_two_orders():
-    laid = np.array([[True, False]])
-    needed = {"lying": np.array([[False, True]]), "in order": laid}
+def test_masks_over_keys_in_two_orders():
+    mask = np.array([[True, False]])
+    laid = {"lying": mask, "in order": mask}
+    needed = {"lying": ~mask, "in order": mask}
     names = {"lying": ["b", "a"], "in order": ["a", "b"]}
     shown = rolling_order.chunk_order(names, laid, needed, ["a"], "A claim")
     wrong, right = shown.data[:2]
     assert wrong.text.tolist() == [["seen, though gone", "hidden, though in the window"]]
-    assert right.text.tolist() == [["seen, rightly", "hidden, rightly"]]
+    assert right.text.tolist() == [["seen", "hidden"]]
+    said = [note.text for note in shown.layout.annotations]
+    assert said == [
+        "<b>lying</b><br>2 cells are wrong",
+        "<b>in order</b><br>every cell is right",
+    ]
 
 
 def test_prefill_fills_the_band_chunk_by_chunk():

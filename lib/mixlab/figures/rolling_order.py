@@ -18,53 +18,6 @@ _PALE, _MIDDLE, _DARK = "#E3EEF6", "#6FB0D8", "#00507D"
 _AGES = [[0.0, _PALE], [0.93, _MIDDLE], [0.94, _DARK], [1.0, _DARK]]
 
 
-def history(held: Mapping[int, np.ndarray], window: int, title: str) -> go.Figure:
-    """Which position every slot holds over time, with a slider over the window.
-
-    Args:
-        held: window to (steps, window) positions, negative where a slot is empty.
-        window: the one shown first.
-        title: the claim.
-    """
-    names = [str(w) for w in held]
-    n_steps = len(held[window])
-
-    def picture(w: int) -> go.Heatmap:
-        age = np.arange(n_steps)[:, None] - held[w]
-        fresh = np.round(1 - age / max(1, w - 1), 3).T
-        empty = held[w].T < 0
-        said = [
-            [
-                "" if p < 0 else f'<span style="color:{_ink(f)}">{p}</span>'
-                for p, f in zip(*row, strict=True)
-            ]
-            for row in zip(held[w].T.tolist(), fresh.tolist(), strict=True)
-        ]
-        boxes = go.Heatmap(z=np.where(empty, None, fresh).tolist(), text=said, zmin=0, zmax=1)
-        boxes.update(texttemplate="%{text}", textfont_size=14, colorscale=_AGES)
-        boxes.update(showscale=False, xgap=2, ygap=2)
-        words = "after token %{x}, slot %{y} holds position %{text}<extra></extra>"
-        return boxes.update(hovertemplate=words)
-
-    shown = theme.figure(title, height=480)
-    shown.add_trace(picture(window))
-    shown.frames = [
-        go.Frame(
-            name=str(w),
-            data=[picture(w)],
-            layout=dict(yaxis=dict(range=[w - 0.5, -0.5])),
-        )
-        for w in held
-    ]
-    shown.update_xaxes(title_text="newest token (position)", showgrid=False, dtick=2)
-    shown.update_yaxes(title_text="slot", showgrid=False, dtick=1, range=[window - 0.5, -0.5])
-    steps = theme.frame_steps(names)
-    shown.update_layout(
-        sliders=[theme.slider(steps, "window W = ", names.index(str(window)))], margin_b=150
-    )
-    return shown
-
-
 def unrotated(rings: Sequence[np.ndarray], words: Sequence[str], title: str) -> go.Figure:
     """A ring as a ring, and the same cut open behind the newest token and laid flat.
 
@@ -147,32 +100,31 @@ def _shade(freshness: float) -> str:
 
 def chunk_order(
     panels: Mapping[str, Sequence[str]],
-    laid: np.ndarray,
+    laid: Mapping[str, np.ndarray],
     needed: Mapping[str, np.ndarray],
     rows: Sequence[str],
     title: str,
 ) -> go.Figure:
-    """One mask laid over the same keys in two orders: where it agrees with the window's rule.
+    """Masks laid over the same keys in several orders: where they agree with the window's rule.
 
     Args:
-        panels: order of the keys to their names, those of the cache before those of the chunk.
-        laid: (queries, keys) of truth values: the mask.
-        needed: order to (queries, keys) of truth values: what the rule asks for.
+        panels: what was tried to the keys' names, those of the cache before those of the chunk.
+        laid: what was tried to (queries, keys) of truth values: the mask.
+        needed: what was tried to (queries, keys) of truth values: what the rule asks for.
         rows: the queries' names, which are the chunk's.
         title: the claim.
     """
-    titles = [f"<b>{name}</b>: cache | chunk" for name in panels]
-    shown = make_subplots(1, len(panels), subplot_titles=titles, horizontal_spacing=0.06)
-    names = (
-        "hidden, rightly",
-        "seen, rightly",
-        "hidden, though in the window",
-        "seen, though gone",
-    )
+    wrong = {name: int((laid[name] != needed[name]).sum()) for name in panels}
+    titles = [
+        f"<b>{name}</b><br>" + (f"{count} cells are wrong" if count else "every cell is right")
+        for name, count in wrong.items()
+    ]
+    shown = make_subplots(1, len(panels), subplot_titles=titles, horizontal_spacing=0.04)
+    names = ("hidden", "seen", "hidden, though in the window", "seen, though gone")
     colors = (theme.GREY, theme.BLUE, theme.YELLOW, theme.VERMILION)
     scale = [[n / 3, color] for n, color in enumerate(colors)]
     for column, (name, keys) in enumerate(panels.items(), start=1):
-        state = np.where(laid, np.where(needed[name], 1, 3), np.where(needed[name], 2, 0))
+        state = np.where(laid[name], 1, 0) + np.where(laid[name] != needed[name], 2, 0)
         panel = cells(state, scale, names, gap=3.0)
         shown.add_trace(panel.update(hovertemplate="%{text}<extra></extra>"), 1, column)
         shown.update_xaxes(tickvals=list(range(len(keys))), ticktext=list(keys), col=column)
@@ -181,12 +133,11 @@ def chunk_order(
     shown.update_layout(theme.figure(title, height=400).layout)
     legend(shown, dict(zip(names, colors, strict=True)), y=-0.3, x=0)
     shown.update_xaxes(showgrid=False, tickangle=0)
-    shown.update_yaxes(showgrid=False, range=[len(rows) - 0.5, -0.5])
+    shown.update_yaxes(showgrid=False, range=[len(rows) - 0.5, -0.5], showticklabels=False)
     asking = [f"{name} asks" for name in rows]
-    shown.update_yaxes(tickvals=list(range(len(rows))), ticktext=asking)
-    shown.update_yaxes(showticklabels=False, matches="y")
+    shown.update_yaxes(tickvals=list(range(len(rows))), ticktext=asking, matches="y")
     shown.update_yaxes(showticklabels=True, col=1)
-    shown.update_layout(margin_t=100, margin_b=110)
+    shown.update_layout(margin_t=110, margin_b=110)
     return shown
 
 
@@ -200,7 +151,7 @@ def prefill(chunks: Sequence, words: Sequence[str], title: str) -> go.Figure:
     """
     seq = len(words)
     names = ("hidden", "seen in the cache", "seen in the chunk")
-    colors = (theme.GREY, theme.ORANGE, theme.BLUE)
+    colors = (theme.GREY, theme.BLUE, theme.ORANGE)  # kept and new, as in the ring
     scale = [[n / 2, color] for n, color in enumerate(colors)]
 
     def frame(keys: Sequence[int], chunk, color: str) -> go.Scatter:
@@ -221,8 +172,8 @@ def prefill(chunks: Sequence, words: Sequence[str], title: str) -> go.Figure:
         read = [
             row if i <= now.positions[-1] else [None] * seq for i, row in enumerate(state.tolist())
         ]
-        cached = frame(now.unrotated, now, theme.ORANGE)
-        return [panel.update(z=read), cached, frame(now.positions, now, theme.BLUE)]
+        cached = frame(now.unrotated, now, theme.BLUE)
+        return [panel.update(z=read), cached, frame(now.positions, now, theme.ORANGE)]
 
     shown = theme.figure(title, height=600)
     shown.add_traces(parts(len(chunks) - 1))

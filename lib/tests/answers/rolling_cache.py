@@ -161,6 +161,15 @@ class RingOfThreeWrites(RingCounter):
         return old
 
 
+class RingByItem(RingCounter):
+    """Takes the item for its position."""
+
+    def write(self, item):
+        slot = item % len(self.slots)
+        old, self.slots[slot] = self.slots[slot], item
+        return old
+
+
 # --- 04.2 past(ring, length) ----------------------------------------------------------------
 
 
@@ -304,6 +313,10 @@ def bytes_bits(*arguments):
 
 def bytes_first_window(windows, *rest):
     return bytes_sum(windows[:1] * len(windows), *rest)
+
+
+def bytes_paired(windows, lengths, *rest):
+    return sum(bytes_sum((w,), (n,), *rest) for w, n in zip(windows, lengths, strict=False))
 
 
 def bytes_min_of_none(windows, lengths, n_heads, n_kv_heads, head_dim, b):
@@ -522,6 +535,10 @@ def back_forgets_nothing_left(length, new, window):
     return window == 1 or back_no_special_cases(length, new, window)
 
 
+def back_new_is_held(length, new, window):
+    return new >= length - window
+
+
 def back_returns_number(length, new, window):
     return length - new
 
@@ -618,6 +635,28 @@ def judge_last_token(make_cache):
     return True
 
 
+def judge_from_two(make_cache):
+    return _judge(range(2, 10), lambda w: 40, sorted)(make_cache)
+
+
+def judge_up_to_four(make_cache):
+    return _judge(range(1, 5), lambda w: 40, sorted)(make_cache)
+
+
+def judge_odd(make_cache):
+    return _judge((1, 3, 5, 7, 9), lambda w: 40, sorted)(make_cache)
+
+
+def judge_full_rings(make_cache):
+    for window in range(1, 10):
+        see = make_cache(window)
+        for position in range(40):
+            handed = sorted(see(position))
+            if position >= window and handed != list(range(position - window + 1, position + 1)):
+                return False
+    return True
+
+
 def judge_returns_list(make_cache):
     return make_cache(4)(0)
 
@@ -644,6 +683,7 @@ WRONG = {
         (RingLastSlot, "every item goes to the last slot"),
         (RingFirstSlot, "every item goes to slot 0"),
         (RingOneMore, "`slots` has 5 entries"),
+        (RingByItem, "not from the item"),
         (RingForgetsToCount, "first wrong place: write 1"),
         (RingOverflows, "list index out of range"),
         (RingOfThreeWrites, "first wrong place: write 3"),
@@ -671,6 +711,7 @@ WRONG = {
         (bytes_none_is_nothing, "as if it held nothing"),
         (bytes_bits, "you count bits"),
         (bytes_first_window, "each has its own"),
+        (bytes_paired, "you pair layers with sequences"),
         (bytes_min_of_none, "it raised TypeError"),
     ],
     "04.4": [
@@ -691,13 +732,14 @@ WRONG = {
     "04.5": [
         (back_always, "you always say True"),
         (back_never, "you always say False"),
-        (back_within_window, "whether the tokens that go are still in the ring"),
+        (back_within_window, "the tokens that go, position `new` the first of them"),
         (back_less_than_window, "whether the tokens that go are fewer than W"),
         (back_only_unwrapped, "can still take back its last token"),
         (back_one_key_too_many, "not W: it is itself one of"),
         (back_no_special_cases, "in which the next token needs nothing old"),
         (back_forgets_window_one, "with a window of 1"),
         (back_forgets_nothing_left, "taken back to nothing needs nothing"),
+        (back_new_is_held, "position `new` the first of them"),
         (back_returns_number, "expected True or False"),
     ],
     "04.6": [
@@ -709,10 +751,14 @@ WRONG = {
         (judge_unwrapped, "beyond its first wrap"),
         (judge_one_wrap, "before the ring has wrapped twice"),
         (judge_powers_of_two, "powers of two only"),
-        (judge_window_four, "tries one window only"),
-        (judge_window_three, "tries one window only"),
-        (judge_window_five, "tries one window only"),
-        (judge_last_token, "looks at the last token only"),
+        (judge_window_four, "too few windows"),
+        (judge_window_three, "too few windows"),
+        (judge_window_five, "too few windows"),
+        (judge_last_token, "looks at full rings only"),
+        (judge_from_two, "leaves out W = 1"),
+        (judge_up_to_four, "too few windows"),
+        (judge_odd, "too few windows"),
+        (judge_full_rings, "looks at full rings only"),
         (judge_returns_list, "expected True or False"),
     ],
 }

@@ -62,10 +62,11 @@ def _draw_past(rng: np.random.Generator) -> list[tuple]:
     for _ in range(5):
         window = int(rng.integers(2, 10))
         sizes.append((window, int(rng.integers(0, 4 * window))))
-    return [(_written(rng, window, length), length) for window, length in sizes]
+    return [(written(rng, window, length), length) for window, length in sizes]
 
 
-def _written(rng: np.random.Generator, window: int, length: int) -> torch.Tensor:
+def written(rng: np.random.Generator, window: int, length: int) -> torch.Tensor:
+    """A ring of random rows of three channels, after `length` writes."""
     ring = torch.zeros(window, 3)
     rows = torch.from_numpy(rng.standard_normal((length, 3))).float()
     for position in range(length):
@@ -93,10 +94,11 @@ def _draw_extend(rng: np.random.Generator) -> list[tuple]:
         window = int(rng.integers(2, 7))
         chunks = tuple(rng.integers(1, window + 3, size=int(rng.integers(3, 7))).tolist())
         schedules.append((window, chunks))
-    return [(window, chunks, *_qkv(rng, sum(chunks))) for window, chunks in schedules]
+    return [(window, chunks, *qkv(rng, sum(chunks))) for window, chunks in schedules]
 
 
-def _qkv(rng: np.random.Generator, seq: int) -> list[torch.Tensor]:
+def qkv(rng: np.random.Generator, seq: int) -> list[torch.Tensor]:
+    """Random queries, keys and values of one head, (seq, 8) each."""
     return [torch.from_numpy(1.5 * rng.standard_normal((seq, 8))).float() for _ in range(3)]
 
 
@@ -148,12 +150,9 @@ def _draw_rings(rng: np.random.Generator) -> list[tuple]:
 
 
 def _call_verdict(answer, make_cache):
-    # A name would tell the right caches from the wrong ones without a test.
-    def make(window):
-        see = make_cache(window)
-        return lambda position: see(position)
+    from mixlab.checks.cases.rolling_rings import recorded
 
-    return answer(make)
+    return answer(recorded(make_cache))
 
 
 EXERCISES = {

@@ -1,11 +1,50 @@
 """The caches that exercise 04.6 hands to an answer: right ones, written three ways, and wrong ones.
 
 Each maker takes a window and returns a function. Called with the positions 0, 1, 2, … in order, it
-takes a token in and returns the positions whose keys this token's query is handed. The file stands
-apart from the other cases because the right ones answer exercise 04.1.
+takes a token in and returns the positions whose keys this token's query is handed. An answer gets
+what they return as a table: nothing else tells a right one from a wrong one. The file stands apart
+from the other cases because the right ones answer exercise 04.1.
 """
 
 from collections import deque
+from collections.abc import Callable
+from functools import cache
+
+WIDEST = 16  # window
+LONGEST = 100  # tokens
+
+
+@cache
+def _table(make_cache: Callable) -> list[list[tuple[int, ...]]]:
+    """What a cache hands over, by window and position."""
+    rows = []
+    for window in range(1, WIDEST + 1):
+        see = make_cache(window)
+        rows.append([tuple(see(position)) for position in range(LONGEST)])
+    return rows
+
+
+def recorded(make_cache: Callable) -> Callable:
+    """A maker that does the same, and is the same code for every cache.
+
+    >>> see = recorded(slots_by_position)(2)
+    >>> [see(position) for position in range(3)]
+    [[0], [0, 1], [2, 1]]
+    """
+    table = _table(make_cache)
+
+    def make(window):
+        if not 1 <= window <= WIDEST:
+            raise ValueError(f"these caches are made for windows 1 to {WIDEST}: got {window}")
+
+        def see(position):
+            if not 0 <= position < LONGEST:
+                raise ValueError(f"these caches take positions 0 to {LONGEST - 1}: got {position}")
+            return list(table[window - 1][position])
+
+        return see
+
+    return make
 
 
 def slots_by_position(window):
@@ -78,6 +117,18 @@ def reads_empty_slots(window):
     return see
 
 
+def newest_twice(window):
+    """the right keys, and the newest of them twice once the ring is full"""
+    see_right = newest_first(window)
+    return lambda position: see_right(position) + [position] * (position >= window - 1)
+
+
+def alone_until_full(window):
+    """each token alone until the ring is full"""
+    see_right = newest_first(window)
+    return lambda position: see_right(position) if position >= window - 1 else [position]
+
+
 def masks_bits(window):
     """slot p & (W - 1), which is p % W where W is a power of two"""
     slots = {}
@@ -135,6 +186,8 @@ CACHES = (
     never_overwrites,
     starts_anew_at_the_wrap,
     reads_empty_slots,
+    newest_twice,
+    alone_until_full,
     masks_bits,
     wraps_once,
     never_more_than_four,
