@@ -65,13 +65,14 @@ def main(given: list[str] | None = None) -> int:
         for row in rows:
             print_profile(row, size)
         return 0
-    about = machine.describe(device)
+    rates = None if chosen.gpu else machine.Rates.measure()
+    about = machine.describe(device, rates)
     print(*(f"{key}: {value}" for key, value in about.items()), sep="\n", end="\n\n")
     outcomes = []
     for row in rows:
         print(f"{row.name} …", flush=True)
         torch.manual_seed(0)
-        outcomes.append(run_row(row, size, chosen.runs, chosen.clock))
+        outcomes.append(run_row(row, size, chosen.runs, chosen.clock, rates))
         for line in lines(outcomes[-1]):
             print("  " + "  ".join(filter(None, line[1:])), flush=True)
     print("\n" + table(outcomes))

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from bench.models import MIXTRAL, SMOLLM2, WIDE, describe, pair, random_tokens, ways
 from bench.row import Contest, Peer, Row, Size, largest_difference
 from mixlab.common.columns import by_columns
+from mixlab.transformer.config import TransformerConfig
+from mixlab.transformer.rolling_cache import cache_bytes
 
 FEW_TOKENS = ("grouped_mm", "batched_mm", "eager")
 
@@ -92,14 +94,24 @@ def decode(shape: dict, columns: bool = False):
             peers=peers,
             check=lambda: max(largest_difference(run(), peer.run()) for peer in peers),
             note=f"{n_tokens} tokens after {n_prompt}, {describe(ours.config)}.",
+            bytes_read=n_tokens * bytes_a_token(ours.config, n_prompt),
         )
 
     return setup
 
 
+def bytes_a_token(config: TransformerConfig, n_held: int) -> int:
+    """What one step reads in float32: the weights that take part, and the keys and values held.
+
+    Of the embedding that is one row, unless the output layer shares it and reads it whole.
+    """
+    embeddings = 0 if config.tie_embeddings else config.vocab_size * config.dim
+    weights = 4 * (config.n_active_parameters - embeddings)
+    return weights + cache_bytes(config, n_held, torch.float32)
+
+
 def memory(size: Size) -> Contest:
     """Bytes of keys and values after a long context against a short one, under a window."""
-    from mixlab.transformer.config import TransformerConfig
     from mixlab.transformer.model import Transformer
 
     window = 128

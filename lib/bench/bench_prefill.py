@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from bench.machine import SIDE, square_product
 from bench.models import MIXTRAL, SMOLLM2, WIDE, ExactAngles, describe, pair, random_tokens, ways
 from bench.row import Contest, Peer, Row, Size, largest_difference
+from mixlab.transformer.config import TransformerConfig
 
 # grouped_mm and eager are the peer's ways of running experts over many tokens. batched_mm copies
 # the weights of two experts for every token, which takes tens of gigabytes here.
@@ -48,6 +49,7 @@ def prefill_contest(ours: nn.Module, theirs: nn.Module, tokens: Tensor, note: st
         peers=peers,
         check=lambda: max(largest_difference(run_ours(), peer.run()) for peer in peers),
         note=note,
+        operations=n_operations(ours.config, tokens.shape[1]),
     )
 
 
@@ -70,7 +72,7 @@ def matmul_rate(size: Size) -> Contest:
     tokens = random_tokens({"full": 1024, "quick": 256, "tiny": 16}[size], theirs.config.vocab_size)
     contest = prefill_contest(ours, theirs, tokens)
     side = SIDE if size == "full" else 256
-    scale = n_operations(ours, tokens.shape[1]) / (2 * side**3)
+    scale = contest.operations / (2 * side**3)
     peers = [
         Peer("matrix product", square_product(library, side), library, scale)
         for library in ("MKL", "oneDNN")
@@ -83,18 +85,24 @@ def matmul_rate(size: Size) -> Contest:
     )
 
 
-def n_operations(model: nn.Module, n_tokens: int) -> int:
+def n_operations(config: TransformerConfig, n_tokens: int) -> int:
     """Multiplications and additions that a pre-fill must do: two a weight and token, and attention.
 
     The output layer runs for the last token only, and so does the last block, except for its keys
-    and values. Attention scores and mixes the pairs under the causal rule.
+    and values. Attention scores and mixes the pairs that the window and the causal rule allow.
+
+    >>> config = TransformerConfig.tiny(n_layers=1, window=3)
+    >>> n_operations(config, 8) - n_operations(config, 7)  # one token's keys and values
+    8192
     """
-    config = model.config
     embeddings = config.vocab_size * config.dim
-    n_weights = config.n_active_parameters - embeddings * (1 if config.tie_embeddings else 2)
+    norms = config.dim * (2 * config.n_layers + 1)
+    n_weights = config.n_active_parameters - norms
+    n_weights -= embeddings * (1 if config.tie_embeddings else 2)
     keys_values = 2 * config.dim * config.n_kv_heads * config.head_dim
     spared = (n_tokens - 1) * (n_weights // config.n_layers - keys_values)
-    pairs = (config.n_layers - 1) * (n_tokens * (n_tokens + 1) // 2) + n_tokens
+    *whole, last = [min(window or n_tokens, n_tokens) for window in config.layer_windows]
+    pairs = sum(seen * (seen + 1) // 2 + (n_tokens - seen) * seen for seen in whole) + last
     attention = 4 * config.n_heads * config.head_dim * pairs
     return 2 * (n_weights * n_tokens - spared) + 2 * embeddings + attention
 

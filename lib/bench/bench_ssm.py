@@ -92,6 +92,7 @@ def prefill(length: int):
                 largest_difference(ours.prefill(tokens)[0], peer.run()) for peer in peers
             ),
             note=f"{seq:,} tokens, {describe(ours.config)}.",
+            operations=2 * (seq * layer_weights(ours) + ours.output.weight.numel()),
         )
 
     return setup
@@ -150,9 +151,15 @@ def decode(size: Size) -> Contest:
         ],
         check=torch.no_grad()(check),
         note=f"{n_tokens} tokens after {n_prompt}, {describe(ours.config)}.",
+        bytes_read=n_tokens * 4 * (layer_weights(ours) + ours.output.weight.numel()),
     )
     by_columns(ours)
     return contest
+
+
+def layer_weights(model: nn.Module) -> int:
+    """Numbers in the matrices of all blocks, which every token is multiplied by."""
+    return sum(p.numel() for name, p in model.layers.named_parameters() if "proj.weight" in name)
 
 
 def memory(size: Size) -> Contest:

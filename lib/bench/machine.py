@@ -3,6 +3,7 @@
 import os
 import platform
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -13,8 +14,36 @@ from mixlab.common.linear import linear
 SIDE = 2048  # rows and columns of the matrix product that rates the machine
 
 
-def describe(device: str = "cpu") -> dict[str, str | int | float | None]:
-    """What a reader needs to judge figures; measures matrix rate and bandwidth (of a CPU)."""
+@dataclass(frozen=True)
+class Rates:
+    """How fast a machine is by itself: in matrix products, and in reading its memory.
+
+    Attributes:
+        operations: float32 operations a second.
+        bytes_read: bytes a second.
+    """
+
+    operations: float
+    bytes_read: float
+
+    @classmethod
+    def measure(cls) -> "Rates":
+        """Those of this machine's processor."""
+        return cls(matmul_rate(), reading_rate())
+
+    def least_seconds(self, operations: float, bytes_read: float) -> float:
+        """The time below which no program can do a work, if computing and reading overlap wholly.
+
+        >>> Rates(operations=100.0, bytes_read=10.0).least_seconds(operations=50, bytes_read=20)
+        2.0
+        """
+        return max(operations / self.operations, bytes_read / self.bytes_read)
+
+
+def describe(
+    device: str = "cpu", rates: Rates | None = None
+) -> dict[str, str | int | float | None]:
+    """What a reader needs to judge figures."""
     about: dict[str, str | int | float | None] = {
         "processor": processor(),
         "cores": os.cpu_count(),
@@ -34,10 +63,10 @@ def describe(device: str = "cpu") -> dict[str, str | int | float | None]:
             "compute capability": f"{properties.major}.{properties.minor}",
             "CUDA": torch.version.cuda,
         }
-    else:
+    if rates is not None:
         about |= {
-            "matrix rate (Gflop/s, float32)": round(matmul_rate() / 1e9, 1),
-            "reading rate (GB/s)": round(reading_rate() / 1e9, 1),
+            "matrix rate (Gflop/s, float32)": round(rates.operations / 1e9, 1),
+            "reading rate (GB/s)": round(rates.bytes_read / 1e9, 1),
         }
     return about
 

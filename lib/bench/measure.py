@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import torch
 
+from bench.machine import Rates
 from bench.row import Contest, Peer, Row, Size, Unavailable
 
 Clock = Literal["wall", "cpu", "thread"]
@@ -72,7 +73,10 @@ class Against:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a row: figures, or the `problem` that kept it from having any."""
+    """What became of a row: figures, or the `problem` that kept it from having any.
+
+    `least` is the time that the machine's own rates leave to anyone, where that is known.
+    """
 
     name: str
     work: str
@@ -82,6 +86,7 @@ class Outcome:
     difference: float | None = None
     tolerance: float | None = None
     ours: Spread | None = None
+    least: float | None = None
     peak: int | None = None
     against: list[Against] = field(default_factory=list)
 
@@ -91,7 +96,13 @@ class Outcome:
         return not self.problem and all(peer.met for peer in self.against if peer.counts)
 
 
-def run_row(row: Row, size: Size = "full", runs: int = 5, clock: Clock = "wall") -> Outcome:
+def run_row(
+    row: Row,
+    size: Size = "full",
+    runs: int = 5,
+    clock: Clock = "wall",
+    rates: Rates | None = None,
+) -> Outcome:
     """Set a row up, check and measure it; what goes wrong becomes the outcome's `problem`."""
     try:
         contest = row.setup(size)
@@ -108,6 +119,8 @@ def run_row(row: Row, size: Size = "full", runs: int = 5, clock: Clock = "wall")
         difference=difference,
         tolerance=contest.tolerance,
     )
+    if rates is not None and (contest.operations or contest.bytes_read):
+        known["least"] = rates.least_seconds(contest.operations, contest.bytes_read)
     if not difference <= contest.tolerance:  # also catches nan
         return Outcome(
             **known,

@@ -6,7 +6,10 @@ from pathlib import Path
 
 from bench.measure import Outcome, Spread
 
-HEAD = ("row", "ours", "peer", "peer's best", "ratio (least–most)", "target", "met", "peak memory")
+HEAD = (
+    *("row", "ours", "peer", "peer's best", "ratio (least–most)", "target", "met", "peak memory"),
+    "machine's limit",
+)
 
 
 def quantity(figure: float, unit: str) -> str:
@@ -33,6 +36,19 @@ def spread(figure: Spread) -> str:
     return f"{figure.median:.2f}x{reach}"
 
 
+def limit(outcome: Outcome, theirs: float) -> str:
+    """The machine's least time, what share of its rate ours reaches, and the ratio at all of it.
+
+    >>> limit(Outcome("r", "", ours=Spread(2.0, 2.0, 2.0, runs=1), least=1.5), theirs=3.0)
+    '1.50 s: at 75% of it, 2.00x at most'
+    """
+    if outcome.least is None:
+        return ""
+    share = outcome.least / outcome.ours.median
+    most = theirs / outcome.least
+    return f"{quantity(outcome.least, 's')}: at {share:.0%} of it, {most:.2f}x at most"
+
+
 def lines(outcome: Outcome) -> list[tuple[str, ...]]:
     """A row's lines: one a peer, in that peer's best setting."""
     if outcome.problem:
@@ -50,6 +66,7 @@ def lines(outcome: Outcome) -> list[tuple[str, ...]]:
                 "" if peer.target is None else f"{peer.target:g}x",
                 {True: "yes", False: "no", None: ""}[peer.met],
                 "" if None in peaks else " / ".join(quantity(peak, "bytes") for peak in peaks),
+                limit(outcome, peer.figure.median),
             )
         )
     return found

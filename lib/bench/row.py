@@ -63,6 +63,9 @@ class Contest:
         check: the largest absolute difference between ours and each peer's result.
         tolerance: what `check` may return at most.
         note: the sizes that were chosen, for the table's footnotes.
+        operations: multiplications and additions in matrix products that anyone must do for this.
+        bytes_read: bytes from memory that anyone must read for this. By the machine's own rates
+            the two give the least time in which it can be done, whoever does it.
     """
 
     ours: Callable[[], Any]
@@ -70,6 +73,8 @@ class Contest:
     check: Callable[[], float]
     tolerance: float = 1e-4
     note: str = ""
+    operations: float = 0.0
+    bytes_read: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,9 @@ def require(*packages: str) -> None:
     """Raise `Unavailable` unless every package is installed."""
     for package in packages:
         if importlib.util.find_spec(package) is None:
-            raise Unavailable(f"{package} is not installed; `make env` installs it")
+            raise Unavailable(
+                f"{package} is not installed; `make setup` and then `make bench` install it"
+            )
 
 
 def largest_difference(a: Tensor, b: Tensor) -> float:

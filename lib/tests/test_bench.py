@@ -6,13 +6,20 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from bench import discover as discover_module
 from bench.__main__ import main
+from bench.bench_decode import bytes_a_token
+from bench.bench_prefill import n_operations
 from bench.discover import discover
+from bench.machine import Rates
 from bench.measure import Against, Outcome, Spread, peak_bytes, run_row, seconds
 from bench.report import HEAD, table, write_json
 from bench.row import Contest, Peer, Row, Unavailable, largest_difference
+from mixlab.transformer.config import TransformerConfig
+from mixlab.transformer.model import Transformer
+from mixlab.transformer.window import window_mask
 
 
 def sleep(duration):
@@ -101,6 +108,7 @@ def test_table_is_aligned_and_json_is_whole(tmp_path):
         difference=2e-6,
         tolerance=1e-4,
         ours=Spread.of([0.01, 0.02, 0.03]),
+        least=0.015,
         peak=3_000_000,
         against=[
             Against(
@@ -120,6 +128,7 @@ def test_table_is_aligned_and_json_is_whole(tmp_path):
     assert "20.0 ms" in lines[2]
     assert "2.00x" in lines[2]
     assert "3.00 MB / 6.00 MB" in lines[2]
+    assert "15.0 ms: at 75% of it, 2.67x at most" in lines[2]
     assert "Results equal to 2.0e-06" in lines[-1]
     path = tmp_path / "deep" / "cpu.json"
     write_json(path, {"processor": "x"}, {"runs": 3}, [outcome])
@@ -153,6 +162,33 @@ def test_a_missed_target_fails_only_a_strict_run(one_row, tmp_path, capsys):
     machine = json.loads((tmp_path / "cpu.json").read_text())["machine"]
     assert machine["torch"] == torch.__version__
     assert machine["matrix rate (Gflop/s, float32)"] > 0
+
+
+def test_the_machines_rates_bound_what_a_row_can_reach():
+    contest = Contest(
+        ours=lambda: time.sleep(0.02),
+        peers=[Peer("peer", lambda: time.sleep(0.04))],
+        check=lambda: 0.0,
+        operations=1e6,
+        bytes_read=3e6,
+    )
+    bounded = Row("r", "", {"peer": 1.5}, lambda size: contest)
+    assert run_row(bounded, runs=1, rates=Rates(operations=1e9, bytes_read=1e9)).least == 3e-3
+    assert run_row(bounded, runs=1, rates=Rates(operations=1e8, bytes_read=1e9)).least == 1e-2
+    assert run_row(bounded, runs=1).least is None
+
+
+def test_no_work_is_counted_that_a_pass_does_not_do():
+    """The counts against the operators' own: products of a pre-fill, weights of a step."""
+    config = TransformerConfig.tiny(n_layers=3, n_kv_heads=1, vocab_size=100, window=(7, None, 90))
+    model = Transformer(config)
+    with FlopCounterMode(display=False) as counter:  # counts all products but attention's on a CPU
+        model.prefill(torch.arange(50)[None])
+    whole = sum(window_mask(50, window=window).sum().item() for window in (7, None))
+    attention = 4 * config.n_heads * config.head_dim * (whole + 50)  # last layer: the last token
+    assert n_operations(config, 50) == counter.get_total_flops() + attention
+    weights = 4 * sum(p.numel() for p in model.parameters()) - 4 * 100 * config.dim
+    assert bytes_a_token(config, 10) == weights + 2 * (7 + 10 + 10) * config.head_dim * 4
 
 
 def test_profile_names_the_operators(capsys, monkeypatch):

@@ -80,8 +80,7 @@ class MambaMixer(nn.Module):
             x = x * mask[..., None]
         weight, bias = self.conv1d.weight[:, 0], self.conv1d.bias
         u = F.silu(short_convolution(x, weight, bias, state.history, starts))
-        delta, B, C = self.x_proj(u).split(self.sizes, dim=-1)
-        delta = linear(delta, self.dt_proj.weight)
+        delta, B, C = self.select(u)
         if mask is not None:
             delta = delta.masked_fill(~mask[..., None], -torch.inf)  # softplus makes it 0
         y, scanned = selective_scan(
@@ -91,6 +90,29 @@ class MambaMixer(nn.Module):
             starts=starts,
         )
         return self.out_proj(y), LayerState(next_history(x, state.history, mask), scanned)
+
+    def select(
+        self, u: Float[Tensor, "*batch d_inner"]
+    ) -> tuple[
+        Float[Tensor, "*batch d_inner"],
+        Float[Tensor, "*batch d_state"],
+        Float[Tensor, "*batch d_state"],
+    ]:
+        """Δ, B and C of each token, read off the token itself; the paper's section 3.2.
+
+        Args:
+            u: what the convolution and its silu give, with any axes before the last.
+
+        Returns:
+            Δ before its bias and softplus, which the scan applies (`step_lengths` does so alone);
+            B, how the token is written to the state; C, how the state is read.
+
+        >>> mixer = MambaMixer(MambaConfig.tiny())
+        >>> [x.shape for x in mixer.select(torch.zeros(5, 128))]
+        [torch.Size([5, 128]), torch.Size([5, 8]), torch.Size([5, 8])]
+        """
+        delta, B, C = self.x_proj(u).split(self.sizes, dim=-1)
+        return linear(delta, self.dt_proj.weight), B, C
 
     def rates(self) -> Float[Tensor, "d_inner d_state"]:
         """A, negative whatever was learnt, and at least in float32."""
@@ -104,10 +126,9 @@ class MambaMixer(nn.Module):
         window = torch.cat((state.history, x[:, None]), dim=1)  # (batch, d_conv, d_inner)
         u = (window * self.conv1d.weight[:, 0].T).sum(1)
         u = F.silu(u if self.conv1d.bias is None else u + self.conv1d.bias)
-        delta, B, C = self.x_proj(u).split(self.sizes, dim=-1)
+        delta, B, C = self.select(u)
         y, scanned = selective_step(
-            *(u, F.linear(delta, self.dt_proj.weight), self.rates(), B, C),
-            *(self.D, z, state.scan),
+            *(u, delta, self.rates(), B, C, self.D, z, state.scan),
             delta_bias=self.dt_proj.bias,
             delta_softplus=True,
         )

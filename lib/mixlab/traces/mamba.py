@@ -1,13 +1,13 @@
 """What every layer of a Mamba does with every token, as plain arrays.
 
-The model steps through the tokens as it does when it writes, and a stand-in between the block and
-its scan notes what the block hands over and what comes back. So the trace shows the real code's
-numbers; the only ones computed here are Δ after its softplus, silu(z), and products of the two
-with others.
+The model steps through the tokens as it does when it writes. Hooks on each block's three
+projections note what goes in and what comes out, and the states are those it returns: the real
+code's numbers. What lies between, Δ, B and C, is read off the same inputs once more.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -15,9 +15,9 @@ from jaxtyping import Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from mixlab.ssm import mamba_block
 from mixlab.ssm.mamba import Mamba
-from mixlab.ssm.selective_scan import selective_step, step_lengths
+from mixlab.ssm.mamba_block import MambaMixer
+from mixlab.ssm.selective_scan import step_lengths
 
 
 @dataclass(frozen=True)
@@ -80,35 +80,56 @@ def trace_layers(model: Mamba, tokens: Int[Tensor, " seq"]) -> tuple[LayerTrace,
             "a trace follows one sequence (seq,) of at least one token: got tokens of shape "
             f"{tuple(tokens.shape)}. Take one row of a batch: tokens[0]"
         )
-    notes: list[dict] = []  # one a layer and token: all layers of a token, then the next token
-
-    def note(u, delta, A, B, C, D, z, state, *, delta_bias=None, delta_softplus=False):
-        y, after = selective_step(
-            *(u, delta, A, B, C, D, z, state), delta_bias=delta_bias, delta_softplus=delta_softplus
-        )
-        delta = step_lengths(delta.to(after.dtype), delta_bias, delta_softplus)
-        gate, skip = F.silu(z), D * u
-        noted = dict(u=u, delta=delta, B=B, C=C, kept=torch.exp(delta[..., None] * A))
-        notes.append(noted | dict(states=after, skip=skip, gate=gate, output=y))
-        return y, after
-
-    windows: list[Tensor] = []
+    windows: list[list[Tensor]] = [[] for _ in model.layers]
+    states: list[list[Tensor]] = [[] for _ in model.layers]
     state = model.init_state(1)
-    with patch.object(mamba_block, "selective_step", note):
+    with _noted([layer.mixer for layer in model.layers]) as notes:
         for token in tokens:
-            before = state
+            before = state.layers
             _, state = model.step(token[None], state)
-            for old, new in zip(before.layers, state.layers, strict=True):
-                windows.append(torch.cat((old.history, new.history[:, -1:]), dim=1))
-    n_layers = len(model.layers)
+            for k, (old, new) in enumerate(zip(before, state.layers, strict=True)):
+                windows[k].append(torch.cat((old.history, new.history[:, -1:]), dim=1))
+                states[k].append(new.scan)
     return tuple(
-        LayerTrace(
-            window=_stack(windows[layer::n_layers]),
-            **{name: _stack([n[name] for n in notes[layer::n_layers]]) for name in notes[0]},
+        _layer_trace(
+            layer.mixer, torch.cat(windows[k]), torch.cat(states[k]), *map(torch.cat, noted)
         )
-        for layer in range(n_layers)
+        for k, (layer, noted) in enumerate(zip(model.layers, notes, strict=True))
     )
 
 
-def _stack(rows: list[Tensor]) -> np.ndarray:
-    return torch.cat(rows).float().cpu().numpy()
+Notes = tuple[list[Tensor], list[Tensor], list[Tensor]]  # u, z and the output, a row a token
+
+
+@contextmanager
+def _noted(mixers: list[MambaMixer]) -> Iterator[list[Notes]]:
+    """Note each mixer's u, z and output while it runs."""
+    notes: list[Notes] = [([], [], []) for _ in mixers]
+    handles = []
+    for mixer, (u, z, output) in zip(mixers, notes, strict=True):
+        handles += [
+            mixer.x_proj.register_forward_pre_hook(lambda _, args, u=u: u.append(args[0])),
+            mixer.in_proj.register_forward_hook(
+                lambda _, args, widened, z=z: z.append(widened.chunk(2, dim=-1)[1])
+            ),
+            mixer.out_proj.register_forward_pre_hook(
+                lambda _, args, output=output: output.append(args[0])
+            ),
+        ]
+    try:
+        yield notes
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _layer_trace(
+    mixer: MambaMixer, window: Tensor, states: Tensor, u: Tensor, z: Tensor, output: Tensor
+) -> LayerTrace:
+    """What was noted, with all that it decides; axis 0 is time."""
+    delta, B, C = mixer.select(u)
+    delta = step_lengths(delta.to(states.dtype), mixer.dt_proj.bias, delta_softplus=True)
+    kept = torch.exp(delta[..., None] * mixer.rates())
+    arrays = dict(window=window, u=u, delta=delta, B=B, C=C, kept=kept, states=states)
+    arrays |= dict(skip=mixer.D * u, gate=F.silu(z), output=output)
+    return LayerTrace(**{name: x.float().cpu().numpy() for name, x in arrays.items()})
