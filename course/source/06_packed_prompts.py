@@ -16,8 +16,8 @@
 # mask that keeps them apart; name the mask that a request meets at each stage of its life, and why;
 # recognise a leak and a wrong alignment; write the same masks for PyTorch's FlexAttention.
 #
-# **You need** attention and its mask from [chapter 02](02_sliding_window.ipynb), and PyTorch. What
-# we need of the cache is recalled below.
+# **You need** attention and its mask from [chapter 02](02_sliding_window.ipynb). What we need of
+# RoPE and of the cache, from [chapter 04](04_rolling_cache.ipynb), is recalled below.
 #
 # **Time**: 55 minutes, and as much again for the exercises in
 # [exercises/06_packed_prompts.ipynb](../exercises/06_packed_prompts.ipynb).
@@ -34,13 +34,13 @@ from torch.nn.attention.flex_attention import create_block_mask
 from torch.nn.utils.rnn import pad_sequence
 
 from mixlab import load, smollm2, tokenizer
+from mixlab.figures import packed_masks, packed_request
 from mixlab.figures import packed_prompts as figures
-from mixlab.figures import packed_request
 from mixlab.kernels import flex_attention, xformers_attention
 from mixlab.traces.packed_prompts import trace_request
 from mixlab.traces.packing import influence, layout_scores
+from mixlab.transformer import packing
 from mixlab.transformer.packed_masks import causal_block_mask, padded_keys_mask
-from mixlab.transformer.packing import masked_attention, pack, packed_attention_dense
 from mixlab.transformer.rope import rope_table, widen
 
 generator = torch.manual_seed(0)
@@ -48,8 +48,9 @@ generator = torch.manual_seed(0)
 # %% [markdown] slide="slide"
 # ## Three prompts, one rectangle
 #
-# Three people write to a model at once; here each word is one token. As rows they need a
-# rectangle. **Predict:** how many slots has it, and how many hold padding?
+# Three people write at once: *My cat chases every mouse*, *The dog next door sleeps all day*,
+# *Hello*. Say each word is a token. **Predict:** as rows of one rectangle, how many slots do they
+# need, and how many hold padding?
 
 # %% slide="fragment" show="output" alt="Above, three prompts of 5, 7 and 1 words as rows of a rectangle of 21 slots; 8 slots are filled with pale padding. Below, the same 13 words end to end in one row, each prompt in its colour. A slider lays the rows down one after the other."
 prompts = ["My cat chases every mouse", "The dog next door sleeps all day", "Hello"]
@@ -67,9 +68,9 @@ figures.packing(words, f"{slots} slots as rows, {total} end to end")
 # $$1 - \frac{\sum n_i}{B \cdot \max n_i} = 1 - \frac{\text{mean length}}{\text{longest}}$$
 #
 # For our three, $1 - 13/21$, more than a third. A larger batch is likelier to hold one long prompt,
-# and everybody is padded to that one. Sorting prompts by length helps in training; a server can't let
-# people wait for others who write as much. Next, eight prompts as people send them, cut into tokens by
-# a real tokenizer.
+# and everybody is padded to that one. Sorting prompts by length helps in training; a server can't
+# let people wait for others who write as much. Next, eight prompts as people send them, cut into
+# tokens by a real tokenizer.
 
 # %%
 text_tokens = tokenizer(smollm2())
@@ -102,9 +103,9 @@ figures.padding(chat_lengths, [f"{text.split()[0]} …" for text in chat], title
 #
 # Embedding, norms, projections and feed-forward treat every token by itself: they never ask in
 # which row it stands. Only attention looks across tokens. So lay the prompts end to end, and tell
-# attention what the rows used to say: **which prompt** a token belongs to, and **at which position**
-# in it. The *bounds* hold both: prompt $b$ takes the packed places from `bounds[b]` up to, and
-# without, `bounds[b + 1]`. (xformers says `seqstart`, FlashAttention `cu_seqlens`.)
+# attention what the rows used to say: **which prompt** a token belongs to, and **at which
+# position** in it. The *bounds* hold both: prompt $b$ takes the packed places from `bounds[b]` up
+# to, and without, `bounds[b + 1]`. (xformers says `seqstart`, FlashAttention `cu_seqlens`.)
 
 # %% slide="same" show="output"
 prompt = np.repeat(range(len(lengths)), lengths)
@@ -117,13 +118,13 @@ print("bounds  ", *bounds)
 # %% [markdown] slide="slide"
 # ## The mask is made of blocks
 #
-# Let $i$ and $j$ be places in the pack. Query $i$ sees key $j$ when both belong to the same prompt
-# and the key is not later:
+# Let $i$ and $j$ be places in the pack, and $b_i$ the prompt that place $i$ belongs to. Query $i$
+# sees key $j$ when both belong to the same prompt and the key is not later:
 #
-# $$p_i = p_j \quad\text{and}\quad j \le i$$
+# $$b_i = b_j \quad\text{and}\quad j \le i$$
 #
 # Each prompt gets its causal triangle, and the triangles stand along the diagonal: the mask is
-# *block-diagonal*. Without the left half it would be one large triangle, and every prompt would read
+# *block-diagonal*. Without $b_i = b_j$ it would be one large triangle, and every prompt would read
 # all those before it.
 
 
@@ -151,21 +152,21 @@ for _ in range(50):
     assert torch.equal(mask_vectorised(some), causal_block_mask(some))
 print("loop = vectorised = library, for fifty packs")
 
-# %% slide="slide" show="output" alt="Two masks over the thirteen packed words. One causal triangle: the cells in which a prompt reads another are orange, a large part. Blocks: three blue triangles along the diagonal, nothing orange."
+# %% slide="slide" show="output" alt="Two masks over the thirteen packed words. One causal triangle: the cells in which a prompt reads another are orange, a large part. Blocks: three triangles along the diagonal, each in its prompt's colour, nothing orange."
 triangle = torch.ones(total, total, dtype=torch.bool).tril()
 blocks = causal_block_mask(lengths)
 crossing = int((triangle & ~blocks).sum())
 assert crossing == 5 * 7 + (5 + 7) * 1  # every later token sees every earlier prompt
 pictures = {"one triangle": triangle.numpy(), "blocks": blocks.numpy()}
 title = f"One triangle lets {crossing} scores cross from prompt to prompt"
-figures.leaks(pictures, prompt, [word for row in words for word in row], title)
+packed_masks.leaks(pictures, prompt, [word for row in words for word in row], title)
 
 # %% [markdown] slide="slide"
 # ## A real model over a pack
 #
-# Here is SmolLM2, of Mistral's architecture, layer by layer. It rotates queries and keys by an angle
-# that grows with the position (RoPE), so it asks for positions, and attention asks for a mask.
-# Nothing else knows of prompts.
+# Here is SmolLM2, of Mistral's architecture, layer by layer. It turns queries and keys by an angle
+# that grows with the position (RoPE, chapter 04), so it asks for positions, and attention asks for
+# a mask. Nothing else knows of prompts.
 
 # %% slide="same" show="code"
 model = load(smollm2())
@@ -178,8 +179,8 @@ def logits_of_pack(tokens, positions, mask):
     table = rope_table(positions, config.head_dim, config.rope_theta)
     cos, sin = widen(*table, dtype=torch.float32)
     x = model.tok_embeddings(tokens)
-    for layer in model.layers:
-        x = layer.extend(x, cos, sin, partial(masked_attention, mask=mask))
+    for layer in model.layers:  # turn queries and keys, attend under the mask, feed forward
+        x = layer.extend(x, cos, sin, partial(packing.masked_attention, mask=mask))
     return model.output(model.norm(x))
 
 
@@ -194,7 +195,7 @@ letters = [
     "Paris is the capital of",
     "Dear doctor, my name is Eleanor",
 ]
-mail = pack([encode(letter).ids for letter in letters])
+mail = packing.pack([encode(letter).ids for letter in letters])
 restarting = torch.cat([torch.arange(n) for n in mail.lengths])
 packed = logits_of_pack(mail.tokens, restarting, causal_block_mask(mail.lengths))
 with torch.inference_mode():  # `model` takes rows; here, rows of one letter each
@@ -213,13 +214,13 @@ print("lengths:", *mail.lengths, "- packed = alone, for all", len(packed), "toke
 # **Predict:** how does the model continue the second patient's name?
 
 # %% slide="fragment" show="output"
-n, surname = len(mail.tokens), encode(letters[0]).ids[7]
+n, surname = len(mail.tokens), encode(letters[0]).ids[7]  # ' Whit'
 running, triangle = torch.arange(n), torch.ones(n, n, dtype=torch.bool).tril()
 leaked = logits_of_pack(mail.tokens, running, triangle)
 for name, logits in {"alone": alone[-1], "packed": packed, "no blocks": leaked}.items():
     chances = logits[-1].softmax(-1)
     best = decode([int(chances.argmax())])
-    print(f"{name:<10} next: {best!r:<8} {decode([surname])!r} has {float(chances[surname]):.1f}")
+    print(f"{name:<10} next: {best!r:<8} chance of ' Whit': {float(chances[surname]):.1f}")
 assert leaked[-1].argmax() == surname
 
 # %% [markdown] slide="notes"
@@ -238,17 +239,19 @@ ways = {
     "one triangle": dict(positions=running, mask=triangle),
     "blocks": dict(positions=restarting, mask=causal_block_mask(mail.lengths)),
 }
-moved = {n: influence(partial(logits_of_pack, **way), mail, surname) for n, way in ways.items()}
+moved = {
+    name: influence(partial(logits_of_pack, **way), mail, surname) for name, way in ways.items()
+}
 assert (moved["blocks"][~np.eye(3, dtype=bool)] == 0).all()
 assert (moved["one triangle"][np.triu_indices(3)] > 0.1).all()
 title = "Without blocks, a letter moves the logits of all later ones"
-figures.influence(moved, ["letter 0", "letter 1", "letter 2"], title)
+packed_masks.influence(moved, ["letter 0", "letter 1", "letter 2"], title)
 
 # %% [markdown] slide="slide"
 # ## Forget the positions
 #
-# Now keep the blocks, but number the tokens 0, 1, 2, … through the whole pack, as if positions never
-# started anew.
+# Now keep the blocks, but number the tokens 0, 1, 2, … through the whole pack, as if positions
+# never started anew.
 #
 # **Predict:** how far off are the logits? And after one more token, which the model writes with the
 # cached keys, at its own letter's position?
@@ -258,18 +261,18 @@ wrong = logits_of_pack(mail.tokens, running, causal_block_mask(mail.lengths))
 assert torch.allclose(wrong, packed, atol=2e-3)
 print("reading the letters: no difference")
 longer = torch.cat([mail.tokens, alone[-1][-1:].argmax(-1)])  # the last letter goes on
-last = mail.lengths[-1]
+last = mail.lengths[-1]  # the new token's position; keys before it stay turned as they were read
 mask = causal_block_mask([*mail.lengths[:-1], last + 1])
 right = logits_of_pack(longer, torch.cat([restarting, torch.tensor([last])]), mask)[-1]
 wrong = logits_of_pack(longer, torch.cat([running, torch.tensor([last])]), mask)[-1]
 print("one token later: off by more than 5?", bool((wrong - right).abs().max() > 5))
 
 # %% [markdown] slide="notes"
-# RoPE turns query and key by their own angles, and a score depends on the difference alone. Inside a
-# block all positions are shifted alike: the shift cancels. So the mistake survives every test of the
-# pre-fill. It shows at the first token that is written, because that one counts its own letter,
-# while the cached keys were turned by the count of the pack. In a model with learnt, absolute
-# positions it would have shown at once.
+# RoPE turns query and key by their own angles, and a score depends on the difference alone. Inside
+# a block all positions are shifted alike: the shift cancels. So the mistake survives every test
+# that only reads prompts. It shows at the first token that is written, because that one counts its
+# own letter, while the cached keys were turned by the count of the pack. In a model with learnt,
+# absolute positions it would have shown at once.
 
 # %% [markdown] slide="slide"
 # ## What gets computed?
@@ -277,27 +280,27 @@ print("one token later: off by more than 5?", bool((wrong - right).abs().max() >
 # A mask hides scores that were computed before (chapter 02). **Predict:** which computes the most:
 # padded rows, a pack under one mask, or a pack block by block?
 
-# %% slide="fragment" show="output" alt="Three squares of scores. Padded rows: three blocks of 7 by 7, 147 scores. One mask over the pack: a full square of 13 by 13, 169 scores, most of them orange, hidden. Block by block: squares of 5, 7 and 1, 75 scores."
+# %% slide="fragment" show="output" alt="Three squares of scores. Padded rows: three blocks of 7 by 7, 147 scores. One mask over the pack: a full square of 13 by 13, 169 scores, most of them orange, hidden. Block by block: squares of 5, 7 and 1, 75 scores. What tokens really see has their prompt's colour."
 scores = layout_scores(lengths)
 computed = {name: picture for name, (picture, _) in scores.items()}
 used = {name: picture for name, (_, picture) in scores.items()}
 assert [int(picture.sum()) for picture in computed.values()] == [3 * 7**2, 13**2, 5**2 + 7**2 + 1]
-assert len({int(picture.sum()) for picture in used.values()}) == 1
+assert {int((picture > 0).sum()) for picture in used.values()} == {int(blocks.sum())}
 figures.scores(computed, used, "A pack under one mask computes more scores than padding did")
 
 # %% [markdown] slide="notes"
-# $B \max(n)^2$, $(\sum n)^2$ and $\sum n^2$ scores. The middle one grows with the square of *everyone's*
-# tokens. So the mask must not be a table that is applied afterwards: it must be a description by
-# which a kernel skips. That is why xformers' masks are objects made of lengths, and why the library
-# hands each block to the banded kernel of chapter 02 on a CPU.
+# $B \max(n)^2$, $(\sum n)^2$ and $\sum n^2$ scores. The middle one grows with the square of
+# *everyone's* tokens. So the mask must not be a table that is applied afterwards: it must be a
+# description by which a kernel skips. That is why xformers' masks are objects made of lengths, and
+# why the library hands each block to the banded kernel of chapter 02 on a CPU.
 
 # %% slide="slide" show="output" alt="Two bars of processor time. The padded rows take about four times as long as the packed tokens."
 rows = pad_sequence([torch.tensor(ids) for ids in chat_ids], batch_first=True)
-batch, threads = pack(chat_ids), torch.get_num_threads()
+batch, threads = packing.pack(chat_ids), torch.get_num_threads()
 torch.set_num_threads(1)
 with torch.inference_mode():
     clock = [time.process_time()]
-    as_rows = model.hidden(rows)
+    as_rows = model.hidden(rows)  # padding stands on the right, where no causal token looks
     clock.append(time.process_time())
     as_pack = model.extend(batch.tokens, model.init_state(len(chat)), batch.lengths)
     clock.append(time.process_time())
@@ -313,48 +316,53 @@ figures.clock(seconds, title)
 # %% [markdown] slide="slide"
 # ## The cache, in four sentences
 #
-# An answer is written token by token, and each new token attends to all before it, so their keys and
-# values are kept: the *cache*. Under a window $W$ only the last $W$ can still be seen, so the cache
-# is a *ring* of $W$ slots, and the token at position $p$ overwrites slot $p \bmod W$. Reading the
-# prompts, before the first token is written, is called *pre-fill*; long prompts are read in *chunks*
-# to bound memory. A chunk's queries see keys from the ring and keys of the chunk itself.
+# An answer is written token by token, and each new token attends to all before it, so their keys
+# and values are kept: the *cache*. Under a window $W$ only the last $W$ can still be seen, so it is
+# a *ring* of $W$ slots, and the token at position $p$ overwrites slot $p \bmod W$. Prompts are read
+# first (*pre-fill*), long ones in *chunks*, to bound memory. A chunk sees keys from the ring and
+# its own.
+#
+# So a request meets three masks. xformers, whose kernels Mistral's code calls, has names for them.
 
-# %% slide="slide" show="output" alt="A diagram from left to right. Prompts of 5, 7 and 1 tokens; an arrow to the first chunk, a mask of nine by nine with three triangles on the diagonal; an arrow to later chunks, four queries over eight keys; an arrow to decoding, three queries over nine slots of three rings. Under each stands where its keys come from and xformers' mask."
+# %% slide="slide" show="output" alt="A diagram from left to right, with a bar over each key: from the ring, or the chunk's own. First chunk: nine by nine, three triangles on the diagonal, all keys own. An arrow to later chunks: four queries over eight keys, in each prompt two from the ring, then its own. An arrow to decoding: three queries over nine keys, all from three rings. Under each stands xformers' mask."
 passes = trace_request(lengths, window=3, chunk_size=4, n_decode=4)
 assert [one.stage for one in passes[:3]] == ["first chunk", "later chunk", "decode"]
 title = "A request meets three masks, by where its keys come from"
-packed_request.life(lengths, passes[:3], title)
+packed_request.life(passes[:3], title)
 
 # %% [markdown] slide="notes"
-# $W = 3$, chunks of 4. **First chunk**: queries and keys are the same tokens, so blocks are square.
-# **Later chunks**: the first prompt brings its last token, the second its last three, each after two
-# keys from the ring, put back in order (no new query sees an older one). Blocks are wider than high.
-# *Hello* has ended. **Decoding**: one query a prompt, over all slots of its ring in whatever order; an
-# empty slot is hidden. No window is needed: what left it was overwritten.
+# $W = 3$, chunks of 4; numbers are positions in the prompt. **First chunk**: queries and keys are
+# the same tokens, so blocks are square. **Later chunks**: one token of the first prompt, three of
+# the second, each after two keys from the ring, put back in order (no new query sees an older one).
+# Blocks are wider than high. *Hello* has ended. **Decoding**: one query a prompt, over the slots of
+# its ring in whatever order; an empty one (–) is hidden. What left the window was overwritten.
+# "Mistral 7B" (section 2, figure 3) draws a later chunk of one prompt.
 
 # %% [markdown] slide="slide"
 # ## In xformers' words
 #
-# xformers is the library of attention kernels that Mistral's code calls. A mask there is an object
-# made of lengths; `materialize` turns it into a table of 0 and $-\infty$ to look at, on any machine.
-# Its attention kernel runs on CUDA GPUs only. (xformers isn't made for macOS: there you see our masks
+# A mask there is an object made of lengths: how many queries and keys each prompt has.
+# `materialize` turns it into a table of 0 and $-\infty$ to look at, on any machine; the attention
+# kernel itself runs on CUDA GPUs only. (xformers isn't made for macOS: there you see our masks
 # alone.)
 
 # %% slide="same" show="code"
 xformers, theirs = xformers_attention.masks(), {}  # None where it isn't installed
+new, with_ring = [1, 3], [3, 5]  # later chunks: tokens, and keys, of which two are the ring's
+in_use = [3, 3, 2]  # decoding: how many of a ring's three slots are filled
 if xformers:
     blocks_of = xformers.BlockDiagonalMask.from_seqlens
     rings_of = xformers.BlockDiagonalCausalWithOffsetPaddedKeysMask.from_seqlens
     first = xformers.BlockDiagonalCausalMask.from_seqlens([4, 4, 1])
     theirs = {
         "first chunk": first.make_local_attention(3),
-        "later chunks": blocks_of([1, 3], [3, 5]).make_local_attention_from_bottomright(3),
-        "decoding": rings_of([1, 1, 1], 3, [3, 3, 2]),
+        "later chunks": blocks_of(new, with_ring).make_local_attention_from_bottomright(3),
+        "decoding": rings_of([1, 1, 1], 3, in_use),
     }
 ours = {
     "first chunk": causal_block_mask([4, 4, 1], window=3),
-    "later chunks": causal_block_mask([1, 3], [3, 5], window=3),
-    "decoding": padded_keys_mask([1, 1, 1], [3, 3, 2], 3),
+    "later chunks": causal_block_mask(new, with_ring, window=3),
+    "decoding": padded_keys_mask([1, 1, 1], in_use, 3),
 }
 
 # %% slide="slide" show="output" alt="Two rows of three masks, ours above and xformers' below, in the prompts' colours: square triangles for the first chunk, wider blocks for later chunks, one row a prompt over its slots for decoding. The rows are the same, cell for cell."
@@ -362,26 +370,29 @@ for mask, one in zip(ours.values(), passes[:3], strict=True):
     assert (mask.numpy() == one.mask).all()  # what the real cache was asked, in the diagram
 cells = {name: bias.materialize(ours[name].shape) == 0 for name, bias in theirs.items()}
 assert all(torch.equal(cells[name], ours[name]) for name in cells)
+whole_ring = causal_block_mask(new, [4, 6], window=3)  # three cached keys each, not two
+assert not whole_ring[:, [0, 4]].any()  # nobody sees the oldest
 both = {"ours": ours, "xformers": cells} if xformers else {"ours": ours}
 masks = {who: {name: x.numpy() for name, x in group.items()} for who, group in both.items()}
 prompts_of = {name: one.key_prompt for name, one in zip(ours, passes[:3], strict=True)}
 title = "Ours and xformers' are the same, cell for cell" if xformers else "Our three masks"
-figures.cell_for_cell(masks, prompts_of, title)
+packed_masks.cell_for_cell(masks, prompts_of, title)
 
 # %% [markdown] slide="notes"
 # Read a name from behind: a *Mask* of *PaddedKeys*, because each ring has the same number of slots,
-# filled or not; *WithOffset*, because the queries are the last of the tokens; *Causal* blocks on the
-# *Diagonal*. `BlockDiagonalMask` alone is not causal at all: it becomes so by
+# filled or not; *WithOffset*, because the queries are the last of the tokens; *Causal* blocks on
+# the *Diagonal*. `BlockDiagonalMask` alone is not causal at all: it becomes so by
 # `make_local_attention_from_bottomright`. The library's tests compare hundreds of random requests
-# besides the one you see. In Mistral's code the three stand in `cache.py`, `get_input_metadata`.
+# besides the one you see. In Mistral's code the three stand in `cache.py`, `get_input_metadata`; to
+# a later chunk it hands all $W$ keys of the ring, of which the mask hides the oldest.
 
-# %% [markdown] slide="slide"
+# %% [markdown]
 # ## Pass by pass
 #
-# The masks that the library's cache meets while it reads our prompts and writes four tokens to each.
-# Play it, or step: when do the slots stop being in order?
+# The masks that the library's cache meets while it reads our prompts and writes four tokens to
+# each. Play it, or step: when do the slots stop being in order?
 
-# %% slide="same" show="output" alt="An animated mask with words at rows and columns. It begins with nine queries of the first chunk, goes on with four of the later chunk over eight keys, and then shows one query a prompt over the slots of three rings, in which new tokens overwrite the oldest."
+# %% slide="slide" show="output" alt="An animated mask with words at rows and columns. It begins with nine queries of the first chunk, goes on with four of the later chunk over eight keys, and then shows one query a prompt over the slots of three rings, in which new tokens overwrite the oldest."
 packed_request.passes(passes, words, "Each pass has its own queries and keys")
 
 
@@ -409,8 +420,9 @@ ipywidgets.interact(
 # %% [markdown] slide="slide"
 # ## The wrong corner
 #
-# xformers has `make_local_attention` and `make_local_attention_from_bottomright`. A chunk of 3 follows
-# 4 cached keys, $W = 3$. **Predict:** which keys does its first query see in each?
+# xformers' `make_local_attention` counts queries from a block's first key;
+# `make_local_attention_from_bottomright` lets them end where the keys end. A chunk of 3 follows 4
+# cached keys, $W = 3$. **Predict:** which keys does its first query see in each?
 
 # %% slide="fragment" show="output" alt="Two masks of three queries over seven keys. Top-left: the queries see keys 0 to 2, marked orange as too old, and the cells of their own keys are empty. Bottom-right: a blue band ends at the lower right corner."
 right = causal_block_mask([3], [7], window=3)
@@ -420,15 +432,14 @@ if xformers:
     assert (chunk.make_local_attention(3).materialize((3, 7)) == 0).equal(wrong)
     assert (chunk.make_local_attention_from_bottomright(3).materialize((3, 7)) == 0).equal(right)
 pictures = {"make_local_attention": wrong.numpy(), "… _from_bottomright": right.numpy()}
-figures.alignment(pictures, right.numpy(), "Top-left alignment hides a chunk's own keys")
+packed_masks.alignment(pictures, right.numpy(), "Top-left alignment hides a chunk's own keys")
 
 # %% [markdown] slide="notes"
-# With as many keys as queries the two agree. With 3 queries and 7 keys, top-left puts query 0 of the
-# chunk at key 0 of the block, as if nothing had been cached: it sees one token that is too old, and
-# not itself. Bottom-right lets queries end where keys end. `make_causal` and
-# `make_causal_from_bottomright` differ in the same way. There is no error, only an answer from stale
-# keys: in the next cell the model counts to nine, and reads the last three tokens as a chunk. With the
-# right mask it says *ten*.
+# Among $m$ keys, query $r$ of $n$ stands at position $m - n + r$: here query 0 at $7 - 3 + 0 = 4$,
+# and it sees 2, 3 and 4. Top-left forgets the $m - n$ cached keys: query 0 sees one token that is
+# too old, and not itself. With as many keys as queries the two agree. `make_causal` has the same
+# twin. There is no error, only an answer from stale keys: in the next cell the model counts to
+# nine, and reads the last three tokens as a chunk. With the right mask it says *ten*.
 
 # %%
 tokens = torch.tensor(encode("One, two, three, four, five, six, seven, eight, nine,").ids)
@@ -443,10 +454,10 @@ for align in ("bottom_right", "top_left"):
 # ## The mask as a function
 #
 # PyTorch's FlexAttention takes the rule itself: a function from batch, head, query and key, as
-# tensors of numbers, to *seen or not*. Compiled for a GPU it becomes part of the kernel; on a CPU we
-# can evaluate it on a grid. `create_block_mask` does so too, and notes which tiles of 128 × 128 hold
-# any visible cell. The others are never computed. Next, three longer prompts with $W = 256$, under the
-# library's rule, which also knows of windows and of keys before a chunk.
+# tensors of numbers, to *seen or not*. Compiled for a GPU it becomes part of the kernel; on a CPU
+# we can evaluate it on a grid. `create_block_mask` does so too, and notes which tiles of 128 × 128
+# hold any visible cell. The others are never computed. Next, three longer prompts with $W = 256$,
+# under the library's rule, which also knows of windows and of keys before a chunk.
 
 # %% slide="same" show="both"
 prompt_of = torch.from_numpy(prompt)
@@ -466,14 +477,15 @@ cut = causal_block_mask(long, window=256).unflatten(1, (16, 128)).unflatten(0, (
 state = cut.any(3).any(1).int() + cut.all(3).all(1)  # (query tiles, key tiles)
 assert torch.equal(found.to_dense()[0, 0] > 0, state > 0)
 title = f"FlexAttention computes {int((state > 0).sum())} of {state.numel()} tiles"
-figures.tiles(state.numpy(), 128, np.cumsum(long).tolist(), title)
+packed_masks.tiles(state.numpy(), 128, np.cumsum(long).tolist(), title)
 
 # %%
 q = torch.randn(8, 9, 64)  # 8 queries of three prompts, 9 heads
 k, v = torch.randn(2, 16, 3, 64)  # 16 keys, 3 heads: each serves three of the queries' heads
 request = [1, 3, 4], [3, 5, 8], 3
 flex = flex_attention.packed_attention(q, k, v, *request)
-assert torch.allclose(flex, packed_attention_dense(q, k, v, *request), atol=1e-5)
+for attend in (packing.packed_attention_dense, packing.packed_attention):
+    assert torch.allclose(flex, attend(q, k, v, *request), atol=1e-5)
 print("FlexAttention = one mask over everything = prompt by prompt")
 
 # %% [markdown] slide="slide"
@@ -489,21 +501,21 @@ print("FlexAttention = one mask over everything = prompt by prompt")
 # ## Self-test
 #
 # 1. Prompts of 10, 10, 10 and 50 tokens: what share of their rectangle is padding?
-# 2. Why must a chunk's keys come in order, while one new token may read any?
+# 2. Why must a chunk's keys come in order, and a single token's need not?
 # 3. When does `make_local_attention` do no harm?
 # 4. Positions run on through the pack: what finds the mistake?
 #
 # <details><summary>Answers</summary>
 #
 # 1. $1 - 20/50 = 60\,\%$.
-# 2. A chunk's mask counts distance by columns; one token sees every slot in use.
-# 3. With as many keys as queries in every block.
+# 2. A chunk's mask counts by columns; one token sees every slot in use.
+# 3. With as many keys as queries in each block.
 # 4. The first token that is written.
 #
 # </details>
 #
-# **Next.** *One feed-forward for every token: or one of eight?* First
-# [the exercises](../exercises/06_packed_prompts.ipynb).
+# **Next.** *One feed-forward for every token, or two of eight?* First
+# [the exercises](../exercises/06_packed_prompts.ipynb), then [chapter 07](07_sparse_moe.ipynb).
 
 # %% [markdown] to="exercise"
 # # 06 · Packed prompts: exercises
@@ -521,9 +533,9 @@ from mixlab.checks import check, hint  # noqa: F401
 # %% [markdown] exercise="06.1" role="prompt" title="Positions and bounds" difficulty=1 minutes=8 points=2
 # A pass brings `lengths[b]` new tokens to prompt `b`, which has `seen[b]` tokens already. Both are
 # lists of whole numbers. Return two lists, arrays or tensors of whole numbers: the position of each
-# packed token in its own prompt, and the bounds of the prompts in this pack, from 0 to the number of
-# packed tokens. With `seen = [4, 0]` and `lengths = [2, 3]`: `[4, 5, 0, 1, 2]` and `[0, 2, 5]`. A
-# prompt that has ended brings 0 tokens, and keeps its place among the bounds.
+# packed token in its own prompt, and the bounds of the prompts in this pack, from 0 to the number
+# of packed tokens. With `seen = [4, 0]` and `lengths = [2, 3]`: `[4, 5, 0, 1, 2]` and `[0, 2, 5]`.
+# A prompt that has ended brings 0 tokens, and keeps its place among the bounds.
 
 
 # %% exercise="06.1" role="answer"
@@ -591,9 +603,9 @@ check("06.3", decode_mask)
 
 # %% [markdown] exercise="06.4" role="prompt" title="Find the bug: a rule for FlexAttention" difficulty=3 minutes=12 points=3
 # `packed_rule` should return FlexAttention's rule for the masks of exercise 06.2. `query` and `key`
-# are tensors of places in the pack, of any shapes that broadcast. The function has two mistakes. One
-# lets a token into a neighbouring prompt, the other shows only when some keys come from a cache. Find
-# and mend both.
+# are tensors of places in the pack, of any shapes that broadcast. The function has two mistakes.
+# One lets a token into a neighbouring prompt, the other shows only when some keys come from a
+# cache. Find and mend both.
 #
 # ```python
 # def packed_rule(q_lengths, k_lengths, window):
@@ -654,10 +666,10 @@ check("06.5", padded_share)
 
 # %% [markdown] exercise="06.6" role="prompt" title="Prove by test: are prompts kept apart?" difficulty=2 minutes=12 points=4
 # `layer(tokens, lengths)` is one layer of a model over packed prompts: token ids of shape (total,),
-# each from 0 to 49, and a list with the length of each prompt, to numbers of shape (total, 4). Write
-# `keeps_apart(layer)`: True if each prompt gets in a pack what it would get alone, to rounding, and
-# False otherwise. The check hands it layers that are right in different ways, and layers that leak,
-# some of them only in packs of a certain kind.
+# each from 0 to 49, and a list with the length of each prompt, to numbers of shape (total, 4).
+# Write `keeps_apart(layer)`: True if each prompt gets in a pack what it would get alone, to
+# rounding, and False otherwise. The check hands it layers that are right in different ways, and
+# layers that leak, some of them only in packs of a certain kind.
 
 
 # %% exercise="06.6" role="answer"

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from mixlab.figures import packed_masks, packed_request, theme
 from mixlab.figures import packed_prompts as figures
-from mixlab.figures import packed_request
 from mixlab.kernels import xformers_attention
 from mixlab.traces.packed_prompts import trace_request
 from mixlab.traces.packing import influence, layout_scores
@@ -26,8 +26,8 @@ def passes():
 def test_layouts_compute_squares_and_use_the_same_scores():
     scores = layout_scores(LENGTHS)
     assert [int(computed.sum()) for computed, _ in scores.values()] == [48, 64, 9 + 16 + 1]
-    assert {int(used.sum()) for _, used in scores.values()} == {6 + 10 + 1}
-    assert not any((used & ~computed).any() for computed, used in scores.values())
+    assert {tuple(np.bincount(used.ravel())[1:]) for _, used in scores.values()} == {(6, 10, 1)}
+    assert not any(((used > 0) & ~computed).any() for computed, used in scores.values())
 
 
 def test_influence_sees_a_leak_and_only_a_leak():
@@ -54,19 +54,24 @@ def test_packing_lays_down_one_row_a_frame():
 def test_leaks_are_counted_in_the_titles():
     prompt, words = np.repeat(range(3), LENGTHS), [w for row in WORDS for w in row]
     masks = {"triangle": np.tri(8, dtype=bool), "blocks": causal_block_mask(LENGTHS).numpy()}
-    shown = figures.leaks(masks, prompt, words, "a claim")
+    shown = packed_masks.leaks(masks, prompt, words, "a claim")
     assert [note.text for note in shown.layout.annotations] == [
         f"triangle: {3 * 4 + 7} leaks",
         "blocks: 0 leaks",
     ]
-    assert np.asarray(shown.data[0].z).max() == 2
-    assert np.asarray(shown.data[1].z).max() == 1
+    numbers = [np.bincount(np.asarray(panel.z).ravel(), minlength=5) for panel in shown.data]
+    assert numbers[0][1:].tolist() == [6, 10, 1, 3 * 4 + 7]
+    assert numbers[1][1:].tolist() == [6, 10, 1, 0]
+
+
+def test_orange_is_no_prompt():
+    assert theme.ORANGE not in {figures.prompt_color(prompt) for prompt in range(12)}
 
 
 def test_alignment_marks_what_is_wrong_and_what_is_missing():
     right = causal_block_mask([2], [5], window=2).numpy()
     wrong = causal_block_mask([2], [5], window=2, align="top_left").numpy()
-    shown = figures.alignment({"wrong": wrong, "right": right}, right, "a claim")
+    shown = packed_masks.alignment({"wrong": wrong, "right": right}, right, "a claim")
     assert list(shown.data[0].text[0]) == ["old", "", "?", "?", ""]
     assert set(np.asarray(shown.data[1].text).ravel()) == {""}
 
@@ -78,23 +83,31 @@ def test_a_request_is_drawn_pass_by_pass():
     assert "new 1" in "".join(shown.frames[-2].layout.yaxis.ticktext)
     assert "empty" not in "".join(shown.frames[-1].layout.xaxis.ticktext)
     stages = [next(one for one in trace if one.stage == name) for name in packed_request._STAGES]
-    diagram = packed_request.life(LENGTHS, stages, "a claim")
+    diagram = packed_request.life(stages, "a claim")
     drawn = [np.asarray(panel.z, dtype=float) for panel in diagram.data if panel.type == "heatmap"]
-    assert [int((panel > 0).sum()) for panel in drawn[1:]] == [int(p.mask.sum()) for p in stages]
+    assert [int((panel > 0).sum()) for panel in drawn] == [int(p.mask.sum()) for p in stages]
+
+
+def test_the_diagram_tells_where_keys_come_from():
+    first, later, decode = trace_request([3, 4, 1], window=3, chunk_size=2)
+    own, ring = False, True
+    assert packed_request._origins(first) == [(0, 1, own), (2, 3, own), (4, 4, own)]
+    assert packed_request._origins(later) == [(0, 1, ring), (2, 2, own), (3, 4, ring), (5, 6, own)]
+    assert packed_request._origins(decode) == [(0, 2, ring), (3, 5, ring), (6, 8, ring)]
 
 
 def test_other_figures_are_drawn_from_what_they_get():
     trace = passes()[:2]
     masks = {one.stage: one.mask for one in trace}
     keys = {one.stage: one.key_prompt for one in trace}
-    both = figures.cell_for_cell({"ours": masks, "theirs": masks}, keys, "a claim")
+    both = packed_masks.cell_for_cell({"ours": masks, "theirs": masks}, keys, "a claim")
     assert len(both.data) == 4
     computed, used = ({n: s[i] for n, s in layout_scores(LENGTHS).items()} for i in (0, 1))
     assert "48 scores" in figures.scores(computed, used, "a claim").layout.annotations[0].text
     bars = figures.padding(LENGTHS, ["x", "y", "z"], "a claim").data
     assert np.add(bars[0].x, bars[1].x).tolist() == [4, 4, 4]
     assert list(figures.clock({"rows": 2.0, "pack": 1.0}, "a claim").data[0].x) == [2.0, 1.0]
-    tiles = figures.tiles(np.array([[2, 0], [1, 1]]), 128, [100, 256], "a claim")
+    tiles = packed_masks.tiles(np.array([[2, 0], [1, 1]]), 128, [100, 256], "a claim")
     assert [shape.x1 for shape in tiles.layout.shapes] == [100, 256]
 
 

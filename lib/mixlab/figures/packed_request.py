@@ -1,10 +1,12 @@
 """The life of a packed request: its masks in one diagram, and pass by pass.
 
 Both figures take the passes of `mixlab.traces.packed_prompts.trace_request`. Cells have their
-prompt's colour; numbers and words say which token a row or a column is.
+prompt's colour; numbers and words say which token a row or a column is, and bars in the diagram
+whether a key comes from the ring or is the chunk's own.
 """
 
 from collections.abc import Sequence
+from itertools import groupby
 
 import numpy as np
 import plotly.graph_objects as go
@@ -13,26 +15,24 @@ from mixlab.figures import theme
 from mixlab.figures.packed_prompts import prompt_color, prompt_scale
 from mixlab.traces.packed_prompts import PADDING, PackedMask
 
-_STAGES = {  # stage: (heading, how often, where its keys come from, xformers' mask in two lines)
+_STAGES = {  # stage: (heading, when, xformers' mask in two lines)
     "first chunk": (
         "first chunk",
-        "once",
-        "keys: the chunk's own",
+        "once, at the prompts' start",
         "BlockDiagonalCausalMask<br>.make_local_attention",
     ),
     "later chunk": (
         "later chunks",
         "until the prompts are read",
-        "keys: the ring's, in order, then its own",
         "BlockDiagonalMask.make_local_<br>attention_from_bottomright",
     ),
     "decode": (
         "decoding",
-        "once a new token",
-        "keys: the ring's slots, in any order",
+        "for each new token",
         "BlockDiagonalCausalWith<br>OffsetPaddedKeysMask",
     ),
 }
+_RING, _OWN = "#333333", "#BBBBBB"  # bars over keys from the ring, and over the chunk's own
 
 
 def _values(one: PackedMask) -> np.ndarray:
@@ -40,23 +40,47 @@ def _values(one: PackedMask) -> np.ndarray:
     return one.mask * (1 + one.key_prompt)
 
 
-def life(lengths: Sequence[int], passes: Sequence[PackedMask], title: str) -> go.Figure:
-    """From prompts to decoding in one diagram, all cells of one size.
+def _origins(one: PackedMask) -> list[tuple[int, int, bool]]:
+    """Stretches of columns (first, last, from the ring?), a prompt's ring and own keys apart."""
+    prompts, positions = one.key_prompt.tolist(), one.key_position.tolist()
+    queries = zip(one.query_prompt[::-1].tolist(), one.query_position[::-1].tolist(), strict=True)
+    first_new = dict(queries)
+    held = [
+        one.stage == "decode" or position < first_new[prompt]
+        for prompt, position in zip(prompts, positions, strict=True)
+    ]
+    alike = groupby(range(len(held)), key=lambda column: (prompts[column], held[column]))
+    stretches = [(ring, list(columns)) for (_, ring), columns in alike]
+    return [(columns[0], columns[-1], ring) for ring, columns in stretches]
+
+
+def life(passes: Sequence[PackedMask], title: str) -> go.Figure:
+    """From the first chunk to decoding in one diagram, all cells of one size.
 
     Args:
-        lengths: of the prompts, in tokens.
         passes: one of each stage, in order: first chunk, later chunk, decode.
         title: the claim.
     """
-    gap, middle = 5.2, max(len(one.mask) for one in passes) / 2
-    n_prompts = len(lengths)
-    shown = theme.figure(title, height=500)
+    gap, middle = 6.0, max(len(one.mask) for one in passes) / 2 - 0.5
+    n_prompts = 1 + max(int(one.key_prompt.max()) for one in passes)
+    shown = theme.figure(title, height=540)
 
-    def panel(x, values, columns, rows, heading, under):
-        height, width = values.shape
-        top = middle - height / 2
+    def write(texts: Sequence[tuple[float, float, object]], size: int) -> None:
+        x, y, words = zip(*texts, strict=True)
+        shown.add_scatter(x=x, y=y, text=words, mode="text", textfont_size=size)
+
+    edge = -gap
+    for one in passes:
+        heading, when, mask_name = _STAGES[one.stage]
+        height, width = one.mask.shape
+        x, top = edge + gap, middle - (height - 1) / 2
+        if edge > 0:
+            tail, head = edge - 0.2, x - 2.2
+            arrow = dict(axref="x", ayref="y", arrowwidth=2.5, arrowhead=2, arrowcolor="#666")
+            shown.add_annotation(arrow, x=head, ax=tail, y=middle, ay=middle, text="")
+        edge = x + width
         shown.add_heatmap(
-            z=values,
+            z=_values(one),
             x=x + np.arange(width),
             y=top + np.arange(height),
             zmin=0,
@@ -65,61 +89,27 @@ def life(lengths: Sequence[int], passes: Sequence[PackedMask], title: str) -> go
             showscale=False,
             xgap=1,
             ygap=1,
-            hoverinfo="skip",
-        )
-        labels = [(x + i, top - 1, text) for i, text in enumerate(columns)]
-        labels += [(x - 1, top + i, text) for i, text in enumerate(rows)]
-        shown.add_scatter(
-            x=[at for at, _, _ in labels],
-            y=[at for _, at, _ in labels],
-            text=[text for _, _, text in labels],
-            mode="text",
-            textfont_size=12,
-            hoverinfo="skip",
-            showlegend=False,
-        )
-        center = x + (width - 1) / 2
-        note = dict(x=center, showarrow=False)
-        shown.add_annotation(note, y=middle - 7.4, text=heading, font_size=16)
-        shown.add_annotation(note, y=middle + 6.9, text=under, font_size=12, yanchor="middle")
-        return x + width
-
-    rectangle = np.full((n_prompts, max(lengths)), np.nan)
-    for row, length in enumerate(lengths):
-        rectangle[row, :length] = row + 1
-    edge = panel(
-        0,
-        rectangle,
-        range(max(lengths)),
-        [],
-        "<b>prompts</b><br> ",
-        "numbers: positions<br>in the prompt<br> <br> ",
-    )
-    for one in passes:
-        heading, often, keys, mask = _STAGES[one.stage]
-        shown.add_annotation(
-            x=edge + gap - 2.0,
-            y=middle - 0.5,
-            ax=edge - 0.1,
-            ay=middle - 0.5,
-            axref="x",
-            ayref="y",
-            arrowwidth=2.5,
-            arrowhead=2,
-            arrowcolor="#666",
-            text="",
         )
         columns = ["–" if p == PADDING else p for p in one.key_position]
-        edge = panel(
-            edge + gap,
-            _values(one),
-            columns,
-            one.query_position,
-            f"<b>{heading}</b><br>{often}",
-            f"{keys}<br> <br>{mask}",
-        )
-    shown.update_xaxes(visible=False, range=[-2.2, edge + 1.5])
-    shown.update_yaxes(visible=False, range=[middle + 8.6, middle - 8.8])
+        write([(x + at, top - 1, text) for at, text in enumerate(columns)], 13)
+        write([(x - 1, top + at, text) for at, text in enumerate(one.query_position)], 13)
+        for first, last, ring in _origins(one):
+            line = dict(color=_RING if ring else _OWN, width=6)
+            y = top - 1.85
+            ends = [x + first - 0.42, x + last + 0.42]
+            shown.add_scatter(x=ends, y=[y, y], mode="lines", line=line)
+            write([(x + (first + last) / 2, y - 0.75, "ring" if ring else "own")], 15)
+        center = x + (width - 1) / 2
+        note = dict(x=center, showarrow=False)
+        shown.add_annotation(note, y=middle - 9, text=f"<b>{heading}</b>", font_size=20)
+        shown.add_annotation(note, y=middle - 8, text=when, font_size=15)
+        shown.add_annotation(note, y=middle + 6.2, text=mask_name, font_size=15)
+    corner = dict(x=-1.9, showarrow=False, font_size=14)
+    shown.add_annotation(corner, y=-2.6, text="<i>keys</i>")
+    shown.add_annotation(corner, y=middle, text="<i>queries</i>", textangle=-90)
+    shown.update_traces(hoverinfo="skip", showlegend=False)
+    shown.update_xaxes(visible=False, range=[-2.7, edge + 0.4])
+    shown.update_yaxes(visible=False, range=[middle + 7.2, middle - 9.8])
     shown.update_layout(margin=dict(l=10, r=10, b=10))
     return shown
 
@@ -179,8 +169,9 @@ def passes(trace: Sequence[PackedMask], words: Sequence[Sequence[str]], title: s
         for name, (data, layout) in zip(names, drawn, strict=True)
     ]
     shown.update_xaxes(range=[-0.5, columns - 0.5], showgrid=False, tickangle=-50, side="top")
-    shown.update_yaxes(range=[rows - 0.5, -0.5], showgrid=False, title_text="queries")
+    shown.update_yaxes(range=[rows - 0.5, -0.5], showgrid=False)
+    shown.update_yaxes(title=dict(text="queries", standoff=24))
     shown.update_layout(drawn[0][1])
-    shown.update_layout(margin_t=190)
+    shown.update_layout(margin_t=150)
     theme.player(shown, names, "pass ", milliseconds=1400)
     return shown

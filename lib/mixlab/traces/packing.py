@@ -7,7 +7,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mixlab.transformer.packed_masks import block_mask, causal_block_mask, check_lengths
+from mixlab.transformer.packed_masks import (
+    block_mask,
+    block_positions,
+    causal_block_mask,
+    check_lengths,
+)
 from mixlab.transformer.packing import Packed
 
 Logits = Callable[[Int[Tensor, " total"]], Float[Tensor, "total vocab"]]
@@ -20,8 +25,8 @@ def layout_scores(lengths: Sequence[int]) -> dict[str, tuple[np.ndarray, np.ndar
         lengths: of the prompts, in tokens.
 
     Returns:
-        Layout to two (slots, slots) boolean arrays: computed, and seen by some real token. Rows
-        of a padded rectangle stand one after the other.
+        Layout to two (slots, slots) arrays: whether a score is computed, and who uses it: 1 +
+        the prompt of the token that sees it, or 0. Rows of a rectangle stand one after the other.
 
     Raises:
         ValueError: for a negative length.
@@ -33,13 +38,19 @@ def layout_scores(lengths: Sequence[int]) -> dict[str, tuple[np.ndarray, np.ndar
     longest, total = max(lengths), sum(lengths)
     rows = [longest] * len(lengths)
     real = (torch.arange(longest) < torch.tensor(list(lengths))[:, None]).flatten()
-    used = causal_block_mask(lengths).numpy()
-    in_rows = (causal_block_mask(rows) & real[:, None] & real).numpy()
+    used = _by_prompt(causal_block_mask(lengths), lengths)
+    in_rows = _by_prompt(causal_block_mask(rows) & real[:, None] & real, rows)
     return {
         "padded rows": (block_mask(rows).numpy(), in_rows),
         "pack, one mask": (np.ones((total, total), dtype=bool), used),
         "pack, block by block": (block_mask(lengths).numpy(), used),
     }
+
+
+def _by_prompt(mask: Tensor, lengths: Sequence[int]) -> np.ndarray:
+    """1 + the query's prompt where the mask is True."""
+    prompt, _ = block_positions(lengths)
+    return (mask * (1 + prompt[:, None])).numpy()
 
 
 def influence(logits: Logits, packed: Packed, token: int, place: int = 1) -> np.ndarray:

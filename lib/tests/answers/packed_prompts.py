@@ -71,6 +71,10 @@ def layout_counts_cached(seen, lengths):
     return layout_lists(seen, lengths)[0], list(accumulate(keys, initial=0))
 
 
+def layout_bounds_first(seen, lengths):
+    return layout_lists(seen, lengths)[::-1]
+
+
 def layout_one_result(seen, lengths):
     return layout_lists(seen, lengths)[0]
 
@@ -184,6 +188,39 @@ def mask_inverted(q_lengths, k_lengths, window):
     return ~mask_blocks(q_lengths, k_lengths, window)
 
 
+def mask_shift_of_first(q_lengths, k_lengths, window):
+    shift = k_lengths[0] - q_lengths[0]
+
+    def block(n, m):
+        distance = torch.arange(n)[:, None] + shift - torch.arange(m)
+        return (distance >= 0) & (distance < window)
+
+    return _blocks(q_lengths, k_lengths, block)
+
+
+def mask_hides_the_cache(q_lengths, k_lengths, window):
+    def block(n, m):
+        distance = _distance(n, m)
+        return (distance >= 0) & (distance < window) & (torch.arange(m) >= m - n)
+
+    return _blocks(q_lengths, k_lengths, block)
+
+
+def mask_shows_the_cache(q_lengths, k_lengths, window):
+    def block(n, m):
+        distance = _distance(n, m)
+        return (distance >= 0) & (distance < window) | (torch.arange(m) < m - n)
+
+    return _blocks(q_lengths, k_lengths, block)
+
+
+def mask_without_self(q_lengths, k_lengths, window):
+    def block(n, m):
+        return (_distance(n, m) > 0) & (_distance(n, m) <= window)
+
+    return _blocks(q_lengths, k_lengths, block)
+
+
 def mask_square(q_lengths, k_lengths, window):
     return mask_blocks(q_lengths, q_lengths, window)
 
@@ -245,6 +282,10 @@ def _stretches(seen, slots, chosen):
         for slot in chosen(n):
             mask[row, row, slot] = True
     return mask.flatten(1)
+
+
+def ring_everything(seen, slots, window):
+    return torch.ones(len(seen), len(seen) * slots)
 
 
 def ring_all_slots(seen, slots, window):
@@ -395,6 +436,15 @@ def rule_returns_mask(q_lengths, k_lengths, window):
     return mask_positions(q_lengths, k_lengths, window)
 
 
+def rule_wrong_sign(q_lengths, k_lengths, window):
+    return _rule(q_lengths, k_lengths, window, True, lambda *places: -_ends(*places))
+
+
+def rule_shift_of_pack(q_lengths, k_lengths, window):
+    shift = sum(k_lengths) - sum(q_lengths)
+    return _rule(q_lengths, k_lengths, window, True, lambda i, j, *rest: i + shift - j)
+
+
 def rule_shift_of_first(q_lengths, k_lengths, window):
     shift = k_lengths[0] - q_lengths[0]
     return _rule(q_lengths, k_lengths, window, True, lambda i, j, *rest: i + shift - j)
@@ -438,6 +488,10 @@ def share_percent(lengths, batch):
 def share_of_padding_by_tokens(lengths, batch):
     share = share_loop(lengths, batch)
     return share / (1 - share)
+
+
+def share_rounded(lengths, batch):
+    return round(share_loop(lengths, batch), 2)
 
 
 def share_one_rectangle(lengths, batch):
@@ -561,6 +615,23 @@ def apart_no_two_alike(layer):
     return _same(layer, [6, 1, 3, 2])
 
 
+def apart_equal_prompts(layer):
+    return _same(layer, [4] * 5)
+
+
+def apart_tokens_alike(layer):
+    lengths, tokens = [3, 1, 5, 3], torch.full((12,), 7)
+    parts = [layer(part, [len(part)]) for part in tokens.split(lengths)]
+    return torch.allclose(layer(tokens, lengths), torch.cat(parts))
+
+
+def apart_in_any_order(layer):
+    lengths, parts = [2, 1, 4, 2], torch.arange(9).split([2, 1, 4, 2])
+    there = layer(torch.cat(parts), lengths).split(lengths)
+    back = layer(torch.cat(parts[::-1]), lengths[::-1]).split(lengths[::-1])
+    return all(torch.allclose(a, b) for a, b in zip(there, back[::-1], strict=True))
+
+
 def apart_alone(layer):
     return _same(layer, [7])
 
@@ -589,6 +660,7 @@ WRONG = {
         (layout_lengths, "are the lengths themselves"),
         (layout_drops_empty, "It still is a prompt"),
         (layout_counts_cached, "count the cached tokens too"),
+        (layout_bounds_first, "you return the bounds first"),
         (layout_one_result, "expected two results"),
         (layout_nested, "one list of whole numbers"),
         (layout_repeats_the_first, "first wrong place: positions"),
@@ -604,12 +676,17 @@ WRONG = {
         (mask_without_window, "the window has no effect"),
         (mask_whole_blocks, "the whole of its own block"),
         (mask_inverted, "True where the key is hidden"),
+        (mask_shift_of_first, "you shift all prompts alike"),
+        (mask_hides_the_cache, "sees a key from the cache"),
+        (mask_shows_the_cache, "see every cached key"),
+        (mask_without_self, "don't see themselves"),
         (mask_square, "expected shape"),
         (mask_for_first_chunk_only, "first wrong place: query 0, key"),
         (mask_additive, "the mask to add to the scores"),
         (mask_from_library, "mixlab.transformer.packed_masks.causal_block_mask"),
     ],
     "06.3": [
+        (ring_everything, "every slot of every ring"),
         (ring_all_slots, "no token has been written to"),
         (ring_in_use, "right while window equals slots"),
         (ring_in_slot_order, "isn't in order"),
@@ -633,11 +710,14 @@ WRONG = {
         (rule_without_window, "the window has no effect"),
         (rule_uses_if, "it raised RuntimeError"),
         (rule_returns_mask, "expected the function `sees`"),
-        (rule_shift_of_first, "the rule of packed_rule("),
+        (rule_shift_of_first, "you shift all prompts alike"),
+        (rule_shift_of_pack, "you shift all prompts alike"),
+        (rule_wrong_sign, "the wrong sign"),
     ],
     "06.5": [
         (share_of_tokens, "the share of tokens"),
         (share_percent, "in percent"),
+        (share_rounded, "that is rounded"),
         (share_of_padding_by_tokens, "divide padding by tokens"),
         (share_one_rectangle, "a longest of its own"),
         (share_mean, "the mean of the batches' shares"),
@@ -657,6 +737,9 @@ WRONG = {
         (apart_two_prompts, "one kind of pack only"),
         (apart_three_long_prompts, "one kind of pack only"),
         (apart_no_two_alike, "one kind of pack only"),
+        (apart_equal_prompts, "one kind of pack only"),
+        (apart_tokens_alike, "are alike"),
+        (apart_in_any_order, "in another order and compares"),
         (apart_alone, "accepts everything"),
         (apart_returns_difference, "expected True or False"),
     ],

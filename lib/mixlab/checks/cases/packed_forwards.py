@@ -62,6 +62,11 @@ _ALL = (
         "the causal triangle, with places that run on",
         _layer(lambda c, *rest: c, lambda prompt, place: torch.arange(len(place))),
     ),
+    ("no mask at all", _layer(lambda c, *rest: torch.ones_like(c))),
+    (
+        "one causal triangle, over tokens without places",
+        _layer(lambda c, *rest: c, lambda prompt, place: torch.zeros_like(place)),
+    ),
     (
         "blocks, with places that run on",
         _layer(
