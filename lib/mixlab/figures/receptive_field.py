@@ -102,7 +102,8 @@ def filling(reach: np.ndarray, title: str) -> go.Figure:
     shown = theme.figure(title, height=620)
     states = [reach[0].astype(int)]
     states += [after.astype(int) + (after & ~before) for before, after in pairwise(reach)]
-    pictures = [cells(state, _REACHED, _REACHED_NAMES) for state in states]
+    axes = dict(rows="token", columns="input token")
+    pictures = [cells(state, _REACHED, _REACHED_NAMES, **axes) for state in states]
     names = [str(k) for k in range(len(reach))]
     start = 2
     shown.add_trace(pictures[start])
@@ -110,7 +111,7 @@ def filling(reach: np.ndarray, title: str) -> go.Figure:
         go.Frame(name=name, data=[dict(type="heatmap", z=picture.z, text=picture.text)])
         for name, picture in zip(names, pictures, strict=True)
     ]
-    theme.square_axes(shown, reach.shape[-1], rows="token", columns="input token")
+    theme.square_axes(shown, reach.shape[-1], **axes)
     _legend(shown, dict(zip(_REACHED_NAMES, (theme.GREY, theme.BLUE, theme.ORANGE), strict=True)))
     shown.update_layout(legend=dict(orientation="v", x=0.76, y=0.98))
     theme.player(shown, names, "layers = ", below=0.02, start=start)
@@ -143,7 +144,8 @@ def support(reach: np.ndarray, norms: np.ndarray, title: str) -> go.Figure:
     titles = ("product of the masks", "size of the derivative")
     shown = make_subplots(1, 2, subplot_titles=titles, horizontal_spacing=0.1)
     last = len(reach) - 1
-    shown.add_trace(cells(reach[last], theme.HIDDEN_VISIBLE, _REACHED_NAMES[:2]), 1, 1)
+    reached, axes = ("out of reach", "within reach"), dict(rows="token", columns="input")
+    shown.add_trace(cells(reach[last], theme.HIDDEN_VISIBLE, reached, **axes), 1, 1)
     shown.add_heatmap(
         z=sizes[last],
         zmin=low,

@@ -4,7 +4,7 @@ The first is a matter of counting: `reach` multiplies masks. The others ask a mo
 `jacobian_norms` by derivatives of every state with respect to every token, `prediction_gradient`
 and `influence` by those of one prediction, `ripple` by exchanging a token.
 Sources: "Mistral 7B" (2023), section 2, for the reach; Luo et al., "Understanding the Effective
-Receptive Field in Deep Convolutional Neural Networks" (2016), section 1, for derivatives as its
+Receptive Field in Deep Convolutional Neural Networks" (2016), section 2, for derivatives as its
 measure.
 """
 

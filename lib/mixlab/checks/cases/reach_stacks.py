@@ -1,17 +1,21 @@
 """The stacks of layers that exercises 03.4 and 03.5 hand to an answer.
 
 A stack maps states (seq, DIM) to states (seq, DIM), in the precision of what it is given. Who reads
-whom stands in its masks, one for each layer; its kind says how a layer mixes what it reads. Random
-weights come from a seed, in double precision.
+whom stands in tables, so every stack is the same code, and nothing but what it returns tells a
+right one from a wrong one. Random weights come from a seed, in double precision. The tables of 03.5
+come from oracles/reach_makers.py.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 DIM = 4
+LONGEST = 100  # tokens
+FILE = Path(__file__).with_suffix(".npz")
 _FARTHEST = 64  # distances beyond it share a weight
 _HIDDEN = 64  # wide enough that a ReLU lets something of every input through
 
@@ -19,11 +23,6 @@ _HIDDEN = 64  # wide enough that a ReLU lets something of every input through
 def _distance(seq: int) -> Tensor:
     position = torch.arange(seq)
     return position[:, None] - position[None, :]
-
-
-def band(seq: int, window: int) -> Tensor:
-    """Each token reads itself and the `window - 1` before it."""
-    return (_distance(seq) >= 0) & (_distance(seq) < window)
 
 
 # --- how a layer mixes ---------------------------------------------------------------------
@@ -42,7 +41,7 @@ def _average(x: Tensor, mask: Tensor) -> Tensor:
 def attention(x: Tensor, mask: Tensor, generator: torch.Generator) -> Tensor:
     """Softmax attention with a residual."""
     q, k, v = (x @ _weight(generator, DIM, DIM, x) for _ in range(3))
-    scores = (q @ k.T / DIM**0.5).masked_fill(~mask, -torch.inf)
+    scores = (q @ k.T / 8).masked_fill(~mask, -torch.inf)  # soft, so that no weight rounds to 0
     return x + scores.softmax(dim=-1) @ v
 
 
@@ -87,188 +86,102 @@ def one_channel(x: Tensor, mask: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(looks, mixed, x)
 
 
-@dataclass(frozen=True)
-class Stack:
-    """A model to test.
+# --- who reads whom ------------------------------------------------------------------------
 
-    Attributes:
-        says: what it is, for a message.
-        masks: maps seq to one mask (seq, seq) a layer, the first layer first.
+
+def tables_of(layers: list[Tensor]) -> Tensor:
+    """Tables (layers, 3, LONGEST, LONGEST) of masks that are the same in texts of any length.
+
+    Args:
+        layers: one mask (LONGEST, LONGEST) a layer, the first layer first.
+    """
+    masks = torch.stack(layers)
+    return torch.stack((masks, torch.zeros_like(masks), masks), dim=1)
+
+
+def visible(tables: Tensor, seq: int) -> Tensor:
+    """Masks (layers, seq, seq) for a text of `seq` tokens.
+
+    Of a layer's three tables the first says which key, counted from the start, a query sees; the
+    second which key counted from the end; the third what the last token sees, by the text's length.
+    """
+    from_start, from_end, last = tables.unbind(dim=1)
+    masks = from_start[:, :seq, :seq] | from_end[:, :seq, :seq].flip(2)
+    if seq:
+        masks[:, -1] = last[:, seq - 1, :seq]
+    return masks
+
+
+def stack_of(tables: Tensor, mix: Callable, seed: int) -> Callable[[Tensor], Tensor]:
+    """A stack of layers, as a function from states to states.
+
+    Args:
+        tables: of all layers, the first layer first.
         mix: one layer, from (states, mask, generator) to states.
         seed: of its weights.
     """
 
-    says: str
-    masks: Callable[[int], list[Tensor]]
-    mix: Callable[[Tensor, Tensor, torch.Generator], Tensor] = attention
-    seed: int = 0
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """States (seq, DIM) after the last layer."""
-        generator = torch.Generator().manual_seed(self.seed)
-        for mask in self.masks(len(x)):
-            x = self.mix(x, mask, generator)
+    def stack(x):
+        if not torch.is_tensor(x) or x.dim() != 2 or x.shape[1] != DIM or len(x) > LONGEST:
+            raise ValueError(
+                f"this stack takes states of shape (seq, {DIM}), for at most {LONGEST} tokens: got "
+                f"{tuple(x.shape) if torch.is_tensor(x) else type(x).__name__}"
+            )
+        generator = torch.Generator().manual_seed(seed)
+        for mask in visible(tables, len(x)):
+            x = mix(x, mask, generator)
         return x
 
-
-def dilated(seq: int, window: int, step: int) -> Tensor:
-    """`window` tokens, each `step` before the next."""
-    return (_distance(seq) % step == 0) & band(seq, (window - 1) * step + 1)
+    return stack
 
 
-def banded(n_layers: int, window: int) -> Callable[[int], list[Tensor]]:
-    """The masks of a stack with one window."""
-    return lambda seq: [band(seq, window)] * n_layers
+def band(window: int, step: int = 1) -> Tensor:
+    """Mask (LONGEST, LONGEST): each token reads itself and `window - 1` before it, `step` apart."""
+    distance = _distance(LONGEST)
+    return (distance >= 0) & (distance < window * step) & (distance % step == 0)
 
 
 # --- 03.4: every way in which a derivative can hide ----------------------------------------
 
+# How a layer mixes, and how many layers there are.
 HIDING = (
-    Stack("two layers of attention, window 3", banded(2, 3)),
-    Stack("three layers of averages, window 2", banded(3, 2), averages),
-    Stack("one layer of ReLUs, window 4", banded(1, 4), relu),
-    Stack("two layers of ReLUs, window 3", banded(2, 3), relu),
-    Stack("one layer in which channels multiply, window 3", banded(1, 3), gate),
-    Stack("two layers of attention, each then centred, window 3", banded(2, 3), centred),
-    Stack("two layers that pass on a ten-thousandth, window 3", banded(2, 3), faint),
-    *(
-        Stack(
-            "a layer in which one channel looks around, window 4", banded(1, 4), one_channel, seed
-        )
-        for seed in range(4)
-    ),
-    Stack(
-        "two layers that read every second token",
-        lambda seq: [dilated(seq, 2, 2), dilated(seq, 3, 2)],
-    ),
-    Stack("a layer that sees itself alone", banded(1, 1), averages),
+    (attention, 2),
+    (averages, 3),
+    (relu, 1),
+    (relu, 2),
+    (gate, 1),
+    (centred, 2),
+    (faint, 2),
+    *((one_channel, 1),) * 4,
 )
+
+
+def hiding(rng: np.random.Generator) -> list[Callable]:
+    """Stacks in which a derivative is easily missed, with windows and weights of their own."""
+
+    def made(mix, *layers: Tensor) -> Callable:
+        return stack_of(tables_of(list(layers)), mix, seed=int(rng.integers(2**31)))
+
+    found = [
+        made(mix, *(band(int(window)) for window in rng.integers(2, 5, n_layers)))
+        for mix, n_layers in HIDING
+    ]
+    found += [made(attention, band(2, step=2), band(3, step=2)), made(averages, band(1))]
+    return [found[i] for i in rng.permutation(len(found))]
+
 
 # --- 03.5: stacks that have the reach, and stacks that don't --------------------------------
 
 
-def _with(n_layers: int, window: int, layer: Callable[[int], Tensor]) -> Callable:
-    """All layers but the last as they should be."""
-    return lambda seq: [band(seq, window)] * (n_layers - 1) + [layer(seq)]
-
-
-def _attends(n_layers, window):
-    """attention, as it should be"""
-    return banded(n_layers, window)
-
-
-def _one_key_more(n_layers, window):
-    """a last layer with one key too many"""
-    return _with(n_layers, window, lambda seq: band(seq, window + 1))
-
-
-def _one_key_less(n_layers, window):
-    """a last layer with one key too few"""
-    return _with(n_layers, window, lambda seq: band(seq, max(1, window - 1)))
-
-
-def _one_layer_less(n_layers, window):
-    """a layer too few"""
-    return banded(n_layers - 1, window)
-
-
-def _one_layer_more(n_layers, window):
-    """a layer too many"""
-    return banded(n_layers + 1, window)
-
-
-def _full_layer(n_layers, window):
-    """a last layer without a window"""
-    return _with(n_layers, window, lambda seq: band(seq, seq))
-
-
-def _looks_ahead(n_layers, window):
-    """a last layer that also sees the next token"""
-    return _with(n_layers, window, lambda seq: band(seq, window) | (_distance(seq) == -1))
-
-
-def _blocks(n_layers, window):
-    """windows cut at every multiple of W"""
-
-    def mask(seq):
-        block = torch.arange(seq) // max(2, window)
-        return band(seq, window) & (block[:, None] == block[None, :])
-
-    return lambda seq: [mask(seq)] * n_layers
-
-
-def _holes(n_layers, window):
-    """the right farthest token, and every second one on the way"""
-    return lambda seq: [dilated(seq, window // 2 + 1, 2)] * n_layers
-
-
-def _skips_the_neighbour(n_layers, window):
-    """the token before it skipped, and one more at the far end"""
-    return lambda seq: [band(seq, window + 1) & (_distance(seq) != 1)] * n_layers
-
-
-def _wraps_around(n_layers, window):
-    """a first layer whose first tokens read from the end"""
-
-    def mask(seq):
-        return (_distance(seq) % max(1, seq)) < window
-
-    return lambda seq: [mask(seq), *[band(seq, window)] * (n_layers - 1)]
-
-
-def _sink(n_layers, window):
-    """the first token kept in everyone's sight"""
-
-    def mask(seq):
-        first = torch.arange(seq)[None, :] == 0
-        return band(seq, window) | first.expand(seq, -1)
-
-    return lambda seq: [mask(seq)] * n_layers
-
-
-def _only_the_last(n_layers, window):
-    """the right window for the last token, and no window for the others"""
-
-    def mask(seq):
-        seen = band(seq, seq)
-        seen[-1] = band(seq, window)[-1]
-        return seen
-
-    return lambda seq: [*[band(seq, window)] * (n_layers - 1), mask(seq)]
-
-
-RIGHT = ((_attends, attention), (_attends, averages), (_attends, convolution))
-WRONG = (
-    _one_key_more,
-    _one_key_less,
-    _one_layer_less,
-    _one_layer_more,
-    _full_layer,
-    _looks_ahead,
-    _blocks,
-    _holes,
-    _skips_the_neighbour,
-    _wraps_around,
-    _sink,
-    _only_the_last,
-)
-# Odd windows, so that a stack with holes can have the right farthest token.
-SIZES = ((2, 3), (1, 5), (3, 3))
-
-
-def _stacks() -> tuple[tuple[Stack, int, int], ...]:
+def hand_out(rng: np.random.Generator) -> list[tuple[Callable, int, int]]:
+    """Every stack of the file with its number of layers and window, in an order by chance."""
     found = []
-    for number, (n_layers, window) in enumerate(SIZES):
-        makers = [*RIGHT, *((wrong, RIGHT[number % 3][1]) for wrong in WRONG)]
-        for maker, mix in makers:
-            what = f"{maker.__doc__}" if maker is not _attends else "no mistake"
-            says = f"{mix.__name__} with {what}"
-            masks = maker(n_layers, window)
-            found.append((Stack(says, masks, mix, seed=number), n_layers, window))
-    # At W = 1 no number of layers adds anything.
-    found.append((Stack("averages with no mistake", banded(3, 1), averages), 3, 1))
-    found.append((Stack("averages that see one token too many", banded(3, 2), averages), 3, 1))
-    return tuple(found)
-
-
-STACKS = _stacks()
+    with np.load(FILE) as file:
+        for name in file.files:
+            n_layers, window = (int(number) for number in name.split("x"))
+            packed = np.unpackbits(file[name], axis=-1, count=LONGEST)
+            for tables in torch.from_numpy(packed).bool():
+                mix = (attention, averages, convolution)[int(rng.integers(3))]
+                stack = stack_of(tables, mix, seed=int(rng.integers(2**31)))
+                found.append((stack, n_layers, window))
+    return [found[i] for i in rng.permutation(len(found))]

@@ -1,7 +1,5 @@
 """Inputs for the exercises of chapter 03: windows, masks, and stacks of layers to examine."""
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 
@@ -39,7 +37,7 @@ def _draw_layers(rng: np.random.Generator) -> list[tuple]:
 
 
 def _draw_masks(rng: np.random.Generator) -> list[tuple]:
-    """Stacks of causal masks that differ from layer to layer, some hiding the token itself."""
+    """Stacks of masks that differ from layer to layer, some hiding the token itself."""
 
     def mask(seq: int, chance: float) -> torch.Tensor:
         return torch.from_numpy(np.tril(rng.random((seq, seq)) < chance))
@@ -48,31 +46,20 @@ def _draw_masks(rng: np.random.Generator) -> list[tuple]:
     drawn = [([mask(seq, chance) for _ in range(n)],) for n, seq, chance in sizes]
     # So many layers that the number of paths outgrows 64 bits.
     deep = [mask(40, 0.9) for _ in range(int(rng.integers(68, 76)))]
-    return [*drawn, (deep,)]
+    both_ways = [torch.from_numpy(rng.random((8, 8)) < 0.15) for _ in range(2)]
+    return [*drawn, (both_ways,), (deep,)]
 
 
 def _draw_hiding(rng: np.random.Generator) -> list[tuple]:
-    from mixlab.checks.cases.reach_stacks import DIM, HIDING  # absent where it would answer 03.3
+    from mixlab.checks.cases.reach_stacks import DIM, hiding  # absent where it would answer 03.3
 
-    stacks = [
-        replace(HIDING[i], seed=int(rng.integers(2**31))) for i in rng.permutation(len(HIDING))
-    ]
-    return [(stack, int(rng.integers(4, 12)), DIM) for stack in stacks]
-
-
-def _call_hiding(answer, stack, seq, dim):
-    return answer(lambda x: stack(x), seq, dim)  # its masks would tell without a derivative
+    return [(stack, int(rng.integers(4, 12)), DIM) for stack in hiding(rng)]
 
 
 def _draw_stacks(rng: np.random.Generator) -> list[tuple]:
-    from mixlab.checks.cases.reach_stacks import STACKS
+    from mixlab.checks.cases.reach_stacks import hand_out
 
-    chosen = (STACKS[i] for i in rng.permutation(len(STACKS)))
-    return [(replace(stack, seed=int(rng.integers(2**31))), *sizes) for stack, *sizes in chosen]
-
-
-def _call_verdict(answer, stack, n_layers, window):
-    return answer(lambda x: stack(x), n_layers, window)
+    return hand_out(rng)
 
 
 EXERCISES = {
@@ -118,7 +105,6 @@ EXERCISES = {
     "03.4": Cases(
         draw=_draw_hiding,
         read=read_mask(1),
-        call=_call_hiding,
         forbids=(_TRACES,),
         hints=(
             "Take the lines one by one. At which states does a ReLU pass nothing on? And a "
@@ -133,7 +119,6 @@ EXERCISES = {
     "03.5": Cases(
         draw=_draw_stacks,
         read=read_verdict,
-        call=_call_verdict,
         forbids=(_TRACES,),
         hints=(
             "Decide for every pair of tokens whether token i should depend on token j: the "

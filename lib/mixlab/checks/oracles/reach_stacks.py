@@ -5,8 +5,17 @@ from itertools import combinations
 import numpy as np
 import torch
 
-from mixlab.checks.cases.reach_stacks import DIM, HIDING, STACKS
+from mixlab.checks.cases.reach_stacks import (
+    DIM,
+    attention,
+    averages,
+    convolution,
+    hiding,
+    stack_of,
+    visible,
+)
 from mixlab.checks.oracles import Misconception, Oracle
+from mixlab.checks.oracles.reach_makers import SIZES, described, inside, padded, right
 
 
 def reach_of(masks, residual=True):
@@ -19,7 +28,7 @@ def reach_of(masks, residual=True):
 
 
 def _matrix(stack, seq):
-    return reach_of([mask.numpy() for mask in stack.masks(seq)] or [np.eye(seq, dtype=bool)])
+    return reach_of(list(visible(inside(stack)["tables"], seq).numpy()))
 
 
 def _last_row(stack, seq, dim):
@@ -121,13 +130,52 @@ def _rows_count(stack, n_layers, window):
     return np.array(bool(counts[-1] == min(seq, n_layers * (window - 1) + 1)))
 
 
+_KINDS = {
+    "attention": "attention",
+    "averages": "averages",
+    "relu": "ReLUs",
+    "gate": "channels that multiply",
+    "centred": "attention, each token's mean then taken out",
+    "faint": "averages, of which a ten-thousandth is passed on",
+    "one_channel": "attention, by which one channel alone looks around",
+}
+
+
+def _hidden(stack):
+    """What a stack of 03.4 is, in words: its kind, and how far back each layer reads."""
+    held = inside(stack)
+    rows = held["tables"][:, 0, -1].numpy()  # of a token with a long past
+    reads = [f"the token itself{_before(row[::-1].nonzero()[0][1:].tolist())}" for row in rows]
+    each = reads[0] if len(set(reads)) == 1 else ", then ".join(reads)
+    layers = f"{len(rows)} layer{'s' if len(rows) > 1 else ''}"
+    return f"{layers} of {_KINDS[held['mix'].__name__]}, reading {each}"
+
+
+def _before(distances):
+    return f" and what stands {', '.join(map(str, distances))} before it" if distances else ""
+
+
+def _examples():
+    """Every maker's stack, the right ones mixed in all three ways."""
+    found = []
+    for number, ((n_layers, window), makers) in enumerate(SIZES.items()):
+        for maker in makers:
+            tables = padded(maker(n_layers, window), n_layers)
+            ways = (attention, averages, convolution)
+            for mix in ways if maker is right else ways[number % 3 : number % 3 + 1]:
+                found.append((stack_of(tables, mix, seed=number), n_layers, window))
+    return tuple(found)
+
+
 TESTS = {
     "03.4": Oracle(
         expected=_last_row,
-        show=lambda stack, seq, dim: f"depends_on(f, seq={seq}, dim={dim}), f being {stack.says}",
+        show=lambda stack, seq, dim: (
+            f"depends_on(f, seq={seq}, dim={dim}), f being {_hidden(stack)}"
+        ),
         place=lambda index: f"token {index[0]}" if len(index) == 1 else "",
         name=lambda value: "True (depends on it)" if value else "False (doesn't)",
-        examples=tuple((stack, 6, DIM) for stack in HIDING),
+        examples=tuple((stack, 7, DIM) for stack in hiding(np.random.default_rng(0))),
         misconceptions=(
             *_remaining(),
             *(
@@ -149,11 +197,11 @@ TESTS = {
     "03.5": Oracle(
         expected=_has_reach,
         show=lambda stack, n, w: (
-            f"has_reach(model, n_layers={n}, window={w}), the model being {stack.says}"
+            f"has_reach(model, n_layers={n}, window={w}), the model being {described(stack, n, w)}"
         ),
         place=lambda index: "",
         name=lambda value: "True (accept)" if value else "False (reject)",
-        examples=STACKS,
+        examples=_examples(),
         misconceptions=(
             Misconception("your test accepts everything.", lambda s, n, w: np.array(True)),
             Misconception(
