@@ -97,7 +97,8 @@ def test_each_token_has_one_bar_of_one_width():
 def test_stepping_shows_a_frame_a_token_and_only_the_past(model):
     layer = trace_layers(model, TOKENS)[0]
     marked = np.array([True, False, True, False, False, False])
-    parts = (list("abcdef"), marked, layer.moved, layer.window, layer.states)
+    kinds = {"to remember": marked, "noise": ~marked}
+    parts = (list("abcdef"), kinds, layer.moved, layer.window, layer.states)
     shown = figures.stepping(*parts, title="A claim")
     assert len(shown.frames) == 6
     orange, blue, pointer, window, words, state = shown.frames[2].data
@@ -109,14 +110,15 @@ def test_stepping_shows_a_frame_a_token_and_only_the_past(model):
 
 
 def test_memory_draws_constants_flat():
-    shown = figures.memory([8, 64], {"grows": [1.0, 8.0]}, {"small": 2.0, "large": 3.0}, title="A")
-    assert [list(line.y) for line in shown.data] == [[2, 2], [3, 3], [1, 8]]
+    growing = {"grows": [1.0, 8.0], "has a window": [None, 4.0]}
+    shown = figures.memory([8, 64], growing, {"small": 2.0, "large": 3.0}, title="A")
+    assert [list(line.y) for line in shown.data] == [[2, 2], [3, 3], [1, 8], [None, 4]]
 
 
 def test_first_steps_shares_add_up():
     draws = {"a": 10 ** np.linspace(-2.9, -1.1, 50)}
     shown = figures.first_steps(draws, {"a": 0.01}, title="A claim")
-    assert abs(sum(shown.data[0].y) - 1) < 1e-6
+    assert abs(sum(shown.data[0].y[:-1]) - 1) < 1e-6
 
 
 def test_the_wiring_grows_by_a_piece_a_frame():

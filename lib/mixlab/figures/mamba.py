@@ -52,7 +52,11 @@ def by_token(
             )
     shown.update_layout(theme.figure(title, height=190 + 150 * max(2, len(panels))).layout)
     shown.update_xaxes(
-        tickvals=list(range(len(tokens))), ticktext=list(tokens), tickangle=0, showgrid=False
+        tickvals=list(range(len(tokens))),
+        ticktext=list(tokens),
+        tickangle=0,
+        showgrid=False,
+        range=[-0.6, len(tokens) - 0.4],
     )
     shown.update_xaxes(title_text="token", row=len(panels), col=1)
     shown.update_yaxes(title_text=y_title, zeroline=True, zerolinecolor="#999")
@@ -76,14 +80,15 @@ def first_steps(
     edges = np.linspace(-3, -1, 31)
     for (name, values), color in zip(draws.items(), (theme.BLUE, theme.ORANGE), strict=False):
         heights, _ = np.histogram(np.log10(values), bins=edges)
-        shown.add_bar(
-            x=10 ** ((edges[1:] + edges[:-1]) / 2),
-            y=(heights / len(values)).round(4),
-            width=np.diff(10**edges),
+        shares = (heights / len(values)).round(4)
+        shown.add_scatter(
+            x=10**edges,
+            y=[*shares, shares[-1]],  # a step from each edge to the next
+            mode="lines",
+            line=dict(shape="hv", color=color, width=3),
+            fill="tozeroy",
             name=f"{name}, median {medians[name]:.2f}",
-            marker=dict(color=color, line_width=0),
-            opacity=0.65,
-            hovertemplate="Δ = %{x:.4f}: %{y:.1%} of the channels<extra>" + name + "</extra>",
+            hovertemplate="from Δ = %{x:.4f}: %{y:.1%} of the channels<extra>" + name + "</extra>",
         )
         shown.add_vline(x=medians[name], line=dict(dash="dash", color=color, width=4))
     ticks = [0.001, 0.003, 0.01, 0.03, 0.1]
@@ -95,13 +100,13 @@ def first_steps(
         ticktext=[f"{tick:g}" for tick in ticks],
     )
     shown.update_yaxes(title_text="share of the channels", tickformat=".0%")
-    shown.update_layout(barmode="overlay", bargap=0, legend=dict(orientation="h", y=-0.25))
+    shown.update_layout(legend=dict(orientation="h", y=-0.25))
     return shown
 
 
 def stepping(
     tokens: Sequence[str],
-    marked: Sequence[bool] | np.ndarray,
+    kinds: Mapping[str, Sequence[bool] | np.ndarray],
     moved: np.ndarray,
     window: np.ndarray,
     states: np.ndarray,
@@ -112,18 +117,17 @@ def stepping(
 
     Args:
         tokens: one word a token.
-        marked: which tokens are to be remembered.
+        kinds: name of a kind to which tokens are of it; each token is of one kind.
         moved: (seq,), how far each token moved the state.
         window: (seq, d_conv, d_inner), what lies under the taps, oldest first.
         states: (seq, d_inner, d_state), the state after each token.
         title: the claim.
     """
     seq, taps, _ = window.shape
-    marked = np.asarray(marked)
     shown = make_subplots(
         3,
         1,
-        row_heights=[0.3, 0.24, 0.46],
+        row_heights=[0.32, 0.22, 0.46],
         vertical_spacing=0.16,
         subplot_titles=(
             "how far each token moved the state",
@@ -132,7 +136,7 @@ def stepping(
         ),
     )
     words = [*[""] * (taps - 1), *tokens]
-    picked = [np.flatnonzero(marked), np.flatnonzero(~marked)]
+    picked = [np.flatnonzero(chosen) for chosen in kinds.values()]
 
     def bars(now: int) -> list[dict]:
         return [dict(type="bar", y=np.where(at <= now, moved[at], 0).round(3)) for at in picked]
@@ -147,10 +151,8 @@ def stepping(
         ]
 
     first = seq - 1
-    for at, part, word, color in zip(
-        picked, bars(first), ("to remember", "noise"), (theme.ORANGE, theme.BLUE), strict=True
-    ):
-        shown.add_bar(x=at, y=part["y"], width=0.85, name=word, marker_color=color, row=1, col=1)
+    for at, part, kind, color in zip(picked, bars(first), kinds, _KINDS, strict=False):
+        shown.add_bar(x=at, y=part["y"], width=0.85, name=kind, marker_color=color, row=1, col=1)
     pointer, under, labels, state = rest(first)
     top = 1.25 * float(moved.max())
     shown.add_scatter(
@@ -213,7 +215,7 @@ def stepping(
 
 def memory(
     contexts: Sequence[int],
-    growing: Mapping[str, Sequence[float]],
+    growing: Mapping[str, Sequence[float | None]],
     constant: Mapping[str, float],
     *,
     title: str,
@@ -222,7 +224,7 @@ def memory(
 
     Args:
         contexts: numbers of tokens.
-        growing: name of a transformer to the MiB of its cache at each of them.
+        growing: name of a transformer to the MiB of its cache at each of them; None leaves it out.
         constant: name of a Mamba to the MiB of its state, the smallest first.
         title: the claim.
     """
@@ -238,11 +240,11 @@ def memory(
             line=dict(color=theme.BLUE, width=4 if edge else 1.5),
             hovertemplate="%{x:,} tokens: %{y:.3~g} MiB<extra>" + name + "</extra>",
         )
-    paint = zip((theme.VERMILION, theme.ORANGE, theme.GREEN), ("solid", "dash", "dot"), strict=True)
+    paint = zip((theme.ORANGE, theme.ORANGE, theme.GREEN), ("solid", "dash", "solid"), strict=True)
     for (name, sizes), (color, dash) in zip(growing.items(), paint, strict=False):
         shown.add_scatter(
             x=list(contexts),
-            y=[round(size, 3) for size in sizes],
+            y=[None if size is None else round(size, 3) for size in sizes],
             name=name,
             mode="lines",
             line=dict(color=color, width=4, dash=dash),
@@ -257,7 +259,7 @@ def memory(
             text=f" {name}",
             showarrow=False,
             xanchor="left",
-            font_size=13,
+            font_size=14,
         )
     ticks = [at for at in contexts if np.log2(at) % 3 == 0]
     shown.update_xaxes(
@@ -274,5 +276,5 @@ def memory(
         tickvals=sizes,
         ticktext=[f"{size:,}" for size in sizes],
     )
-    shown.update_layout(showlegend=False, margin_r=170)
+    shown.update_layout(showlegend=False, margin_r=185)
     return shown

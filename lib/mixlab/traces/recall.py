@@ -10,7 +10,10 @@ from itertools import pairwise
 
 import torch
 from jaxtyping import Int
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mixlab.common.training import TrainingConfig, train
 
 CAPITALS = "ABCDEF"
 DOT = len(CAPITALS)
@@ -83,6 +86,33 @@ def _wanted(row: list[int]) -> Iterator[tuple[int, int]]:
             earlier, last = last, (token, now)
         capital, place = earlier
         yield capital, -1 if place is None else now - place
+
+
+def practise(model: nn.Module, generator: torch.Generator, steps: int) -> None:
+    """Train a model on batches of 64 texts of 48 tokens; afterwards its parameters are frozen.
+
+    Args:
+        model: maps tokens to logits (batch, seq, vocab).
+        generator: source of the texts.
+        steps: how many batches.
+
+    >>> from mixlab.ssm.config import MambaConfig
+    >>> from mixlab.ssm.mamba import Mamba
+    >>> model = Mamba(MambaConfig(dim=8, n_layers=1, vocab_size=7))
+    >>> practise(model, torch.Generator().manual_seed(0), steps=1)
+    >>> model.norm.weight.requires_grad
+    False
+    """
+
+    def loss(model: nn.Module, tokens: Tensor) -> Tensor:
+        return F.cross_entropy(model(tokens).flatten(0, 1), answers(tokens).flatten())
+
+    recipe = TrainingConfig(
+        steps=steps, learning_rate=1e-2, warmup=min(10, steps - 1), weight_decay=0.0
+    )
+    batches = iter(lambda: texts(64, 48, generator), None)
+    train(model, loss, batches, recipe, progress=False)
+    model.requires_grad_(False)
 
 
 @torch.no_grad()

@@ -80,6 +80,23 @@ def step_grows(h, u, delta, A, B, C, D):
     return h @ C + D * u, h
 
 
+def step_adds_D_alone(h, u, delta, A, B, C, D):
+    h = torch.exp(delta[:, None] * A) * h + (delta * u)[:, None] * B
+    return h @ C + D, h
+
+
+def step_softplus_again(h, u, delta, A, B, C, D):
+    return step_columns(h, u, F.softplus(delta), A, B, C, D)
+
+
+def step_swaps_B_and_C(h, u, delta, A, B, C, D):
+    return step_columns(h, u, delta, A, C, B, D)
+
+
+def step_returns_old_state(h, u, delta, A, B, C, D):
+    return step_columns(h, u, delta, A, B, C, D)[0], h
+
+
 def step_returns_y_only(h, u, delta, A, B, C, D):
     return step_columns(h, u, delta, A, B, C, D)[0]
 
@@ -187,6 +204,23 @@ def table_distance(delta, A, B, C):
     age = torch.arange(len(delta))[:, None] - torch.arange(len(delta))
     kept = torch.exp(A * (delta[:, None] * age.clamp(min=0))[..., None])
     return torch.einsum("tn,tsn,sn->ts", C, kept, delta[:, None] * B).tril()
+
+
+def table_in_tokens(delta, A, B, C):
+    time = (torch.arange(len(delta))[:, None] - torch.arange(len(delta))).clamp(min=0)
+    kept = torch.exp(time[..., None] * A)
+    return torch.einsum("tn,tsn,sn->ts", C, kept, delta[:, None] * B).tril()
+
+
+def table_undecayed(delta, A, B, C):
+    return (C @ (delta[:, None] * B).T).tril()
+
+
+def table_of_zoh(delta, A, B, C):
+    elapsed = delta.cumsum(0)
+    time = (elapsed[:, None] - elapsed[None]).tril()
+    held = (torch.exp(delta[:, None] * A) - 1) / A * B
+    return torch.einsum("tn,tsn,sn->ts", C, torch.exp(time[..., None] * A), held).tril()
 
 
 def table_transposed(delta, A, B, C):
@@ -351,11 +385,14 @@ def _changed(x, history, h, w, what):
     first, B, C = _choose(x if what == "x" else u, w)
     delta = w["dt_proj"] @ first + w["dt_bias"]
     delta = delta if what == "raw" else F.softplus(delta)
-    sign = 1.0 if what == "grows" else -1.0
-    new = torch.exp(sign * delta[:, None] * w["A_log"].exp()) * h + (delta * u)[:, None] * B
+    A = (1.0 if what == "grows" else -1.0) * w["A_log"].exp()
+    decay = torch.exp(delta[:, None] * A)
+    length = (decay - 1) / A if what == "hold" else delta[:, None]
+    new = decay * h + length * u[:, None] * B
     direct = 0 if what == "no skip" else w["D"] * u
     gate = {"no gate": torch.ones_like(z), "z": z}.get(what, F.silu(z))
-    y = (new @ C) * gate + direct if what == "early" else (new @ C + direct) * gate
+    read = (h if what == "reads old" else new) @ C
+    y = read * gate + direct if what == "early" else (read + direct) * gate
     after = torch.cat([window[1:-1], u[None]]) if what == "outputs" else window[1:]
     assert source is not x
     return w["out_proj"] @ y, history if what == "same" else after, h if what == "h" else new
@@ -413,6 +450,14 @@ def one_token_no_skip(x, history, h, w):
     return _changed(x, history, h, w, "no skip")
 
 
+def one_token_reads_old(x, history, h, w):
+    return _changed(x, history, h, w, "reads old")
+
+
+def one_token_holds(x, history, h, w):
+    return _changed(x, history, h, w, "hold")
+
+
 def one_token_long_history(x, history, h, w):
     y, _, new = one_token(x, history, h, w)
     x, _ = (w["in_proj"] @ x).chunk(2)
@@ -452,6 +497,14 @@ def crossing_ceil(mamba, transformer):
     n_layers, d_inner, d_state, d_conv = mamba
     state = n_layers * d_inner * (4 * d_state + 2 * (d_conv - 1))
     return math.ceil(state / (4 * math.prod(transformer)))
+
+
+def crossing_too_early(mamba, transformer):
+    return crossing_floor(mamba, transformer) - 1
+
+
+def crossing_layer_by_layer(mamba, transformer):
+    return crossing_floor((1, *mamba[1:]), (1, *transformer[1:]))
 
 
 def crossing_keys_only(mamba, transformer):
@@ -609,6 +662,10 @@ WRONG = {
         (step_decays_without_delta, "Δ belongs into the exponent"),
         (step_without_skip, "D·u is missing"),
         (step_without_memory, "the state isn't kept"),
+        (step_adds_D_alone, "D is added by itself"),
+        (step_softplus_again, "positive already: it is the length"),
+        (step_swaps_B_and_C, "B and C are swapped"),
+        (step_returns_old_state, "the state that you return is the old one"),
         (step_grows, "A is negative already"),
         (step_returns_y_only, "expected two things"),
         (step_swaps_results, "expected real numbers in 1 axes"),
@@ -621,6 +678,9 @@ WRONG = {
         (table_one_place_early, "one place early"),
         (table_without_delta, "Δ_s is missing"),
         (table_distance, "has its own Δ: add them up"),
+        (table_in_tokens, "is counted in tokens"),
+        (table_undecayed, "nothing decays between"),
+        (table_of_zoh, "B is discretised by zero-order hold"),
         (table_transposed, "rows and columns are swapped"),
         (table_both_triangles, "above the diagonal must be 0"),
         (table_diagonal, "first wrong place: output 1, input 0"),
@@ -651,11 +711,15 @@ WRONG = {
         (one_token_no_gate, "the gate is missing"),
         (one_token_plain_gate, "it has to pass silu"),
         (one_token_no_skip, "D·u is missing"),
+        (one_token_reads_old, "read from the state before this token"),
+        (one_token_holds, "B is discretised by zero-order hold"),
         (one_token_long_history, "the history has shape (3, 3): expected (2, 3)"),
         (one_token_output_only, "expected three things"),
     ],
     "19.5": [
         (crossing_ceil, "The cache has to take more"),
+        (crossing_too_early, "has one token more"),
+        (crossing_layer_by_layer, "one layer with one layer"),
         (crossing_keys_only, "a key and a value"),
         (crossing_two_bytes, "kept in float32"),
         (crossing_all_taps, "the history holds d_conv - 1 inputs"),
@@ -672,6 +736,7 @@ WRONG = {
         (judge_zeros_only, "your filler is all zeros"),
         (judge_other_filler, "two kinds of filler give the same state"),
         (judge_full_rows, "accepts everything"),
+        (judge_bitwise, "torch.allclose"),
         (judge_wrong_shape, "read(x, mask) takes x of shape (batch, seq, 4)"),
     ],
 }

@@ -149,22 +149,9 @@ def _draw_crossing(rng: np.random.Generator) -> list[tuple]:
 
 
 def _draw_readers(rng: np.random.Generator) -> list[tuple]:
-    from mixlab.checks.cases.mamba_readers import READERS  # absent where it would answer
+    from mixlab.checks.cases.mamba_readers import ROWS, made_from  # absent where it would answer
 
-    return [(READERS[i],) for i in rng.permutation(len(READERS))]
-
-
-def _call_verdict(answer, read):
-    def asked(x, mask):  # a name would tell the safe readers from the leaking ones without a test
-        x, mask = torch.as_tensor(x).float(), torch.as_tensor(mask).bool()
-        if x.dim() != 3 or x.shape[2] != 4 or mask.shape != x.shape[:2]:
-            raise ValueError(
-                "read(x, mask) takes x of shape (batch, seq, 4) and a mask of shape (batch, seq): "
-                f"got {tuple(x.shape)} and {tuple(mask.shape)}"
-            )
-        return read(x, mask)
-
-    return answer(asked)
+    return [(made_from(ROWS[i]),) for i in rng.permutation(len(ROWS))]
 
 
 EXERCISES = {
@@ -241,7 +228,6 @@ EXERCISES = {
     "19.6": Cases(
         draw=_draw_readers,
         read=read_verdict,
-        call=_call_verdict,
         forbids=(*_OURS, _PLAIN),
         hints=(
             "Make a batch of rows with different numbers of real tokens, and hold each row's "

@@ -1,9 +1,14 @@
-"""The layers that exercise 19.6 hands to an answer: three that keep filler out, and leaking ones.
+"""The layers that exercise 19.6 hands to an answer: some keep filler out, some leak it.
 
 Each maps x (batch, seq, 4) and a mask (batch, seq), True at real tokens, to the state of each row
 after its real tokens, (batch, 4): a short convolution with a bias, silu, Δ from softplus, and one
-number of state a channel. The file stands apart because the steps inside answer exercise 19.1.
+number of state a channel. All are the same code; what a layer does with filler stands in six
+numbers, and oracles/mamba_padding.py says in words what comes of them. So nothing but what it
+returns tells a safe layer from a leaking one. The file stands apart because the steps inside
+answer exercise 19.1.
 """
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -15,6 +20,26 @@ _MIX = torch.tensor(
     [[0.9, 0.2, 0.0, -0.3], [0.1, 0.8, 0.4, 0.0], [0.0, -0.2, 0.7, 0.5], [0.3, 0.0, 0.1, 0.9]]
 )
 _RATES = torch.tensor([-0.5, -1.0, -1.5, -2.0])
+
+# Which tokens count for the convolution's input, for its output, for the number before softplus
+# and for Δ: 0 all, 1 real ones, 2 those from the first real one on, 3 as many as the longest row
+# has. Then whether a row is read after its last column or its last real token, and how much its
+# width changes the last digits.
+ROWS = (
+    (1, 0, 0, 1, 0, 0),
+    (2, 0, 0, 2, 1, 0),
+    (1, 1, 0, 0, 1, 0),
+    (1, 1, 0, 1, 0, 1),
+    (1, 0, 0, 0, 0, 0),
+    (1, 1, 0, 0, 0, 0),
+    (1, 0, 1, 0, 0, 0),
+    (1, 0, 0, 0, 1, 0),
+    (0, 0, 0, 1, 0, 0),
+    (0, 0, 0, 0, 1, 0),
+    (2, 0, 0, 2, 0, 0),
+    (3, 0, 0, 3, 0, 0),
+    (0, 0, 0, 0, 0, 0),
+)
 
 
 def _convolved(x: Tensor) -> Tensor:
@@ -30,94 +55,27 @@ def _states(u: Tensor, delta: Tensor) -> Tensor:
     return torch.stack(rows, dim=1)
 
 
-def _raw(u: Tensor) -> Tensor:
-    return u @ _MIX.T - 0.5
+def made_from(row: tuple[int, ...]) -> Callable[[Tensor, Tensor], Tensor]:
+    """The layer that six numbers describe.
 
+    >>> x, mask = torch.ones(2, 3, 4), torch.tensor([[True, True, False], [True, True, True]])
+    >>> made_from(ROWS[0])(x, mask).shape
+    torch.Size([2, 4])
+    """
 
-def zeroes_the_step(x, mask):
-    """filler's input zeroed before the convolution, and its Δ set to 0"""
-    real = mask[..., None]
-    u = _convolved(x * real)
-    return _states(u, F.softplus(_raw(u)) * real)[:, -1]
+    def read(x, mask):
+        x, mask = torch.as_tensor(x).float(), torch.as_tensor(mask).bool()
+        if x.dim() != 3 or x.shape[2] != 4 or mask.shape != x.shape[:2] or not mask.any(1).all():
+            raise ValueError(
+                "read(x, mask) takes x of shape (batch, seq, 4) and a mask of shape (batch, seq), "
+                f"with a real token in each row: got {tuple(x.shape)} and {tuple(mask.shape)}"
+            )
+        column = torch.arange(x.shape[1]).expand(mask.shape)
+        counts = torch.ones_like(mask), mask, mask.cumsum(1) > 0, column < mask.sum(1).max()
+        into, out, number, step = (counts[which][..., None] for which in row[:4])
+        u = _convolved(x * into) * out
+        states = _states(u, F.softplus((u @ _MIX.T - 0.5) * number) * step)
+        last = (mask * (column + 1)).argmax(1) if row[4] else column[:, -1]
+        return states[torch.arange(len(x)), last] * (1 + 2e-7 * row[5] * x.shape[1])
 
-
-def reads_each_row_alone(x, mask):
-    """each row's real tokens cut out and read by themselves"""
-    rows = [_convolved(row[real][None]) for row, real in zip(x, mask, strict=True)]
-    return torch.cat([_states(u, F.softplus(_raw(u)))[:, -1] for u in rows])
-
-
-def sends_filler_to_minus_infinity(x, mask):
-    """filler's number set to minus infinity before softplus, and its input zeroed"""
-    real = mask[..., None]
-    u = _convolved(x.masked_fill(~real, 0.0))
-    return _states(u, F.softplus(_raw(u).masked_fill(~real, -torch.inf)))[:, -1]
-
-
-def zeroes_the_input_only(x, mask):
-    """filler's input zeroed before the convolution; its Δ stays positive"""
-    u = _convolved(x * mask[..., None])
-    return _states(u, F.softplus(_raw(u)))[:, -1]
-
-
-def zeroes_the_input_twice(x, mask):
-    """filler's input zeroed before and after the convolution; the state still decays"""
-    real = mask[..., None]
-    u = _convolved(x * real) * real
-    return _states(u, F.softplus(_raw(u)))[:, -1]
-
-
-def zeroes_before_softplus(x, mask):
-    """filler's number zeroed before softplus, which makes 0.69 of it"""
-    real = mask[..., None]
-    u = _convolved(x * real)
-    return _states(u, F.softplus(_raw(u) * real))[:, -1]
-
-
-def forgets_the_convolution(x, mask):
-    """Δ of filler is 0, but the first real tokens still see filler under the taps"""
-    real = mask[..., None]
-    u = _convolved(x)
-    return _states(u, F.softplus(_raw(u)) * real)[:, -1]
-
-
-def picks_the_last_real_token(x, mask):
-    """the state at each row's last real token: right where filler stands only behind it"""
-    u = _convolved(x)
-    last = (mask * torch.arange(1, x.shape[1] + 1)).argmax(dim=1)
-    return _states(u, F.softplus(_raw(u)))[torch.arange(len(x)), last]
-
-
-def starts_at_the_first_real_token(x, mask):
-    """filler before the text kept out, filler behind it read"""
-    from_here = mask.cumsum(1) > 0
-    u = _convolved(x * from_here[..., None])
-    return _states(u, F.softplus(_raw(u)) * from_here[..., None])[:, -1]
-
-
-def takes_the_longest_rows_length(x, mask):
-    """every row read as far as the longest one"""
-    longest = int(mask.sum(dim=1).max())
-    u = _convolved(x[:, :longest])
-    return _states(u, F.softplus(_raw(u)))[:, -1]
-
-
-def ignores_the_mask(x, mask):
-    """filler read like any token"""
-    u = _convolved(x)
-    return _states(u, F.softplus(_raw(u)))[:, -1]
-
-
-READERS = (
-    zeroes_the_step,
-    reads_each_row_alone,
-    sends_filler_to_minus_infinity,
-    zeroes_the_input_only,
-    zeroes_the_input_twice,
-    zeroes_before_softplus,
-    forgets_the_convolution,
-    picks_the_last_real_token,
-    starts_at_the_first_real_token,
-    takes_the_longest_rows_length,
-    ignores_the_mask,
-)
+    return read

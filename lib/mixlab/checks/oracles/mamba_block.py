@@ -1,0 +1,206 @@
+"""Oracles of exercises 19.3, a block with four mistakes, and 19.4, the block token by token."""
+
+from itertools import combinations
+
+import numpy as np
+
+from mixlab.checks.cases.mamba import block_arguments
+from mixlab.checks.cases.mamba_scan import scan
+from mixlab.checks.oracles import Misconception, Oracle
+
+
+def _softplus(x):
+    return np.log1p(np.exp(-np.abs(x))) + np.maximum(x, 0)
+
+
+def _silu(x):
+    return x / (1 + np.exp(-x))
+
+
+_WRONG = {
+    "ahead": "the convolution still sees later inputs: output 0 may depend on input 0 alone",
+    "raw": "Δ is still negative for some tokens: a length of time has to come out of softplus",
+    "grows": "A is still positive, so the state grows instead of decaying",
+    "early": "the gate still lets D·u past: it multiplies everything that leaves the scan",
+}
+
+
+def _block(x, w, wrong=(), **mistakes):
+    """The block, with mistakes by name."""
+    return _run_block(x, w, **dict.fromkeys(wrong, True), **mistakes)
+
+
+def _run_block(
+    x,
+    w,
+    *,
+    ahead=False,
+    raw=False,
+    grows=False,
+    early=False,
+    reverse=False,
+    skip=True,
+    gate=True,
+    activate=True,
+    bias=True,
+    forgets=False,
+    past=True,
+    choose_from_x=False,
+    keeps_outputs=False,
+    plain_gate=False,
+    reads_old=False,
+    hold=False,
+):
+    w = {name: value.double().numpy() for name, value in w.items()}
+    x, z = np.split(x.double().numpy() @ w["in_proj"].T, 2, axis=1)
+    seq, taps = len(x), w["conv"].shape[1]
+    left = taps // 2 if ahead else taps - 1
+    padded = np.pad(x, ((left, taps - 1 - left), (0, 0)))
+    order = range(taps - 1, -1, -1) if reverse else range(taps)
+    u = np.zeros_like(x)
+    for t in range(seq):
+        for k, tap in enumerate(order):
+            if past or k == taps - 1:
+                u[t] += w["conv"][:, tap] * padded[t + k]
+        u[t] += w["conv_bias"] if bias else 0
+        u[t] = _silu(u[t]) if activate else u[t]
+        if keeps_outputs:
+            padded[t + left] = u[t]
+    rank, n = w["dt_proj"].shape[1], w["A_log"].shape[1]
+    first, B, C = np.split((x if choose_from_x else u) @ w["x_proj"].T, [rank, rank + n], axis=1)
+    delta = first @ w["dt_proj"].T + w["dt_bias"]
+    delta = delta if raw else _softplus(delta)
+    A = np.exp(w["A_log"]) * (1 if grows else -1)
+    h, y = np.zeros_like(A), np.zeros_like(x)
+    for t in range(seq):
+        decay, before = np.exp(delta[t][:, None] * A), 0 * h if forgets else h
+        length = (decay - 1) / A if hold else delta[t][:, None]
+        h = decay * before + length * np.outer(u[t], B[t])
+        y[t] = (before if reads_old else h) @ C[t]
+    opened = (z if plain_gate else _silu(z)) if gate else 1
+    direct = w["D"] * u if skip else 0
+    y = y * opened + direct if early else (y + direct) * opened
+    return y @ w["out_proj"].T
+
+
+def _still(wrong):
+    said = "; ".join(_WRONG[name] for name in wrong)
+    return said if len(wrong) == 1 else f"{len(wrong)} mistakes are left: {said}"
+
+
+def _unmended():
+    """Every set of mistakes that can be left, the largest first, and what to say of it."""
+    for count in range(len(_WRONG), 0, -1):
+        for wrong in combinations(_WRONG, count):
+            yield Misconception(
+                _still(wrong) + ".", lambda x, w, s, wrong=wrong: _block(x, w, wrong)
+            )
+
+
+def _token_channel(index):
+    return f"token {index[0]}, number {index[1]}" if len(index) == 2 else ""
+
+
+def _four(value):
+    return f"{value:.4f}"
+
+
+# Seeds at which every single mistake shows in every text of more than one token.
+_examples_of_blocks = tuple(
+    block_arguments(np.random.default_rng(seed), *sizes)
+    for seed, sizes in (
+        (54, (3, 2, 3, 2, 1, 3)),
+        (133, (4, 4, 5, 3, 2, 4)),
+        (2, (1, 3, 4, 2, 2, 4)),
+    )
+)
+
+EXERCISES = {
+    "19.3": Oracle(
+        expected=lambda x, w, scan: _block(x, w),
+        show=lambda x, w, scan: (
+            f"mixer(x, w, scan) with {len(x)} tokens, d_inner = {len(w['D'])}, "
+            f"d_conv = {w['conv'].shape[1]}"
+        ),
+        place=_token_channel,
+        name=_four,
+        examples=tuple((x, w, scan) for x, w in _examples_of_blocks),
+        misconceptions=(
+            *_unmended(),
+            Misconception(
+                "the taps are in the wrong order: the last column of `conv` belongs to the newest "
+                "input.",
+                lambda x, w, s: _block(x, w, reverse=True),
+            ),
+            Misconception(
+                "D·u is gone. Move it inside the gate, don't drop it.",
+                lambda x, w, s: _block(x, w, skip=False),
+            ),
+            Misconception(
+                "the convolution sees only the newest input. Pad on the left, and keep all taps.",
+                lambda x, w, s: _block(x, w, past=False),
+            ),
+        ),
+    ),
+    "19.4": Oracle(
+        expected=_block,
+        show=lambda x, w: (
+            f"step(x, history, h, w), called for {len(x)} tokens in a row, d_inner = "
+            f"{len(w['D'])}, d_conv = {w['conv'].shape[1]}"
+        ),
+        place=_token_channel,
+        name=_four,
+        examples=_examples_of_blocks,
+        misconceptions=(
+            Misconception(
+                "the history doesn't move on: every token sees zeros before it. Return the last "
+                "d_conv - 1 inputs, this one included.",
+                lambda x, w: _block(x, w, past=False),
+            ),
+            Misconception(
+                "the state isn't handed on: every token starts from an empty one. Return the new "
+                "state.",
+                lambda x, w: _block(x, w, forgets=True),
+            ),
+            Misconception(
+                "the history holds what came out of the convolution. It has to hold what goes in.",
+                lambda x, w: _block(x, w, keeps_outputs=True),
+            ),
+            Misconception(
+                "the taps are in the wrong order: the history is oldest first, and the last "
+                "column of `conv` belongs to the newest input.",
+                lambda x, w: _block(x, w, reverse=True),
+            ),
+            Misconception(
+                "Δ, B and C are computed from the convolution's input. They are chosen from u, "
+                "what comes out of it after silu.",
+                lambda x, w: _block(x, w, choose_from_x=True),
+            ),
+            Misconception(
+                "silu after the convolution is missing.", lambda x, w: _block(x, w, activate=False)
+            ),
+            Misconception(
+                "the convolution's bias is missing.", lambda x, w: _block(x, w, bias=False)
+            ),
+            Misconception(
+                "the gate is z itself: it has to pass silu.",
+                lambda x, w: _block(x, w, plain_gate=True),
+            ),
+            Misconception("the gate is missing.", lambda x, w: _block(x, w, gate=False)),
+            Misconception("D·u is missing.", lambda x, w: _block(x, w, skip=False)),
+            Misconception(
+                "y is read from the state before this token. A token is written first and read "
+                "in the same step.",
+                lambda x, w: _block(x, w, reads_old=True),
+            ),
+            Misconception(
+                "B is discretised by zero-order hold. As in 19.1, the token writes Δ·u times B.",
+                lambda x, w: _block(x, w, hold=True),
+            ),
+            *(
+                Misconception(_WRONG[name] + ".", lambda x, w, name=name: _block(x, w, (name,)))
+                for name in ("raw", "grows", "early")
+            ),
+        ),
+    ),
+}
