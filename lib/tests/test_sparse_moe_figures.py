@@ -24,18 +24,15 @@ def test_copies_end_in_the_bins_of_the_experts_that_they_chose(animation):
     _, labels, copies, _, _ = played(animation)["gather"]
     assert np.floor(copies.x).astype(int).tolist() == CHOSEN.ravel().tolist()
     assert len({(x, y) for x, y in zip(copies.x, copies.y, strict=True)}) == CHOSEN.size
-    assert [label.split("<br>")[1] for label in labels.text] == [
-        "1 token",
-        "3 tokens",
-        "idle",
-        "2 tokens",
-    ]
+    assert list(labels.text) == ["E0: 1 token", "E1: 3 tokens", "E2: idle", "E3: 2 tokens"]
 
 
 def test_copies_travel_and_come_back_smaller_by_their_gates(animation):
     frames = played(animation)
-    heights = [frames[name][2].y[0] for name in ("gather ¼", "gather ½", "gather", "add")]
-    assert heights == sorted(heights, reverse=True)
+    names = "gather ¼", "gather ½", "gather", "scatter ½", "scatter"
+    heights = [frames[name][2].y[0] for name in names]
+    assert heights == sorted(set(heights), reverse=True)
+    assert list(frames["add"][2].y) == list(frames["scatter"][2].y)
     areas = np.square(frames["add"][2].marker.size)
     np.testing.assert_allclose(areas / areas.max(), GATES.ravel() / GATES.max(), atol=0.02)
     assert frames["add"][3].text[0] == "<b>The</b><br>0.75 · E1<br>+ 0.25 · E0"
@@ -66,9 +63,20 @@ def test_gates_stand_in_the_columns_of_their_experts():
     assert [frame.name for frame in shown.frames] == ["1", "2", "3", "4"]
 
 
+def test_gates_are_rounded_once():
+    gates = [np.array([[1.0]]), np.array([[0.8748, 0.1252]])]  # which is 0.875 to three digits
+    shown = sparse_moe.gates([np.array([[0]]), np.array([[0, 1]])], gates, ["mat"], k=2)
+    assert shown.data[0].text[0].tolist() == ["0.87", "0.13"]
+
+
 def test_bars_of_parameters_carry_their_totals():
-    rows = {"a": {"x": 10**9, "y": 0, "z": 2 * 10**9}, "b": {"x": 5 * 10**8, "y": 0, "z": 0}}
-    shown = sparse_moe.parameters(rows, "A claim")
+    rows = {"a": (10**9, 0, 2 * 10**9), "b": (5 * 10**8, 0, 0)}
+    shown = sparse_moe.parameters(rows, ("x", "y", "z"), "A claim")
+    assert [(bar.name, tuple(bar.x)) for bar in shown.data[:3]] == [
+        ("x", (1.0, 0.5)),
+        ("y", (0.0, 0.0)),
+        ("z", (2.0, 0.0)),
+    ]
     assert [text.strip() for text in shown.data[-1].text] == ["3.0", "0.5"]
 
 

@@ -11,12 +11,12 @@ import plotly.graph_objects as go
 
 from mixlab.figures import theme
 
-_TOKENS, _OUTPUTS = 5.4, -1.0  # heights at which tokens start and outputs end
+_TOKENS, _OUTPUTS = 5.0, -0.9  # heights at which tokens start and outputs end
+_PASSAGE = 0.0  # height at which results pass under the bins' names
 _BIN, _FLOOR = 1.0, 1.0  # bins are one wide; their floor
 _LETTERS = ("white", "#222", "white", "white", "#222", "#222")  # readable on theme.CYCLE
 _BALL = 36  # pixels
-_WAY = (0.25, 0.5, 0.75, 1.0)  # parts of a way that get a frame of their own
-_FRACTIONS = ("¼", "½", "¾", "")
+_WAY = {"gather ¼": 0.25, "gather ½": 0.5, "gather ¾": 0.75, "gather": 1.0}
 
 Places = np.ndarray  # (copies, 2): x and y of each token's k copies, token by token
 
@@ -37,7 +37,7 @@ def dispatch(
     starts = _row(tokens, n_experts, _TOKENS)
     ends = _row(tokens, n_experts, _OUTPUTS)
     slots = _slots(chosen.ravel(), n_experts)
-    sources, sinks = starts[token], ends[token]
+    sources, sinks = starts[token], ends[token] + _apart(token, k)
     loads = np.bincount(chosen.ravel(), minlength=n_experts)
     rim = slots[:, 1].max() + 0.6  # height of the bins' upper edge
 
@@ -68,10 +68,9 @@ def dispatch(
             dict(text=[caption]),
         ]
 
-    def way(begin: Places, end: Places, part: float) -> Places:
-        return begin + (end - begin) * part
-
     back = dict(symbol="square", weighted=True)
+    passage = (slots + sinks) / 2
+    passage[:, 1] = _PASSAGE
     score = "1. Score: the router gives every expert a number for every token"
     choose = f"2. Choose: each token keeps its best {k}; the thicker line has more weight"
     gather = "3. Gather: each expert collects the tokens that chose it"
@@ -82,18 +81,13 @@ def dispatch(
         ("score", frame(score, every, None, plain)),
         ("choose", frame(choose, picked, None, plain)),
         *(
-            (f"gather {name}".strip(), frame(gather, picked, way(sources, slots, part), counted))
-            for part, name in zip(_WAY, _FRACTIONS, strict=True)
+            (name, frame(gather, picked, sources + (slots - sources) * part, counted))
+            for name, part in _WAY.items()
         ),
         ("compute", frame(compute, none, slots, counted, symbol="square")),
-        *(
-            (
-                f"scatter {name}".strip(),
-                frame(scatter, none, way(slots, sinks, part), counted, **back),
-            )
-            for part, name in zip(_WAY[:3], _FRACTIONS[:3], strict=True)
-        ),
-        ("add", frame(add, none, sinks + _apart(token, k), counted, done=True, **back)),
+        ("scatter ½", frame(scatter, none, passage, counted, **back)),
+        ("scatter", frame(scatter, none, sinks, counted, **back)),
+        ("add", frame(add, none, sinks, counted, done=True, **back)),
     ]
     shown = theme.figure(title, height=620)
     _draw(shown, words, starts, rim, n_experts, frames[0][1])
@@ -149,7 +143,7 @@ def _labels(n_experts: int, loads: np.ndarray | None) -> list[str]:
     if loads is None:
         return [f"expert {e}" for e in range(n_experts)]
     words = {0: "idle", 1: "1 token"}
-    return [f"expert {e}<br>{words.get(n, f'{n} tokens')}" for e, n in enumerate(loads.tolist())]
+    return [f"E{e}: {words.get(n, f'{n} tokens')}" for e, n in enumerate(loads.tolist())]
 
 
 def _sums(words: Sequence[str], ends: Places, chosen: np.ndarray, gates: np.ndarray) -> dict:
@@ -179,8 +173,9 @@ def _draw(shown, words, starts, rim, n_experts, first) -> None:
     each = np.repeat(np.array(letters, dtype=object), len(wires) // len(words)).tolist()
     font = dict(size=12, color=each)
     shown.add_scatter(mode="markers+text", textfont=font, cliponaxis=False, **copies, **silent)
-    shown.add_scatter(mode="text", textposition="bottom center", **sums, **silent)
-    at = dict(x=[n_experts / 2], y=[_TOKENS + 1.05])
+    below = dict(mode="text", textposition="bottom center", cliponaxis=False)
+    shown.add_scatter(**below, **sums, **silent)
+    at = dict(x=[n_experts / 2], y=[_TOKENS + 1.1])
     shown.add_scatter(mode="text", textfont_size=17, **at, **caption, **silent)
     shown.add_scatter(
         x=starts[:, 0],
@@ -193,5 +188,5 @@ def _draw(shown, words, starts, rim, n_experts, first) -> None:
     )
     hidden = dict(visible=False, fixedrange=True)
     shown.update_xaxes(range=[-0.05, n_experts + 0.05], **hidden)
-    shown.update_yaxes(range=[_OUTPUTS - 1.8, _TOKENS + 1.5], **hidden)
+    shown.update_yaxes(range=[_OUTPUTS - 2.0, _TOKENS + 1.4], **hidden)
     shown.update_layout(margin=dict(l=10, r=10))

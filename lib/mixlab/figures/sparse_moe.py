@@ -33,10 +33,10 @@ def gates(
     for which, weights in zip(chosen, gates, strict=True):
         table = np.zeros((len(words), n_experts))
         np.put_along_axis(table, which, weights, axis=1)
-        tables.append(table.round(3))
-    shown = theme.figure("Each token keeps k experts; their weights sum to 1", height=480)
+        tables.append(table)
+    shown = theme.figure("Each token keeps k experts, and its gates sum to 1", height=480)
     shown.add_heatmap(
-        z=tables[k - 1],
+        z=tables[k - 1].round(3),
         text=_numbers(tables[k - 1]),
         texttemplate="%{text}",
         textfont=_DARK,
@@ -50,7 +50,7 @@ def gates(
     )
     names = [str(number) for number in range(1, n_experts + 1)]
     shown.frames = [
-        go.Frame(name=name, data=[dict(type="heatmap", z=table, text=_numbers(table))])
+        go.Frame(name=name, data=[dict(type="heatmap", z=table.round(3), text=_numbers(table))])
         for name, table in zip(names, tables, strict=True)
     ]
     shown.update_xaxes(title_text="expert", dtick=1, showgrid=False)
@@ -104,18 +104,19 @@ def weights_side_by_side(
     return shown
 
 
-def parameters(rows: Mapping[str, Mapping[str, int]], title: str) -> go.Figure:
+def parameters(rows: Mapping[str, Sequence[int]], parts: Sequence[str], title: str) -> go.Figure:
     """Models as bars of parameters, in parts, each with its total.
 
     Args:
-        rows: model to the parts of it, name to parameters; all models name the same parts.
+        rows: model to the parameters of each of its parts.
+        parts: their names, at most three.
         title: the claim.
     """
     shown = theme.figure(title, height=420)
     models = list(rows)
     colors = (theme.BLUE, theme.ORANGE, _OTHERS)
-    for part, color in zip(rows[models[0]], colors, strict=True):
-        counts = [rows[model][part] / 1e9 for model in models]
+    for number, (part, color) in enumerate(zip(parts, colors, strict=False)):
+        counts = [rows[model][number] / 1e9 for model in models]
         shown.add_bar(
             x=counts,
             y=models,
@@ -124,7 +125,7 @@ def parameters(rows: Mapping[str, Mapping[str, int]], title: str) -> go.Figure:
             marker_color=color,
             hovertemplate="%{y}: %{x:.2f} billion<extra>" + part + "</extra>",
         )
-    totals = [sum(parts.values()) / 1e9 for parts in rows.values()]
+    totals = [sum(counts) / 1e9 for counts in rows.values()]
     shown.add_scatter(
         x=totals,
         y=models,
@@ -143,7 +144,11 @@ def parameters(rows: Mapping[str, Mapping[str, int]], title: str) -> go.Figure:
 
 
 def touched(
-    tokens: Sequence[int], expected: Sequence[float], simulated: np.ndarray, n_experts: int
+    tokens: Sequence[int],
+    expected: Sequence[float],
+    simulated: np.ndarray,
+    n_experts: int,
+    title: str,
 ) -> go.Figure:
     """How many experts a batch touches: a formula's curve, and draws around it.
 
@@ -152,8 +157,8 @@ def touched(
         expected: the formula's number for each size.
         simulated: (draws, sizes), experts touched in each draw.
         n_experts: how many there are.
+        title: the claim.
     """
-    title = "Eight tokens need seven of the eight experts"
     shown = theme.figure(title, height=440)
     low, high = np.quantile(simulated, (0.05, 0.95), axis=0)
     mean = simulated.mean(axis=0)
@@ -183,7 +188,7 @@ def touched(
     )
     shown.add_hline(y=n_experts, line=dict(dash="dash", color="#666"))
     ticks = [str(size) for size in tokens]
-    shown.update_xaxes(title_text="tokens in the batch, n", type="log")
+    shown.update_xaxes(title_text="tokens in the batch", type="log")
     shown.update_xaxes(tickvals=list(tokens), ticktext=ticks)
     shown.update_yaxes(title_text="experts touched", range=[0, n_experts + 0.6], dtick=1)
     shown.update_layout(legend=dict(x=0.5, y=0.12, bgcolor="rgba(255,255,255,0.7)"))

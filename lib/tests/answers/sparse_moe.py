@@ -179,6 +179,10 @@ def limit_column_of_expert(*given):
     return _limited(*given, lambda gates, token, rank, e: gates[token, e, None])
 
 
+def limit_adds_to_the_tokens(x, *given):
+    return x + limit_where(x, *given)
+
+
 def limit_gates_the_input(x, chosen, gates, experts, capacity):
     out = torch.zeros_like(x)
     for e, expert in enumerate(experts):
@@ -332,6 +336,29 @@ def count_no_norms(*shape):
 
 def count_one_norm(*shape):
     return _variant(norms=1)(*shape)
+
+
+def count_square_queries(
+    dim, hidden_dim, vocab_size, n_layers, n_heads, n_kv_heads, head_dim, n_experts, k
+):
+    attention = 2 * dim * dim + 2 * dim * n_kv_heads * head_dim
+    block = attention + 2 * dim + dim * n_experts
+    shared = 2 * vocab_size * dim + n_layers * block + dim
+    expert = n_layers * 3 * dim * hidden_dim
+    return shared + n_experts * expert, shared + k * expert
+
+
+def count_one_layers_experts(
+    dim, hidden_dim, vocab_size, n_layers, n_heads, n_kv_heads, head_dim, n_experts, k
+):
+    block = 2 * dim * head_dim * (n_heads + n_kv_heads) + 2 * dim + dim * n_experts
+    shared = 2 * vocab_size * dim + n_layers * block + dim
+    return shared + n_experts * 3 * dim * hidden_dim, shared + k * 3 * dim * hidden_dim
+
+
+def count_idle_embedding(*shape):
+    stored, active = count_parts(*shape)
+    return stored, active - shape[0] * shape[2]
 
 
 def count_swapped(*shape):
@@ -594,6 +621,7 @@ WRONG = {
         (limit_assigns, "an assignment throws away"),
         (limit_forgotten, "its capacity is"),
         (limit_no_gate, "added without their gates"),
+        (limit_adds_to_the_tokens, "Begin with zeros"),
         (limit_first_gate, "the gate of its token's first choice"),
         (limit_column_of_expert, "the columns of `gates` are ranks"),
         (limit_gates_the_input, "before the expert"),
@@ -613,6 +641,9 @@ WRONG = {
         (count_router_idle, "missing from the active parameters"),
         (count_two_matrices, "three matrices"),
         (count_all_heads, "keys and values have n_kv_heads heads"),
+        (count_square_queries, "happens to be dim"),
+        (count_one_layers_experts, "Each layer has its own"),
+        (count_idle_embedding, "the embedding is missing from the active"),
         (count_tied, "separate tensors"),
         (count_no_last_norm, "the last norm is missing"),
         (count_no_norms, "the norms are missing"),

@@ -39,6 +39,18 @@ def _whole_models(*shape):
     return dense * np.array(shape[7:])
 
 
+def _square_queries(*shape):
+    """Queries and outputs of dim × dim, whatever the heads."""
+    dim, n_layers, n_heads, head_dim = (shape[place] for place in (0, 3, 4, 6))
+    return _count(*shape) + n_layers * 2 * dim * (dim - n_heads * head_dim)
+
+
+def _experts_of_one_layer(*shape):
+    """The experts counted once, not in each layer."""
+    dim, hidden_dim, n_layers = shape[0], shape[1], shape[3]
+    return _count(*shape) - (n_layers - 1) * 3 * dim * hidden_dim * np.array(shape[7:])
+
+
 def _touched(chances, n_tokens):
     return np.array((1 - (1 - np.array(chances)) ** n_tokens).sum())
 
@@ -90,6 +102,20 @@ EXERCISES = {
             Misconception(
                 "keys and values have n_kv_heads heads, fewer than the queries'.",
                 lambda *s: _count(*s, kv_heads=s[4]),
+            ),
+            Misconception(
+                "queries and outputs are dim × (n_heads · head_dim) each. That is dim × dim only "
+                "where n_heads · head_dim happens to be dim, as in Mixtral.",
+                _square_queries,
+            ),
+            Misconception(
+                "you counted the experts of one layer. Each layer has its own.",
+                _experts_of_one_layer,
+            ),
+            Misconception(
+                "the embedding is missing from the active parameters. By custom all of it counts, "
+                "though a token reads one row.",
+                lambda *s: _count(*s) - [0, s[0] * s[2]],
             ),
             Misconception(
                 "one of two matrices is missing: the embedding and the output layer are separate "

@@ -137,6 +137,11 @@ EXERCISES = {
             ),
             Misconception("the experts' results are added without their gates.", _limit("no gate")),
             Misconception(
+                "the tokens themselves are in the sum. Begin with zeros: the block that this "
+                "layer stands in adds them, outside it.",
+                lambda x, *given: x.double().numpy() + _limited(x, *given),
+            ),
+            Misconception(
                 "every result gets the gate of its token's first choice. Whether an expert was a "
                 "token's first choice or second differs from token to token: use the rank.",
                 _limit("first gate"),
