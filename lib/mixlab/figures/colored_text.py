@@ -121,6 +121,9 @@ def colored_text(
     return shown
 
 
+_CHIP = "border-radius:3px;padding:1px 0;margin-right:1px"  # tokens of one colour stay apart
+
+
 def colored_html(pieces: Sequence[str], chosen: np.ndarray, gates: np.ndarray) -> str:
     """A text as HTML, each token on the colour of its first expert; the pointer tells the rest.
 
@@ -135,9 +138,12 @@ def colored_html(pieces: Sequence[str], chosen: np.ndarray, gates: np.ndarray) -
         pairs = zip(experts, weights, strict=True)
         told = ", ".join(f"expert {int(e)}: {float(w):.0%}" for e, w in pairs)
         spans.append(
-            f'<span title="{told}" style="background:{back};color:{front};border-radius:3px;'
-            f'padding:1px 0">{escape(shown_piece(piece))}</span>'
-            + ("<br>" if piece.endswith("\n") else "")
+            f'<span title="{told}" style="background:{back};color:{front};{_CHIP}">'
+            f"{escape(shown_piece(piece))}</span>" + ("<br>" if piece.endswith("\n") else "")
         )
     style = "font-family:monospace;font-size:15px;line-height:1.8;white-space:pre-wrap"
-    return f'<div style="{style}">{"".join(spans)}</div>'
+    names = "".join(
+        f'<span style="background:{back};color:{front};{_CHIP}"> {number} </span>'
+        for number, (back, front) in enumerate(EXPERTS)
+    )
+    return f'<div style="{style}">{"".join(spans)}</div><div style="{style}">expert {names}</div>'

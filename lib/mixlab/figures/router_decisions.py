@@ -118,6 +118,7 @@ def heat(
     )
     shown.update_xaxes(title_text=column_title, type="category", showgrid=False)
     shown.update_yaxes(title_text=row_title, type="category", showgrid=False, autorange="reversed")
+    shown.update_yaxes(title_standoff=14)
     return shown
 
 
@@ -188,6 +189,7 @@ def repetition(
                 showlegend=panel == 0 and kind == next(iter(values)),
                 line=dict(color=theme.BLUE, width=1.5),
                 marker=dict(
+                    opacity=1,
                     size=np.where(below, 13, 8).tolist(),
                     color=np.where(below, theme.VERMILION, theme.BLUE).tolist(),
                     symbol=np.where(below, "diamond", "circle").tolist(),
