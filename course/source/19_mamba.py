@@ -129,7 +129,7 @@ for size in (0.001, 0.1, 1.6):
 # %% [markdown] slide="slide"
 # ## Δ is a gate
 #
-# $\Delta$ must be positive, so Mamba computes any number $r$ from the token and takes
+# $\Delta$ must be positive, so Mamba computes a number $r$ of either sign from the token and takes
 # $\Delta = \mathrm{softplus}(r) = \log(1 + e^r)$. With one number of state, $A = -1$ and $B = 1$:
 #
 # $$e^{-\Delta} = \frac{1}{1 + e^{r}} = 1 - \sigma(r)$$
@@ -329,7 +329,7 @@ figures.first_steps(draws, medians, title=title)
 # One Mamba block of 32 channels with 8 numbers each; $\Delta$ starts between 0.1 and 1, since our
 # texts are short. The second model is the same, except that its $\Delta$, $B$ and $C$ are learnt
 # constants that never look at the token: it is time-invariant again. It keeps the convolution, the
-# gate and all three skips.
+# gate and all three skips, and has 744 parameters fewer.
 
 
 # %% slide="same" show="code"
@@ -384,8 +384,7 @@ series.lines(
 #
 # **Predict:** where in a text will the trained model's $\Delta$ be large, and where small?
 #
-# The 32 channels fall into two groups. A bar is a group's mean $\Delta$; below it stand the token
-# and the model's answer.
+# The bars are means over two groups of the 32 channels. Below: the token, and the model's answer.
 
 # %% slide="fragment" show="output" alt="Two rows of bars of delta for each token of a text with five capitals. Above, the channels that wait: high at capitals and in the three tokens after them, zero where only dots are in sight of the convolution. Below, the other channels: about the same at every token."
 text = "C·····F···A········B·····D··"
@@ -522,7 +521,7 @@ assert growth["transformer"] > max(3, 2 * growth["Mamba"])
 assert reading["transformer, W = 512"][-1] < reading["Mamba"][-1]
 level, slope = np.polyfit(lengths, reading["transformer"], 1)[::-1]  # attention's share grows
 crossing = (np.median(reading["Mamba"]) - level) / slope
-print(f"Mamba reads faster than the transformer from about {crossing:,.0f} tokens on")
+print(f"Mamba reads faster than the transformer from about {round(crossing, -3):,.0f} tokens on")
 
 # %% slide="fragment" show="output" alt="Time of writing one token against the length of the context. The transformer without a window rises with the length. The one with a window of 512 and Mamba stay flat."
 series.lines(

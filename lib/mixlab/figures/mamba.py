@@ -12,6 +12,7 @@ from plotly.subplots import make_subplots
 from mixlab.figures import theme
 
 _KINDS = (theme.ORANGE, theme.SKY, theme.BLUE)
+_ABOVE_LEGEND = dict(title_y=0.97, title_yanchor="top")  # a title that is longer than half a line
 _BLUE_WHITE_ORANGE = [[0.0, theme.BLUE], [0.5, "#F7F7F7"], [1.0, theme.ORANGE]]
 
 
@@ -62,7 +63,7 @@ def by_token(
     shown.update_yaxes(title_text=y_title, zeroline=True, zerolinecolor="#999")
     shown.update_annotations(font_size=14)
     legend = dict(orientation="h", x=1, xanchor="right", y=1.08, yanchor="bottom")
-    shown.update_layout(barmode="overlay", margin_t=100, legend=legend)
+    shown.update_layout(barmode="overlay", margin_t=100, legend=legend, **_ABOVE_LEGEND)
     return shown
 
 
@@ -196,7 +197,7 @@ def stepping(
     ]
     channels = states.shape[1]
     shown.update_layout(theme.figure(title, height=640).layout)
-    shown.update_layout(barmode="overlay", margin=dict(t=90, l=60))
+    shown.update_layout(barmode="overlay", margin=dict(t=90, l=60), **_ABOVE_LEGEND)
     shown.update_layout(
         legend=dict(orientation="h", x=1, xanchor="right", y=1.05, yanchor="bottom")
     )
@@ -265,6 +266,7 @@ def memory(
     shown.update_xaxes(
         title_text="context (tokens)",
         type="log",
+        range=[float(np.log10(contexts[0])), float(np.log10(contexts[-1]))],
         tickvals=ticks,
         ticktext=[f"{at:,}" for at in ticks],
     )

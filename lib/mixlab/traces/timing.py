@@ -13,15 +13,15 @@ from mixlab.generate import StatefulModel
 
 @torch.inference_mode()
 def reading_and_writing(
-    model: StatefulModel, lengths: Sequence[int], steps: int = 40
+    model: StatefulModel, lengths: Sequence[int], steps: int = 20
 ) -> tuple[list[float], list[float]]:
     """Milliseconds of processor time that one token takes.
 
     Args:
         model: as `mixlab.generate` drives them.
-        lengths: how many tokens are read before the first is written; the quicker of two readings
-            counts.
-        steps: tokens written at each length; the quickest counts.
+        lengths: how many tokens are read before the first is written; everything is done twice, and
+            the quicker reading counts.
+        steps: tokens written after each reading; the quickest of all counts.
 
     Returns:
         For each length: of a token read, and of a token written.
@@ -40,24 +40,22 @@ def reading_and_writing(
             f"lengths and steps must be at least 1: got lengths {list(lengths)}, steps {steps}"
         )
     generator = torch.Generator().manual_seed(0)
+    prompts = [torch.randint(model.config.vocab_size, (1, n), generator=generator) for n in lengths]
+    reading, writing = [float("inf")] * len(prompts), [float("inf")] * len(prompts)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    reading, writing = [], []
     try:
-        for length in lengths:
-            tokens = torch.randint(model.config.vocab_size, (1, length), generator=generator)
-            real, quickest = torch.ones_like(tokens) > 0, float("inf")
-            for _ in range(2):
+        for _ in range(2):  # a disturbance seldom lasts until the same length comes again
+            for number, tokens in enumerate(prompts):
+                real = torch.ones_like(tokens) > 0
                 start = time.process_time()
                 _, state = model.prefill(tokens, model.init_state(1), real)
-                quickest = min(quickest, time.process_time() - start)
-            reading.append(1000 * quickest / length)
-            quickest = float("inf")
-            for step in range(steps):
-                start = time.process_time()
-                _, state = model.step(tokens[:, step % length], state)
-                quickest = min(quickest, time.process_time() - start)
-            writing.append(1000 * quickest)
+                taken = time.process_time() - start
+                reading[number] = min(reading[number], 1000 * taken / tokens.shape[1])
+                for step in range(steps):
+                    start = time.process_time()
+                    _, state = model.step(tokens[:, step % tokens.shape[1]], state)
+                    writing[number] = min(writing[number], 1000 * (time.process_time() - start))
     finally:
         torch.set_num_threads(threads)
     return reading, writing
