@@ -367,7 +367,7 @@ ours = {
 
 # %% slide="slide" show="output" alt="Two rows of three masks, ours above and xformers' below, in the prompts' colours: square triangles for the first chunk, wider blocks for later chunks, one row a prompt over its slots for decoding. The rows are the same, cell for cell."
 for mask, one in zip(ours.values(), passes[:3], strict=True):
-    assert (mask.numpy() == one.mask).all()  # what the real cache was asked, in the diagram
+    assert (mask.numpy() == one.mask).all()  # the diagram's, of the library's own cache
 cells = {name: bias.materialize(ours[name].shape) == 0 for name, bias in theirs.items()}
 assert all(torch.equal(cells[name], ours[name]) for name in cells)
 whole_ring = causal_block_mask(new, [4, 6], window=3)  # three cached keys each, not two
@@ -397,10 +397,10 @@ packed_request.passes(passes, words, "Each pass has its own queries and keys")
 
 
 # %% widget=true
-# Prompts of your own, one a line: make one long, and the window small.
+# Prompts of your own, one a line, at most five: make one long, and the window small.
 def show_passes(text, window, chunk_size):
-    typed = [encode(line).tokens for line in text.splitlines() if line.strip()]
-    typed = [[token.replace("Ġ", "") or "␣" for token in tokens] for tokens in typed][:6]
+    lines = [line for line in text.splitlines() if line.strip()][:5]
+    typed = [[decode([token]).strip() or "␣" for token in encode(line).ids] for line in lines]
     if not typed:
         return print("Type a prompt a line.")
     counted = [len(tokens) for tokens in typed]
@@ -410,13 +410,16 @@ def show_passes(text, window, chunk_size):
     display(packed_request.passes(trace, typed, title))
 
 
-slider = partial(ipywidgets.IntSlider, min=1, max=16, continuous_update=False)
-ipywidgets.interact(
+slider = partial(ipywidgets.IntSlider, min=1, max=8, continuous_update=False)
+room = ipywidgets.Layout(width="30em", height="6em")
+area = ipywidgets.Textarea("\n".join(prompts), layout=room, continuous_update=False)
+controls = ipywidgets.interact(
     show_passes,
-    text=ipywidgets.Textarea("\n".join(prompts), description="prompts", continuous_update=False),
+    text=area,
     window=slider(3),
     chunk_size=slider(4),
 )
+
 # %% [markdown] slide="slide"
 # ## The wrong corner
 #
@@ -437,8 +440,8 @@ packed_masks.alignment(pictures, right.numpy(), "Top-left alignment hides a chun
 # %% [markdown] slide="notes"
 # Among $m$ keys, query $r$ of $n$ stands at position $m - n + r$: here query 0 at $7 - 3 + 0 = 4$,
 # and it sees 2, 3 and 4. Top-left forgets the $m - n$ cached keys: query 0 sees one token that is
-# too old, and not itself. With as many keys as queries the two agree. `make_causal` has the same
-# twin. There is no error, only an answer from stale keys: in the next cell the model counts to
+# too old, and not itself. With as many keys as queries the two agree. `make_causal` has such a
+# twin too. There is no error, only an answer from stale keys: in the next cell the model counts to
 # nine, and reads the last three tokens as a chunk. With the right mask it says *ten*.
 
 # %%

@@ -98,7 +98,7 @@ def life(passes: Sequence[PackedMask], title: str) -> go.Figure:
             y = top - 1.85
             ends = [x + first - 0.42, x + last + 0.42]
             shown.add_scatter(x=ends, y=[y, y], mode="lines", line=line)
-            write([(x + (first + last) / 2, y - 0.75, "ring" if ring else "own")], 15)
+            write([(x + (first + last) / 2, y - 0.75, "ring" if ring else "own")], 14)
         center = x + (width - 1) / 2
         note = dict(x=center, showarrow=False)
         shown.add_annotation(note, y=middle - 9, text=f"<b>{heading}</b>", font_size=20)
@@ -151,7 +151,7 @@ def passes(trace: Sequence[PackedMask], words: Sequence[Sequence[str]], title: s
         )
 
     drawn = [frame(one) for one in trace]
-    shown = theme.figure(title, height=620)
+    shown = theme.figure(title, height=max(580, 300 + 16 * rows))
     shown.add_trace(
         go.Heatmap(
             drawn[0][0],
@@ -172,6 +172,6 @@ def passes(trace: Sequence[PackedMask], words: Sequence[Sequence[str]], title: s
     shown.update_yaxes(range=[rows - 0.5, -0.5], showgrid=False)
     shown.update_yaxes(title=dict(text="queries", standoff=24))
     shown.update_layout(drawn[0][1])
-    shown.update_layout(margin_t=150)
+    shown.update_layout(margin=dict(t=170, l=110), title=dict(yref="container", y=0.97))
     theme.player(shown, names, "pass ", milliseconds=1400)
     return shown
