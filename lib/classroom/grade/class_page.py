@@ -103,7 +103,7 @@ def _points(grades: list[Grade]) -> list[dict]:
     width = most // BINS + 1
     bars = [
         {
-            "label": str(low) if width == 1 else f"{low}–{min(low + width - 1, most)}",
+            "label": f"{low}–{high}" if (high := min(low + width - 1, most)) > low else str(low),
             "count": sum(low <= points < low + width for points in totals.values()),
         }
         for low in range(0, most + 1, width)

@@ -18,6 +18,7 @@ SAID = {
     "unreported": "The run gave no complete report, so nothing is credited.",
     "setup": "A cell before the answer failed; that is not the answer's fault. Tell your teacher.",
     "kind": "The answer returns something of another kind than the exercise asks for.",
+    "cost": "The answer computes or keeps far more than the exercise allows.",
 }
 SYNTAX = {
     "SyntaxError": "The answer is not valid Python: a bracket, quote or colon may be missing.",
@@ -56,7 +57,7 @@ def explain(
     if judged.kind in ("error", "empty"):
         name = judged.error or "an error of its own"
         message = f"The answer raises {name} on the inputs of the check."
-    if judged.kind in ("wrong", "error", "kind") and taught is not None:
+    if judged.kind in ("wrong", "error", "kind", "cost") and taught is not None:
         said, misconception = _taught(exercise, taught, code)
         if judged.kind != "wrong":
             said = "" if taught.passed else said

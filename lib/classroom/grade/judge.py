@@ -23,9 +23,10 @@ from nbformat import NotebookNode
 from classroom.environment import kernel_environment
 from classroom.grade.box import HERE, Box, Limits
 from classroom.grade.protection import keeps_to_folders
-from classroom.referee import error_of
+from classroom.referee import COLOUR, error_of
 from classroom.solution_region import awaits_answer
 
+KINDS = {"Unreadable": "kind", "TooCostly": "cost"}  # what checks raise of themselves
 START_SECONDS = 90  # for a box, pytest and a kernel to start on a busy machine
 LIBRARY = re.compile(r"library: the answer uses (mixlab\.[a-z_.]+)|calls (mixlab\.[a-z_.]+)")
 
@@ -176,6 +177,7 @@ def _read_verdicts(path: Path) -> dict[str, list[dict]]:
                 one = json.loads(line)
             except ValueError:
                 continue
+            one["report"] = COLOUR.sub("", one["report"])  # IPython paints its tracebacks
             verdicts.setdefault(one["notebook"], []).append(one)
     return verdicts
 
@@ -219,8 +221,8 @@ def _reason(report: str) -> tuple[str, str, str]:
         return "empty", error, ""
     if error in ("SyntaxError", "IndentationError", "TabError"):
         return "syntax", error, ""
-    if error == "Unreadable":
-        return "kind", "", ""
+    if error in KINDS:
+        return KINDS[error], "", ""
     named = getattr(builtins, error, None)
     known = isinstance(named, type) and issubclass(named, BaseException)
     return "error", error if known else "", report

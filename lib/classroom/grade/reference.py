@@ -8,6 +8,7 @@ import ast
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
@@ -47,11 +48,12 @@ class Reference:
 
     @property
     def title(self) -> str:
-        """The first heading of the chapter's exercises, or its stem in words."""
+        """The first heading of the exercises without the chapter's number, or its stem in words."""
         for cell in self.pristine.cells:
             for line in cell.source.split("\n") if cell.cell_type == "markdown" else ():
                 if line.startswith("# "):
-                    return line[2:].strip()
+                    title = re.sub(r"^#\s*\d+\s*·\s*", "", line).lstrip("# ")
+                    return re.sub(r":\s*exercises$", "", title.strip())
         return self.stem[3:].replace("_", " ").capitalize()
 
     def notebook(self, exercise: str, answer: Answer, public: bool = False) -> NotebookNode:

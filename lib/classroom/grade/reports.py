@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, select_autoescape
+from markupsafe import Markup, escape
 
 from classroom.grade.class_page import class_facts
 from classroom.grade.grading import Grade
@@ -32,6 +33,7 @@ def write_reports(
     pages = Environment(
         loader=PackageLoader("classroom.grade", "pages"), autoescape=select_autoescape(default=True)
     )
+    pages.filters["code"] = code_marked
     hints = {
         ident: exercise.hints
         for reference in references.values()
@@ -68,6 +70,15 @@ def write_reports(
         chapters=class_facts(grades, titles), students=students, danger=danger
     )
     write_atomically(out / "class.html", page)
+
+
+def code_marked(text: str) -> Markup:
+    """Words with `code` in backticks, as HTML.
+
+    >>> print(code_marked("Write `a < b`, <not> this."))
+    Write <code>a &lt; b</code>, &lt;not&gt; this.
+    """
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def by_chapter(grades: list[Grade], titles: dict[str, str]) -> list[dict]:

@@ -11,6 +11,10 @@ class Unreadable(Exception):
     """The answer returned something that is not of the kind the exercise asks for."""
 
 
+class TooCostly(Unreadable):
+    """The answer took far more memory than the exercise allows, whatever it returned."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cases:
     """The inputs of one exercise and how to read what an answer returns.

@@ -8,7 +8,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from mixlab.checks.cases import (
     Cases,
-    Unreadable,
+    TooCostly,
     read_count,
     read_mask,
     read_reals,
@@ -89,7 +89,7 @@ def _call_band(answer, q, k, v, window):
     if not taken and (bytes_held := _memory_of(answer, *again, window)) > 3 * seq**2:
         taken = f"{bytes_held / 1e6:.0f} MB of arrays or lists"
     if taken:
-        raise Unreadable(
+        raise TooCostly(
             f"the result took {taken} for {seq:,} tokens and a window of {window}: that is all "
             f"{seq:,} × {seq:,} scores. Only the scores inside the window should ever be computed"
         )
