@@ -4,9 +4,9 @@
 # *How can a model own 46.7 billion parameters and spend 12.9 billion on a token?*
 
 # %% [markdown] slide="slide"
-# **The problem.** In a plain transformer every token is multiplied by every parameter: a model that
-# is to know twice as much works twice as hard, for each word. Nearly four fifths of Mistral 7B's
-# parameters sit in its feed-forward layers. Where Mistral has one of these, Mixtral 8x7B has
+# **The problem.** In a plain transformer nearly every parameter takes part in every token: a model
+# that is to know twice as much works twice as hard, for each word. Nearly four fifths of Mistral
+# 7B's parameters sit in its feed-forward layers. Where Mistral has one of these, Mixtral 8x7B has
 # eight, and sends each token through two of them. So it has more than one size. Which of them you
 # pay for depends on what is scarce: room, arithmetic, or reading.
 
@@ -316,8 +316,10 @@ figures.parameters(rows, parts, "Mixtral stores 46.7 billion and uses 12.9 for a
 # %% [markdown] slide="notes"
 # Two myths end here. **"It has 8 experts."** Each of the 32 layers has its own eight, and its own
 # router: 256 experts. **"8x7B makes 56B."** Only the feed-forward layers come eightfold; attention,
-# embeddings and norms are shared. So 46.7 billion, where eight whole Mistrals would have 57.9. At two
-# bytes each they take 93 GB, which must lie ready, since nobody knows whom the next token chooses.
+# embeddings and norms are shared. So 46.7 billion, where eight whole Mistrals would have 57.9.
+#
+# At two bytes each, 46.7 billion take 93 GB, and all of it must lie ready: nobody knows whom the
+# next token chooses.
 
 # %% [markdown] slide="slide"
 # ## How many experts does a batch touch?
@@ -366,7 +368,7 @@ same = [milliseconds(torch.tensor([[0, 1]]).expand(n, 2), big) for n in sizes]
 own = [milliseconds(torch.rand(n, 8).argsort(dim=1)[:, :2], big) for n in sizes]
 every = [milliseconds(torch.arange(8).expand(n, 8), big) for n in sizes]
 
-# %% slide="slide" show="output" alt="Time of a sparse layer as a multiple of a dense layer with the same active parameters, against batch size. It is 1 for one token, rises above 3 at 16 tokens, close to the line of all eight experts at 4, and falls again towards 1 at 256 tokens."
+# %% slide="slide" show="output" alt="Time of a sparse layer as a multiple of a dense layer with the same active parameters, against batch size. It is about 1 for one token, about 3 for 16 tokens, near the line of all eight experts at 4, and falls again towards 1 at 256 tokens."
 ratios = {
     "dense, the stored size: all eight for all": np.divide(every, same),
     "sparse: each token its own two": np.divide(own, same),
@@ -536,8 +538,8 @@ figures.loads(loads, "Every layer has collapsed, and their mean looks perfectly 
 # ## The other loss: keep scores small
 #
 # The same number added to all scores changes no choice, no gate, no balance loss. So nothing keeps
-# scores from drifting. But bfloat16, the 16-bit format of training, steps by 1/64 near
-# 2, and by 1/2 near 100. **Predict** the choice among 2.0, 2.1 and 0, and among these plus 100.
+# scores from drifting. But bfloat16, the 16-bit format of training, steps by 1/64 near 2, and by
+# 1/2 near 100. **Predict** the choice among 2.0, 2.1 and 0, and among these plus 100.
 #
 # Now $z = \log \sum_j e^{s_j}$ is the highest score, or up to $\log N$ more, and follows every
 # shift. So the *router z-loss*, the mean of $z^2$, pulls scores back to where digits are dense

@@ -72,10 +72,10 @@ def dispatch(
     passage = (slots + sinks) / 2
     passage[:, 1] = _PASSAGE
     score = "1. Score: the router gives every expert a number for every token"
-    choose = f"2. Choose: each token keeps its best {k}; the thicker line has more weight"
+    choose = f"2. Choose: each token keeps its best {k}; the thicker line is the larger gate"
     gather = "3. Gather: each expert collects the tokens that chose it"
     compute = "4. Compute: each expert runs all its tokens at once; an empty one does nothing"
-    scatter = "5. Scatter: results return, scaled by their weights"
+    scatter = "5. Scatter: results return, scaled by their gates"
     add = "6. Add: each token's output is the sum of its weighted results"
     frames = [
         ("score", frame(score, every, None, plain)),
