@@ -175,12 +175,12 @@ def ripple(
     shown.add_scatter(
         x=column, y=row, text=first[1]["text"], mode="text", textfont_size=13, hoverinfo="skip"
     )
-    box = dict(color="rgba(0,0,0,0)", size=40, line=dict(color=theme.ORANGE, width=4))
+    box = dict(color=theme.ORANGE, size=40, line_width=4)
     shown.add_scatter(
         x=[column[position]],
         y=[row[position]],
         mode="markers",
-        marker=dict(symbol="square", **box),
+        marker=dict(symbol="square-open", **box),  # a see-through fill turns white in dark slides
         hoverinfo="skip",
     )
     shown.frames = [

@@ -143,11 +143,11 @@ def support(reach: np.ndarray, norms: np.ndarray, title: str) -> go.Figure:
     ]
     titles = ("product of the masks", "size of the derivative")
     shown = make_subplots(1, 2, subplot_titles=titles, horizontal_spacing=0.1)
-    last = len(reach) - 1
+    start = len(reach) // 2  # a band still, and no triangle
     reached, axes = ("out of reach", "within reach"), dict(rows="token", columns="input")
-    shown.add_trace(cells(reach[last], theme.HIDDEN_VISIBLE, reached, **axes), 1, 1)
+    shown.add_trace(cells(reach[start], theme.HIDDEN_VISIBLE, reached, **axes), 1, 1)
     shown.add_heatmap(
-        z=sizes[last],
+        z=sizes[start],
         zmin=low,
         zmax=high,
         colorscale="Cividis",
@@ -172,5 +172,5 @@ def support(reach: np.ndarray, norms: np.ndarray, title: str) -> go.Figure:
     shown.update_xaxes(title_text="input token", range=[-0.5, seq - 0.5])
     shown.update_yaxes(title_text="token", col=1)
     shown.update_layout(margin_t=100)
-    theme.player(shown, names, "layers = ", below=0.08, start=last)
+    theme.player(shown, names, "layers = ", below=0.08, start=start)
     return shown
