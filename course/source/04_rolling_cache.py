@@ -389,14 +389,14 @@ band = window_mask(3, n_keys=7, window=4)  # (queries, keys)
 print("the band shows *and*:", *(story[p] for p, seen in zip(lying, band[0], strict=True) if seen))
 moved = band[:, [sorted(lying).index(p) for p in lying]]  # each column goes where its key lies
 tries = {
-    "band over slots as they lie": (lying, band),
-    "band over keys in order": (sorted(lying), band),
-    "slots as they lie, columns moved alike": (lying, moved),
+    "slots as they lie": (lying, band),
+    "keys in order": (sorted(lying), band),
+    "slots as they lie, columns moved": (lying, moved),
 }
 for name, (keys, mask) in tries.items():
     scores = turned_q[chunk] @ turned_k[keys].T / 16**0.5
     out = scores.masked_fill(~mask, -torch.inf).softmax(1) @ v[keys]
-    print(f"{name:<39}:", "right" if torch.allclose(out, right[chunk], atol=1e-5) else "wrong")
+    print(f"{name:<32}:", "right" if torch.allclose(out, right[chunk], atol=1e-5) else "wrong")
 
 # %% slide="slide" show="output" alt="Three masks of three queries over seven keys. Over the slots as they lie the band has eight wrong cells: yellow where a needed key is hidden, orange-red where a key is seen that has left the window. Over keys in order, and over the slots with the columns moved alike, every cell is right."
 needed, wrong = {}, []
@@ -409,7 +409,7 @@ order_figures.chunk_order(
     {name: mask.numpy() for name, (_, mask) in tries.items()},
     needed,
     [f"{story[p]} {p}" for p in chunk],
-    "Order is the mask's need: its columns and the keys must agree",
+    "Order is the mask's need: columns and keys must agree",
 )
 
 # %% slide="slide" show="output" alt="A ring of four slots as a circle with a cut behind the newest token, and beside it two rows: the slots as they lie, in a mixed order of shades, and unrotated, from pale to dark. A slider runs through the first ten tokens."

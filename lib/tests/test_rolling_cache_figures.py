@@ -42,8 +42,22 @@ def test_one_step_of_any_text(window, length):
     assert len(text.z[0]) == 12
     assert len(slots.z[0]) == window
     assert text.z[0].tolist().count(3) == slots.z[0].tolist().count(3) == 1
+    title = shown.layout.title.text
+    assert title.startswith("After 1 token," if length == 1 else f"After {length} tokens,")
+    assert ("only the last is" in title) == (min(length, window) == 1)
     held = set(plain(slots.text[0])) - {""}
     assert held == {words[p] for p in steps[-1].seen}
+
+
+def test_long_words_are_set_smaller():
+    steps = trace_decode(range(12), window=8)
+    sizes = [
+        figures.ring_step(steps[-1], [word] * 12, 8).data[0].textfont.size
+        for word in ("mat", "keeper", "lighthouse", "lighthouse keeper")
+    ]
+    assert sizes[0] == 18
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] == 8
 
 
 def test_three_ways_of_writing():
@@ -76,8 +90,10 @@ def test_masks_over_keys_in_two_orders():
     names = {"lying": ["b", "a"], "in order": ["a", "b"]}
     shown = rolling_order.chunk_order(names, laid, needed, ["a"], "A claim")
     wrong, right = shown.data[:2]
-    assert wrong.text.tolist() == [["seen, though gone", "hidden, though in the window"]]
-    assert right.text.tolist() == [["seen", "hidden"]]
+    assert wrong.customdata == (["seen, though gone", "hidden, though in the window"],)
+    assert right.customdata == (["seen", "hidden"],)
+    assert wrong.text == (["✗", "✗"],)
+    assert right.text == (["", ""],)
     said = [note.text for note in shown.layout.annotations]
     assert said == [
         "<b>lying</b><br>2 cells are wrong",

@@ -5,6 +5,7 @@ order of slots means is drawn in `rolling_order`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
 
 import numpy as np
 import plotly.graph_objects as go
@@ -16,11 +17,14 @@ _LATER, _OUT, _SEEN, _NEW = range(4)  # states of a box
 FAINT, _GONE = "#F3F3F3", "#C4C4C4"
 _BOX_COLORS = [[0, FAINT], [1 / 3, _GONE], [2 / 3, theme.BLUE], [1, theme.ORANGE]]
 _BOX_NAMES = ("not yet", "no longer", "kept", "new")
+_ROW = 780  # pixels of a notebook's width that a row of boxes gets
 _INK = np.array(["#777777", "#222222", "#FFFFFF", "#111111"], dtype=object)
 
 
-def _boxes(states: np.ndarray, words: np.ndarray, x: Iterable, y: Iterable) -> go.Heatmap:
-    """Coloured boxes that bear words, (rows, columns) of each."""
+def _boxes(
+    states: np.ndarray, words: np.ndarray, x: Iterable, y: Iterable, across: Real
+) -> go.Heatmap:
+    """Coloured boxes that bear words, (rows, columns) of each; `across` such boxes fill a row."""
     boxes = cells(states, _BOX_COLORS, _BOX_NAMES, gap=5.0)
     inked, named = [], []
     for row, inks, meanings in zip(words, _INK[states], boxes.text, strict=True):
@@ -28,7 +32,9 @@ def _boxes(states: np.ndarray, words: np.ndarray, x: Iterable, y: Iterable) -> g
             [f'<span style="color:{i}">{w}</span>' for w, i in zip(row, inks, strict=True)]
         )
         named.append([f"{word}: {means}" for word, means in zip(row, meanings, strict=True)])
-    boxes.update(x=list(x), y=list(y), text=inked, texttemplate="%{text}", textfont_size=18)
+    longest = max(map(len, words.flat))
+    size = int(np.clip(_ROW / (across * 0.6 * max(1, longest)), 8, 18))  # letters: 0.6 as wide
+    boxes.update(x=list(x), y=list(y), text=inked, texttemplate="%{text}", textfont_size=size)
     return boxes.update(customdata=named, hovertemplate="%{customdata}<extra></extra>")
 
 
@@ -45,6 +51,8 @@ def legend(shown: go.Figure, entries: Mapping[str, str], **place) -> None:
         square = dict(color=[color], symbol="square", size=13, line=dict(width=1, color="#888"))
         shown.add_scatter(x=[None], y=[None], mode="markers", name=words, marker=square)
     shown.update_layout(legend=dict(orientation="h", **place))
+    if place["y"] > 1:  # above the plot, and the title above it
+        shown.update_layout(margin_t=105)
 
 
 def bare_axes(shown: go.Figure) -> None:
@@ -71,7 +79,7 @@ def three_ways(words: Sequence[str], ways, title: str) -> go.Figure:
             f"<b>{ways.computed[name][step]}</b> computed, <b>{ways.held[name][step]}</b> held"
             for name in names
         ]
-        boxes = _boxes(states, text, range(seq), rows)
+        boxes = _boxes(states, text, range(seq), rows, across=seq + 2.5)
         return [boxes, notes([seq - 0.4] * len(names), rows, beside, 15, "middle right")]
 
     shown = theme.figure(title, height=470)
@@ -118,11 +126,10 @@ def _ring_parts(step, words: Sequence[str], window: int, longest: int) -> list:
         f"<b>{words[step.position]}</b>, position {step.position}, goes to slot "
         f"{step.position} mod {window} = <b>{step.slot}</b>, {over}"
     )
+    shown_words = np.array([[words[p] for p in text]], dtype=object)
     return [
-        _boxes(
-            states[None], np.array([[words[p] for p in text]], dtype=object), at.values(), [2.5]
-        ),
-        _boxes(filled[None], held[None], slots, [0]),
+        _boxes(states[None], shown_words, at.values(), [2.5], across),
+        _boxes(filled[None], held[None], slots, [0], across),
         link(step.seen[:-1], theme.BLUE, 2.0),
         link(step.seen[-1:], theme.ORANGE, 4.0),
         notes(at.values(), [3.05] * n_shown, map(str, text), 14, "top center"),
@@ -168,7 +175,10 @@ def ring_step(step, words: Sequence[str], window: int, longest: int = 12) -> go.
         window: slots of the ring.
         longest: of the text, so many words are shown at most.
     """
-    title = f"After {step.position + 1} tokens, the last {len(step.seen)} are held"
+    read, kept = step.position + 1, len(step.seen)
+    title = f"After {read} tokens, the last {kept} are held"
+    if kept == 1:
+        title = f"After {read} token{'s' * (read > 1)}, only the last is held"
     parts = _ring_parts(step, words, window, longest)
     return _ring_figure(parts, title, max(window, min(len(words), longest)))
 

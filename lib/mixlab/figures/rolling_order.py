@@ -4,6 +4,7 @@ Each takes arrays, or the chunks of `mixlab.traces.rolling_cache`, and returns a
 """
 
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 
 import numpy as np
 import plotly.graph_objects as go
@@ -116,7 +117,8 @@ def chunk_order(
     """
     wrong = {name: int((laid[name] != needed[name]).sum()) for name in panels}
     titles = [
-        f"<b>{name}</b><br>" + (f"{count} cells are wrong" if count else "every cell is right")
+        f"<b>{'<br>'.join(wrap(name, 18))}</b><br>"
+        + (f"{count} cells are wrong" if count else "every cell is right")
         for name, count in wrong.items()
     ]
     shown = make_subplots(1, len(panels), subplot_titles=titles, horizontal_spacing=0.04)
@@ -126,18 +128,22 @@ def chunk_order(
     for column, (name, keys) in enumerate(panels.items(), start=1):
         state = np.where(laid[name], 1, 0) + np.where(laid[name] != needed[name], 2, 0)
         panel = cells(state, scale, names, gap=3.0)
-        shown.add_trace(panel.update(hovertemplate="%{text}<extra></extra>"), 1, column)
+        marks = [["✗" if cell > 1 else "" for cell in row] for row in state]
+        panel.update(customdata=panel.text.tolist(), hovertemplate="%{customdata}<extra></extra>")
+        panel.update(text=marks, texttemplate="%{text}", textfont=dict(size=20, color="#111"))
+        shown.add_trace(panel, 1, column)
         shown.update_xaxes(tickvals=list(range(len(keys))), ticktext=list(keys), col=column)
         n_cached = len(keys) - len(rows)
         shown.add_vline(x=n_cached - 0.5, line=dict(color="#666", width=3), col=column)
-    shown.update_layout(theme.figure(title, height=400).layout)
+    shown.update_layout(theme.figure(title, height=440).layout)
     legend(shown, dict(zip(names, colors, strict=True)), y=-0.3, x=0)
-    shown.update_xaxes(showgrid=False, tickangle=0)
+    shown.update_annotations(yshift=6, font_size=14)
+    shown.update_xaxes(showgrid=False, tickangle=0, tickfont_size=12)
     shown.update_yaxes(showgrid=False, range=[len(rows) - 0.5, -0.5], showticklabels=False)
     asking = [f"{name} asks" for name in rows]
     shown.update_yaxes(tickvals=list(range(len(rows))), ticktext=asking, matches="y")
     shown.update_yaxes(showticklabels=True, col=1)
-    shown.update_layout(margin_t=110, margin_b=110)
+    shown.update_layout(margin_t=150, margin_b=110)
     return shown
 
 

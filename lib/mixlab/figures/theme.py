@@ -44,22 +44,26 @@ def figure(title: str, height: int = 420, **layout) -> go.Figure:
     return empty
 
 
-def slider(steps: list[dict], prefix: str, active: int = 0, **place) -> dict:
+def slider(steps: list[dict], prefix: str, active: int = 0, left: int = 0, **place) -> dict:
     """A slider in the course's look.
 
     Args:
         steps: Plotly slider steps.
         prefix: words before the current value.
         active: index of the step shown first.
+        left: pixels kept free beside it, whatever the figure's width.
         place: `x`, `y`, `len` and the like.
     """
     return dict(
         steps=steps,
         active=active,
         currentvalue=dict(prefix=prefix, font_size=14),
-        pad=dict(t=64),
+        pad=dict(t=64, l=left),
         **place,
     )
+
+
+_BUTTONS = 115  # pixels that play and pause take
 
 
 def frame_steps(names: list[str]) -> list[dict]:
@@ -108,7 +112,7 @@ def player(
     place = dict(x=0.0, y=-below, xanchor="left", yanchor="top", pad=dict(t=70, r=8))
     shown.update_layout(
         updatemenus=[dict(type="buttons", direction="left", buttons=buttons, **place)],
-        sliders=[slider(frame_steps(names), prefix, start, x=0.13, len=0.87, y=-below)],
+        sliders=[slider(frame_steps(names), prefix, start, left=_BUTTONS, y=-below)],
     )
     shown.update_layout(margin_b=max(shown.layout.margin.b or 0, 150))
 
