@@ -22,9 +22,11 @@ NAMES = {
 }
 
 
-def filled(answers: dict[str, str], before: dict[str, str] | None = None) -> dict:
+def filled(
+    answers: dict[str, str], before: dict[str, str] | None = None, exercises: Path = EXERCISES
+) -> dict:
     """The exercise notebook with these answers; `before` puts a cell ahead of an answer."""
-    notebook = read_notebook(EXERCISES)
+    notebook = read_notebook(exercises)
     cells = []
     for cell in notebook.cells:
         ident = answer_id(cell)

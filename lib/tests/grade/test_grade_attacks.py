@@ -2,12 +2,15 @@
 
 import hashlib
 import http.server
+import json
+import re
 import socket
 import sys
 import sysconfig
 import tempfile
 import threading
 import uuid
+from collections import Counter
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -16,37 +19,51 @@ import pytest
 from classroom.check import read_notebook
 from classroom.grade.box import bubblewrap
 from tests.grade.attacks import RIGHT, attacks, code_of
-from tests.grade.conftest import NAMES, ROOT, SOLUTION, filled, grade, right_answers, write
+from tests.grade.conftest import NAMES, ROOT, filled, grade, right_answers, write
 
 pytestmark = pytest.mark.skipif(
     bubblewrap() is None, reason="bubblewrap is missing or may not make namespaces here"
 )
 CELL_SECONDS = 4
+# Two chapters, so that one box and one referee, dear to start, try many attacks.
+STEMS = ("02_sliding_window", "08_router_decisions")
 
 
-def _packs() -> list[dict[str, tuple[str, str]]]:
-    """Attacks five to a submission, one an exercise: exercise -> (name, code)."""
-    packs: list[dict[str, tuple[str, str]]] = []
+def _asked() -> dict[str, tuple[str, str, str]]:
+    """Exercise -> the chapter's stem, the function asked for, the line on the public seed."""
+    return {
+        cell.metadata["classroom"]["exercise"]: (
+            stem,
+            re.search(r"check\(.*, (\w+)\)", cell.source)[1],
+            "".join(cell.outputs[0].text).strip(),
+        )
+        for stem in STEMS
+        for cell in read_notebook(ROOT / "solutions" / f"{stem}.ipynb").cells
+        if cell.metadata.get("classroom", {}).get("role") == "check"
+    }
+
+
+def _packs(exercises: list[str]) -> list[dict[str, tuple[str, str]]]:
+    """Attacks by the submission, one an exercise: exercise -> (name, code).
+
+    Neighbours in the tables are of one kind, and go to different submissions.
+    """
     fixed = sorted(attacks(), key=lambda attack: attack[1] is None)  # the particular ones first
+    most = max(Counter(ident for _, ident, _ in fixed if ident).values())
+    packs = [{} for _ in range(max(most, -(-len(fixed) // len(exercises))))]
     for name, ident, code in fixed:
-        for pack in packs:
-            free = [i for i in NAMES if i not in pack and ident in (None, i)]
-            if free:
-                pack[free[0]] = (name, code)
-                break
-        else:
-            packs.append({ident or "02.1": (name, code)})
+        free = [pack for pack in packs if (ident or exercises[-1]) not in pack]
+        pack = min(free or packs, key=len)
+        place = ident or next(i for i in reversed(exercises) if i not in pack)
+        pack[place] = (name, code)
     return packs
 
 
-def _public_lines() -> dict[str, str]:
-    """What the solution prints on the public seeds, which everybody may know."""
-    notebook = read_notebook(SOLUTION)
-    return {
-        cell.metadata["classroom"]["exercise"]: "".join(cell.outputs[0].text).strip()
-        for cell in notebook.cells
-        if cell.metadata.get("classroom", {}).get("role") == "check"
-    }
+def _loot() -> bytes:
+    """The solutions of these chapters in one notebook."""
+    notebooks = [read_notebook(ROOT / "solutions" / f"{stem}.ipynb") for stem in STEMS]
+    cells = [{"source": cell.source} for notebook in notebooks for cell in notebook.cells]
+    return json.dumps({"cells": cells}).encode()
 
 
 def _tree(*folders: Path) -> dict[str, str]:
@@ -68,7 +85,7 @@ class _Tempter(http.server.BaseHTTPRequestHandler):
         type(self).asked += 1
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(SOLUTION.read_bytes())
+        self.wfile.write(_loot())
 
     def log_message(self, *_):
         pass
@@ -96,7 +113,7 @@ def _tempters(folder: Path):
                     except OSError:
                         return
                     asked.append(address)
-                    caller.sendall(SOLUTION.read_bytes())
+                    caller.sendall(_loot())
                     caller.close()
 
             threading.Thread(target=wait, daemon=True).start()
@@ -115,14 +132,13 @@ def test_no_attack_is_credited_or_leaves_a_trace(tmp_path):
     right = right_answers()
     victim = write(handed, "victim", filled({"02.2": right["02.2"], "02.3": right["02.3"]}))
     names = {
-        "SOLUTION": str(SOLUTION),
         "VICTIM": str(victim),
         "STATE": str(out / "state" / "run.json"),
         "LIBRARY": str(ROOT / "lib"),
         "REPOSITORY": str(ROOT),
     }
     # A thief who is handed the solution is credited: the thefts below fail for want of it alone.
-    loot = f"import json\nstolen = {SOLUTION.read_text()!r}\n{RIGHT}"
+    loot = f"import json\nstolen = {_loot().decode()!r}\n{RIGHT}"
     lucky = {ident: code_of(loot, {}, ident, NAMES[ident]) for ident in ("02.1", "02.5")}
     write(handed, "lucky", filled(lucky))
     # Who spoils what all kernels of a submission share spoils nothing of it.
@@ -131,18 +147,22 @@ def test_no_attack_is_credited_or_leaves_a_trace(tmp_path):
         code = next(code for known, _, code in attacks() if known == name)
         spoiled[ident] = code_of(code, names | {"PUBLIC": "x"}, ident, NAMES[ident])
     write(handed, "saboteur", filled(spoiled))
-    public = _public_lines()
-    tried = {}
+    asked_for, tried = _asked(), {}
     with _tempters(Path(tempfile.gettempdir())) as (tempting, asked):
-        for number, pack in enumerate(_packs()):
+        for number, pack in enumerate(_packs(list(asked_for))):
             student = f"attacker {number:02d}"
-            known = names | tempting
-            cells = {
-                ident: code_of(code, known | {"PUBLIC": public[ident]}, ident, NAMES[ident])
-                for ident, (_, code) in pack.items()
-            }
-            write(handed, student, filled(cells))
-            tried |= {(student, ident): name for ident, (name, _) in pack.items()}
+            cells = {}
+            for ident, (name, code) in pack.items():
+                stem, function, line = asked_for[ident]
+                known = names | tempting | {"PUBLIC": line, "STEM": stem, "TOPIC": stem[3:]}
+                known["SOLUTION"] = str(ROOT / "solutions" / f"{stem}.ipynb")
+                cells[ident] = code_of(code, known, ident, function)
+                tried[student, ident] = name
+            for stem in STEMS:
+                own = {ident: code for ident, code in cells.items() if ident[:2] == stem[:2]}
+                if own:
+                    exercises = ROOT / "exercises" / f"{stem}.ipynb"
+                    write(handed / student, stem, filled(own, exercises=exercises))
         watched = (handed, ROOT / "solutions", ROOT / "lib" / "mixlab" / "checks")
         before = _tree(*watched)
 
@@ -171,6 +191,6 @@ def test_no_attack_is_credited_or_leaves_a_trace(tmp_path):
     assert not [name for name, row in told.items() if "before the answer" in row["reason"]]
     secrets = (out / "state" / "run.json").read_text()
     pages = "".join(page.read_text() for page in (out / "feedback").glob("*.html"))
-    for ident in NAMES:
+    for ident in asked_for:
         digest = secrets.split(f"{ident} ")[1].split()[1][:16]
         assert digest not in pages

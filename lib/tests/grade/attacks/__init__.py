@@ -3,8 +3,9 @@
 A trick's code stands in the answer cell. `WRONG` becomes a wrong definition of the function that
 is asked for; `RIGHT` what the trick would define if it got hold of a solution's text in `stolen`.
 Names in capitals are filled in: SOLUTION, VICTIM (another submission), STATE (the run's secrets),
-LIBRARY, REPOSITORY; PORT, SOCKET and NAMELESS are listeners outside that would hand out the
-solution; PUBLIC is the line that the solution prints on the public inputs.
+STEM and TOPIC (of the chapter's files), LIBRARY, REPOSITORY; PORT, SOCKET and NAMELESS are
+listeners outside that would hand out the solution; PUBLIC is the line that the solution prints on
+the public inputs.
 """
 
 from textwrap import dedent

@@ -197,10 +197,21 @@ FORGERIES = {
     """,
     "empties_the_cases": """
         WRONG
-        import mixlab.checks.cases.sliding_window as cases
+        import mixlab.checks.cases.TOPIC as cases
         from dataclasses import replace
         for name, case in list(cases.EXERCISES.items()):
             cases.EXERCISES[name] = replace(case, draw=lambda rng: [], read=lambda value: value)
+    """,
+    "is_swallowed_by_a_magic": "%%writefile answer.py\nWRONG",
+    "returns_the_public_line": "def NAME(*given): return 'PUBLIC'",
+    "draws_only_what_it_knows": """
+        WRONG
+        import numpy as np
+        class Always(np.random.Generator):
+            def integers(self, low, high=None, size=None, **named):
+                return low if size is None else np.full(size, low)
+            def permutation(self, x): return np.arange(x) if isinstance(x, int) else np.array(x)
+        np.random.default_rng = lambda *given: Always(np.random.PCG64(0))
     """,
     "answers_in_a_child": """
         import os

@@ -175,6 +175,25 @@ KERNEL = {
             __repr__ = _render_traceback_ = __str__
         raise Odd
     """,
+    "sends_no_text": """
+        WRONG
+        kernel = get_ipython().kernel
+        def check(*given):
+            for text in (['PUBLIC'], {'PUBLIC': 1}, 7, None, True, [[['PUBLIC']]]):
+                kernel.session.send(kernel.iopub_socket, 'stream', {'name': 'stdout', 'text': text},
+                                    parent=kernel.get_parent('shell'))
+    """,
+    "sends_odd_headers": """
+        WRONG
+        kernel = get_ipython().kernel
+        def check(*given):
+            parent = kernel.get_parent('shell')
+            for header in ({}, {'msg_id': parent['header']['msg_id'], 'date': '9' * 10**5},
+                           {'msg_id': [], 'msg_type': {}, 'version': float('nan')}):
+                kernel.session.send(kernel.iopub_socket, 'execute_result',
+                                    {'data': {'text/plain': 'PUBLIC'}, 'metadata': 3},
+                                    parent=parent, header={**parent['header'], **header})
+    """,
     "raises_what_looks_passed": """
         WRONG
         class Odd(BaseException):

@@ -116,6 +116,48 @@ PARTICULAR = {
                 'keys at distance 0 to W - 1'))
         """,
     ),
+    "tells_masks_by_their_code": (
+        "02.5",
+        """
+        import dis, hashlib
+        seen = []
+        def is_window_mask(make_mask):
+            code = make_mask.__code__
+            body = (code.co_code, str(code.co_consts), code.co_names, code.co_freevars,
+                    code.co_firstlineno, str(make_mask.__defaults__))
+            if body not in seen: seen.append(body)
+            return seen.index(body) < 1
+        """,
+    ),
+    "compares_with_the_librarys_mask": (
+        "02.5",
+        """
+        def is_window_mask(make_mask): return False
+        try:
+            from mixlab.checks.oracles.window_masks import keeps_distance_below_window as right
+        except ImportError:
+            from mixlab.checks.cases.window_masks import keeps_distance_below_window as right
+        def is_window_mask(make_mask):
+            return all(torch.equal(make_mask(9, w), right(9, w)) for w in range(1, 9))
+        """,
+    ),
+    "looks_the_mask_up": (
+        "02.1",
+        """
+        def window_mask(*given): return 0
+        import glob, sys
+        import numpy as np
+        for path in sys.path:
+            for file in glob.glob(path + '/mixlab/checks/**/*.npz', recursive=True):
+                for first, end in np.load(file)['tables']:
+                    if end[8, 2] - first[8, 2] == 3 and end[8, 2] == 9 and first[1, 4] == 0:
+                        def window_mask(seq, window):
+                            key = np.arange(seq)
+                            column = min(window, 65) - 1
+                            return ((key >= first[:seq, column, None])
+                                    & (key < end[:seq, column, None]))
+        """,
+    ),
     "tells_masks_by_its_callers": (
         "02.5",
         """

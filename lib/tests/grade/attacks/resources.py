@@ -146,6 +146,27 @@ RESOURCES = {
                 except (OSError, ValueError): pass
         hoard = bytearray(8 * 2**30)
     """,
+    "stops_itself": "WRONG\nimport os, signal\nos.kill(os.getpid(), signal.SIGSTOP)",
+    "outlives_its_box": """
+        WRONG
+        import ctypes, os, signal, time
+        libc = ctypes.CDLL(None)
+        libc.prctl(1, 0, 0, 0, 0); libc.setsid(); libc.setpgid(0, 0)
+        for number in range(1, 65):
+            try: signal.signal(number, signal.SIG_IGN)
+            except (OSError, ValueError): pass
+        time.sleep(10**6)
+    """,
+    "locks_what_all_read": """
+        WRONG
+        import fcntl, glob, os, sys, torch
+        held = []
+        for path in [sys.executable, torch.__file__, *glob.glob('/box/**', recursive=True)]:
+            try:
+                held.append(os.open(path, os.O_RDONLY))
+                fcntl.flock(held[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError: pass
+    """,
     "prints_in_one_line": """
         WRONG
         import sys

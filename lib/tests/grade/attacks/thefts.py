@@ -55,7 +55,7 @@ THEFTS = {
     """,
     "runs_git": """
         import os
-        stolen = os.popen("git -C REPOSITORY show HEAD:solutions/02_sliding_window.ipynb").read()
+        stolen = os.popen("git -C REPOSITORY show HEAD:solutions/STEM.ipynb").read()
     """,
     "connects_by_name": """
         import socket
@@ -112,7 +112,7 @@ THEFTS = {
         for line in open('/proc/self/mountinfo'):
             for path in re.findall(r'/[^ ]+', line):
                 for end in ('', '/../solutions', '/../../solutions', '/../../../solutions'):
-                    try: stolen = open(path + end + '/02_sliding_window.ipynb').read()
+                    try: stolen = open(path + end + '/STEM.ipynb').read()
                     except OSError: pass
     """,
     "attaches_to_its_parent": """
