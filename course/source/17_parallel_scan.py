@@ -6,8 +6,8 @@
 # %% [markdown] slide="slide"
 # **The problem.** A model with a *state* reads a text token by token: the state after token $t$ is
 # made from the state after token $t - 1$. A text of 100,000 tokens is then 100,000 steps, each of
-# which waits for the last, and a GPU's thousands of processors stand by and watch. One property of
-# the step lets the work be cut up and shared out after all: every state of that text in 17 rounds.
+# which waits for the one before, and a GPU's thousands of processors stand by and watch. One property
+# of the step lets the work be shared out after all: every state of that text in 17 rounds.
 # The method is called a *scan*, and Mamba stands on it.
 
 # %% [markdown]
@@ -40,17 +40,18 @@ generator = torch.manual_seed(0)
 # %% [markdown] slide="slide"
 # ## A leaky bucket
 #
-# Every minute a bucket keeps a share $a_t$ of its water, and $b_t$ litres come in:
+# Every minute a bucket keeps a share $a_t$ of its water, and $b_t$ litres come in. After minute $t$
+# its level is
 #
 # $$h_t = a_t\,h_{t-1} + b_t$$
 #
-# It begins empty. With $a_t = 1$ nothing leaks, with ½ half does, with 0 it is emptied. A running
-# average, 0.9 × old + 0.1 × new, is such a bucket. So is every number of Mamba's state, where the
-# network chooses both factors anew for each token: what to keep, what to let in (chapter 19).
+# It begins empty. With $a_t = 1$ nothing leaks, with ½ half does, with 0 it is emptied. Mamba, the
+# language model of chapter 19, carries thousands of such levels, and chooses $a_t$ and $b_t$ for each
+# token: what to keep, what to let in.
 #
-# **Predict** the level after minute 5.
+# Six minutes: $a$ = ½, ½, 1, ½, 0, ½; $b$ = 4, 2, 1, 0, 3, 2. **Predict** the last level.
 
-# %%
+# %% slide="fragment" show="output" alt="Stacked bars of a bucket's level over six minutes: what was kept in blue, what came in in orange. The levels are 4, 4, 5, 2.5, 3 and 3.5; at minute 4 nothing was kept."
 a = torch.tensor([0.5, 0.5, 1.0, 0.5, 0.0, 0.5])  # the share that is kept
 b = torch.tensor([4.0, 2.0, 1.0, 0.0, 3.0, 2.0])  # litres that come in
 
@@ -65,9 +66,6 @@ def loop(a, b):
 
 
 h = loop(a, b)
-print(h.tolist())
-
-# %% slide="fragment" show="output" alt="Stacked bars of a bucket's level over six minutes: what was kept in blue, what came in in orange. The levels are 4, 4, 5, 2.5, 3 and 3.5; at minute 4 nothing was kept."
 figures.bucket((h - b).tolist(), b.tolist(), "Each level is a share of the last one, plus new rain")
 
 # %% [markdown] slide="slide"
@@ -88,13 +86,12 @@ rounds(trace, trace.replay(add, numbers), names, "Reach back 1, 2, 4: all sums i
 
 # %% [markdown] slide="notes"
 # Three. In the first round everyone adds their left neighbour's number, in the second that of the
-# person two places away, then four. A place that has nobody to read is finished. On the right,
-# each place holds twice as many items after every round, and that is also why fewer rounds can't
-# do: after two, nobody can know of more than four numbers.
+# person two places away, then four. Each place holds twice as many items after every round, so fewer
+# rounds can't do: after two, nobody can know of more than four numbers. (`trace_scan` writes down who
+# reads whom in the library's scan, and `replay` does the same with our numbers.)
 #
-# The idea is from W. Daniel Hillis and Guy Steele, "Data Parallel Algorithms" (1986), for a machine
-# with 65,536 processors. In tensors a round is one line: everybody reads the values from *before*
-# the round.
+# W. Daniel Hillis and Guy Steele wrote it for a machine with 65,536 processors ("Data Parallel
+# Algorithms", 1986). In tensors a round is one line: everybody reads the values from *before* it.
 
 
 # %%
@@ -115,11 +112,11 @@ assert math.ceil(math.log2(100_000)) == 17  # rounds for 100,000 tokens
 #
 # The loop made 7. Can all sums be had in few rounds *and* with few additions?
 #
-# **Up.** Join neighbours: eight numbers become four sums of pairs. That is the same problem, half
-# as large: scan those, in the same way.
+# **Up.** Join neighbours: eight numbers become four sums of pairs, 4, 5, 14, 8. That is the same
+# problem, half as large. Solve it in the same way: *their* prefix sums are 4, 9, 23, 31.
 #
-# **Down.** The prefixes of the pairs are right for places 1, 3, 5, 7. Each place between them reads
-# the finished prefix on its left, and adds its own number.
+# **Down.** These are the prefix sums of places 1, 3, 5, 7. Each place between them reads the finished
+# one on its left and adds its own number: place 4 makes 9 + 5 = 14.
 
 # %% slide="slide" show="output" alt="Blelloch's scan of eight numbers: rows of boxes joined like a tree. In three rounds up, places 1, 3, 5, 7, then 3 and 7, then 7 add what stands left of them; in two rounds down, place 5 and then places 2, 4 and 6 read a finished prefix. A triangle on the right shows what each place holds."
 trace = trace_scan("blelloch", 8)
@@ -127,12 +124,35 @@ names = ["start", "up 1", "up 2", "up 4", "down 2", "down 1"]
 rounds(trace, trace.replay(add, numbers), names, "Up, then down: five rounds, only 11 additions")
 
 # %% [markdown] slide="notes"
-# Follow place 5: in round *up 1* it joins places 4 and 5, then it waits. In *down 2* it reads place
-# 3, which has been finished since *up 2*. The triangle shows it: the gaps close late, in one go.
+# Follow place 5: *up 1* joins places 4 and 5; *down 2* reads place 3, finished since *up 2*.
 #
-# Guy Blelloch, "Prefix Sums and Their Applications" (1990), section 1.3, has the prefixes *without*
-# one's own number, and needs a zero for that. Here is the form with it, which needs no zero: any
-# length will do, and any operator. Exercise 17.3 is to write it.
+# In code the half as large problem needs no list of its own: a pair's sum stays where its right
+# partner stood, and the stride doubles. Lay it beside the figure: each round is one line, `reach` the
+# number in its name.
+
+
+# %% slide="slide"
+def up_and_down(x):
+    """All sums of 1, 2, 4, 8, … numbers."""
+    x, reach = x.clone(), 1
+    while reach < len(x):  # up: of 8, places 1, 3, 5, 7; then 3, 7; then 7
+        x[2 * reach - 1 :: 2 * reach] += x[reach - 1 :: 2 * reach]
+        reach *= 2
+    while reach > 1:  # down: place 5; then 2, 4, 6
+        reach //= 2
+        x[3 * reach - 1 :: 2 * reach] += x[2 * reach - 1 : -reach : 2 * reach]
+    return x
+
+
+assert up_and_down(torch.tensor(numbers)).tolist() == [3, 4, 8, 9, 14, 23, 25, 31]
+for length in (1, 2, 4, 1024):
+    x = torch.randint(100, (length,))
+    assert up_and_down(x).equal(x.cumsum(0))
+
+# %% [markdown] slide="notes"
+# Guy Blelloch, "Prefix Sums and Their Applications" (1990), section 1.3, has the sums *without* one's
+# own number, and needs a zero for that. This form needs none. Lengths other than powers of two want
+# more care: exercise 17.3.
 
 # %% [markdown] slide="slide"
 # ## What did they use of +?
@@ -140,17 +160,17 @@ rounds(trace, trace.replay(add, numbers), names, "Up, then down: five rounds, on
 # Only that brackets may be moved: $(x + y) + z = x + (y + z)$. An operator with this property is
 # *associative*. That $x + y = y + x$ was never used: the earlier item always stood on the left.
 #
-# So let the scans join letters. That is associative too, but the order matters, and letters hide
-# nothing: a text says which items were joined, in which order, each how often. **A scan that is right
-# for letters is right for every associative operator.** The cell tries lengths up to 69.
+# So let the scans join letters. A text says which items were joined, in which order, each how often.
+# Only the brackets don't show, and those may be moved. **A scan that is right for letters is right
+# for every associative operator.** Below, Blelloch's rounds on a word.
 
 # %% slide="same" show="output"
 for row in trace.replay(add, "parallel"):
     print("  ".join(f"{text:<8}" for text in row))
-for method, chunk_size in [("hillis_steele", None), ("blelloch", None), ("chunked", 5)]:
+for method in ("hillis_steele", "blelloch"):
     for length in range(1, 70):
         letters = [chr(97 + t) for t in range(length)]
-        final = trace_scan(method, length, chunk_size).replay(add, letters)[-1]
+        final = trace_scan(method, length).replay(add, letters)[-1]
         assert final == ["".join(letters[: t + 1]) for t in range(length)]
 
 # %% [markdown] slide="slide"
@@ -161,11 +181,12 @@ for method, chunk_size in [("hillis_steele", None), ("blelloch", None), ("chunke
 #
 # $$a_1(a_0 h + b_0) + b_1 \;=\; (a_1 a_0)\,h + (a_1 b_0 + b_1)$$
 #
-# which is again one factor and one offset. A pair stands for a stretch of time, and two pairs join:
+# again one factor and one offset. A pair stands for a stretch of time, and two pairs join:
 #
 # $$(a_1, b_1) \circ (a_0, b_0) \;=\; (a_1 a_0,\;\; a_1 b_0 + b_1)$$
 #
-# Minutes 0 and 1 of our bucket, (½, 4) and (½, 2), make (¼, 4): from 8 litres to 6, either way.
+# Our minutes (½, 4) and (½, 2) make (¼, 4): 8 litres become 6, either way. As with functions, $\circ$
+# has the later one on its left. In code, names keep them apart: `then(earlier, later)`.
 
 
 # %% [markdown] slide="slide"
@@ -191,20 +212,21 @@ for x in product((0, 1), repeat=6):
 print(then((0.5, 4), (0.5, 2)), "and the other way round", then((0.5, 2), (0.5, 4)))
 
 # %% [markdown] slide="notes"
-# Why 0 and 1 suffice: fix five of the numbers. In the sixth each side is a straight line, and two
-# lines that agree at 0 and at 1 agree everywhere. Then the next number.
+# Why 0 and 1 suffice: in each of the six numbers, the others fixed, both sides are straight lines,
+# and two lines that agree at 0 and at 1 agree everywhere.
 #
 # What can be scanned? Steps that, joined, are as brief as one step: two straight lines make a
 # straight line. With $h_t = \tanh(a_t h_{t-1} + b_t)$, a classical recurrent network, they only grow.
 #
-# Now scan pairs: the offset at place $t$ is the level, the factor what would be left of earlier
-# water. The library's `affine` is our `then` on tensors.
+# Now scan pairs. Place $t$ gets minutes 0 to $t$ in one; as the bucket began empty, the offset is its
+# level. The library's `scan` takes an operator (`affine` is our `then`), tensors with time first, and
+# a method.
 
 # %%
+assert 0.25 * 8 + 4 == 0.5 * (0.5 * 8 + 4) + 2 == 6  # two minutes as one
 factor, offset = scan(affine, (a, b), "blelloch")
 print("levels:", offset.tolist(), " factors:", factor.tolist())
 methods = {"Hillis-Steele": ("hillis_steele", None), "Blelloch": ("blelloch", None)}
-methods["chunked, C = 64"] = ("chunked", 64)
 for length in (1, 2, 3, 100, 1000):
     pairs = torch.rand(length, 5), torch.randn(length, 5)  # five buckets side by side
     for how in methods.values():
@@ -213,8 +235,8 @@ for length in (1, 2, 3, 100, 1000):
 # %% [markdown] slide="slide"
 # ## Swap the two, by mistake
 #
-# A slip of the pen: $(a_0 a_1,\; a_0 b_1 + b_0)$. **Predict:** does something crash? Do the three
-# methods still agree with one another? Does the result look wrong?
+# A slip of the pen: $(a_0 a_1,\; a_0 b_1 + b_0)$. **Predict:** does something crash? Do the two
+# scans still agree with each other? Does the result look wrong?
 
 # %% slide="fragment"
 slow = 0.9 + 0.1 * torch.rand(120), torch.sin(torch.arange(120) / 8) + torch.rand(120)
@@ -225,7 +247,7 @@ def swapped(earlier, later):
 
 
 right, wrong = loop(*slow), [scan(swapped, slow, *how)[1] for how in methods.values()]
-print("all agree:", all(torch.allclose(wrong[0], w, atol=1e-4) for w in wrong))
+print("the scans agree:", torch.allclose(*wrong, atol=1e-4))
 print("right:", [f"{x:.2f}" for x in right[:4]], " swapped:", [f"{x:.2f}" for x in wrong[0][:4]])
 
 # %% slide="slide" show="output" alt="The bucket's level over 120 minutes. The right level follows a wave of rain up and down. The swapped one follows it for the first minutes, then settles and stays nearly flat."
@@ -238,22 +260,24 @@ shown = series.lines(range(120), lines, title=title, x_title="minute", y_title="
 shown.update_traces(mode="lines")
 
 # %% [markdown] slide="notes"
-# No crash, and all methods agree: the swapped operator is associative too. It lets the minutes happen
-# *last first*, so level $t$ is $b_0 + a_0 b_1 + a_0 a_1 b_2 + \dots$: the newest rain gets the
-# smallest weight. Finite, of the right size, and exactly right wherever all factors are equal and all
-# rain is equal. **So compare with the loop, on random numbers;** that scans agree proves nothing.
+# No crash, and both scans agree: the swapped operator is associative too. It lets the minutes happen
+# *last first*, so level $t$ is $b_0 + a_0 b_1 + a_0 a_1 b_2 + \dots$: the newest rain weighs least.
+# It is of the right size, and right wherever all minutes are alike. **So compare with the loop, on
+# random numbers;** that scans agree proves nothing.
 
 # %% [markdown] slide="slide"
 # ## What does a scan cost?
 #
-# *Work* is how often the operator is applied, *depth* how many rounds must wait for one another.
-# For $L = 2^k$, Hillis and Steele leave out 1, 2, 4, … places:
+# *Work* is how often the operator is applied, *depth* how many rounds must wait for one another. Let
+# $L = 2^k$. Hillis and Steele take $k$ rounds, in which the first 1, 2, 4, … places do nothing:
 #
-# $$\sum_{i=0}^{k-1} (L - 2^i) = L\log_2 L - L + 1 \qquad \text{depth } \log_2 L$$
+# $$\sum_{i=0}^{k-1} (L - 2^i) = L\log_2 L - L + 1$$
 #
 # Blelloch joins $\tfrac L2$ pairs, scans those, and fills in $\tfrac L2 - 1$ places:
 #
-# $$W(L) = L - 1 + W(\tfrac L2) = 2L - \log_2 L - 2 \qquad \text{depth } 2\log_2 L - 1$$
+# $$W(L) = (L - 1) + W(\tfrac L2) = (L - 1) + (\tfrac L2 - 1) + \dots + 1 = 2L - \log_2 L - 2$$
+#
+# That is a round up and a round down a halving, but for the last: depth $2\log_2 L - 1$.
 
 # %% slide="same" show="output"
 for k in range(1, 11):
@@ -274,7 +298,7 @@ print(f"          depth: loop 1023, Blelloch {tree.depth}, Hillis-Steele {doubli
 # **Predict** for 1024 tokens and $P = 2$: which needs the fewest rounds, the loop, Hillis and
 # Steele's, or Blelloch's?
 
-# %% slide="slide" show="output" alt="Rounds against the number of processors, both axes logarithmic. The loop is a flat line at 1023. Blelloch's starts at 2036 with one processor, meets the loop at two and falls to 18. Hillis and Steele's starts at 9217, meets the loop between eight and sixteen and falls to 10. Chunked runs beside Blelloch's."
+# %% slide="slide" show="output" alt="Rounds against the number of processors, both axes logarithmic. The loop is a flat line at 1023. Blelloch's starts at 2036 with one processor, meets the loop at two and falls to 18. Hillis and Steele's starts at 9217, meets the loop between eight and sixteen and falls to 10."
 processors = [2**k for k in range(11)]
 rounds_needed = {"loop": [1023] * len(processors)}
 for name, how in methods.items():
@@ -288,28 +312,28 @@ assert 1023 / rounds_needed["Blelloch"][7] > 50
 series.lines(
     processors,
     rounds_needed,
-    title="Two processors gain nothing, a hundred gain fiftyfold",
+    title="Two processors gain little, a hundred gain fiftyfold",
     x_title="processors P",
     y_title="rounds for 1024 tokens",
     log_x=True,
     log_y=True,
-).update_layout(legend=dict(x=0.98, xanchor="right"))
+)
 
 # %% [markdown] slide="notes"
-# The left ends are the work, the right ends the longest chain. Blelloch's two processors do twice
-# the loop's work in half the time each, and win 5 rounds of 1023. Hillis and Steele's doubled reach
-# pays only from about ten processors on, and is best only when there is one for every token.
+# The left ends are the work, the right ends the longest chain. Blelloch's two processors share twice
+# the loop's work, and win 5 rounds of 1023. Hillis and Steele's pays only from about ten processors
+# on, and is best only when there is one for every token.
 #
 # No schedule beats $\max(\text{work}/P, \text{chain})$, and a greedy one never needs more than
-# $\text{work}/P + \text{chain}$ (Brent 1974); the cell asserts both. Blelloch's chain is 18, one
-# less than its rounds: the last round up and the first one down don't need each other.
+# $\text{work}/P + \text{chain}$ (Brent 1974). Blelloch's chain is 18, one less than its rounds: the
+# last round up and the first one down don't need each other.
 
 # %% [markdown] slide="slide"
 # ## What a GPU does: chunks
 #
 # A GPU's fast memory holds only so many pairs. So cut the text into *chunks* of $C$ tokens, scan one
-# chunk by a tree, and put in front of all its places what the chunk before handed on: the *running
-# prefix*. Then the next chunk. For a bucket the running prefix is just its level.
+# by a tree, and put in front of all its places what the chunk before handed on: the *running prefix*.
+# For a bucket that is just its level.
 
 
 # %% slide="same"
@@ -325,20 +349,21 @@ def chunked_levels(a, b, chunk_size):
 
 for chunk_size in (1, 7, 64, 1000, 2048):
     assert torch.allclose(chunked_levels(*pairs, chunk_size), loop(*pairs), atol=1e-5)
+methods["chunked, C = 64"] = ("chunked", 64)  # the library's, for any operator
 
-# %% slide="slide" show="output" alt="A chunked scan of twelve numbers in chunks of four. Each chunk is scanned by a small tree in three rounds; then all four of its places read the last finished place of the chunk before. The triangle on the right fills block by block."
-trace = trace_scan("chunked", 12, chunk_size=4)
-labels = ["up", "up", "down"] + 2 * ["up", "up", "down", "carry"]
+# %% slide="slide" show="output" alt="A chunked scan of nine numbers in chunks of three. Each chunk is scanned by a small tree in two rounds; then all three of its places read the last finished place of the chunk before. The triangle on the right fills block by block."
+trace = trace_scan("chunked", 9, chunk_size=3)
+labels = ["up", "down"] + 2 * ["up", "down", "carry"]
 names = ["start"] + [f"{n} {label}" for n, label in enumerate(labels, start=1)]
 title = "One chunk after the other, each handed the prefix so far"
-rounds(trace, trace.replay(add, numbers + numbers[:4]), names, title)
+rounds(trace, trace.replay(add, [*numbers, 5]), names, title)
 
 # %% [markdown] slide="notes"
 # Mamba's CUDA kernel is this scan, not one tree over the whole text. A block of up to 128 threads
-# takes 16 tokens a thread, at most 2,048 a chunk, and keeps a running prefix from chunk to chunk
+# takes up to 16 tokens a thread, 2,048 a chunk, and keeps a running prefix from chunk to chunk
 # (`selective_scan_fwd_kernel.cuh`). Inside, each thread loops over its own 16; the 32 threads of a
-# *warp*, which run in step anyway, use Hillis and Steele's pattern, whose extra work costs them
-# nothing. With $C = 1$ this is the loop, with $C = L$ one tree. Below, choose for yourself.
+# *warp* use Hillis and Steele's pattern. With $C = 1$ this is the loop,
+# with $C = L$ one tree. Below, choose for yourself.
 
 
 # %% widget=true
@@ -353,7 +378,7 @@ def draw(method="blelloch", length=13, chunk_size=(1, 16, 1)):
 # %% [markdown]
 # ## And on this machine?
 #
-# PyTorch carries out a round of a scan with a few calls, on one thread here. **Predict** which way
+# In PyTorch a round is a few calls, here on one thread. **Predict** which way
 # wins for 1024 tokens of *one* bucket, and which for 4096 buckets side by side.
 
 
@@ -381,13 +406,12 @@ y_titles = ["processor time (ms)", ""]
 figures.panels(lengths, times, title=title, x_title="length (tokens)", y_titles=y_titles)
 
 # %% [markdown] slide="notes"
-# With one bucket a call costs the same for 10 numbers or 1000, as if there were processors to spare:
-# rounds count. With 4096 buckets one step of the loop keeps the processor busy by itself: work counts,
-# and the trees also walk through memory again and again.
+# With one bucket a call costs the same for 10 numbers or 1000:
+# rounds count. With 4096, one step of the loop keeps the processor busy by itself: work counts.
 #
-# Mamba is of the second kind: its smallest published size has 24,576 buckets a layer. This library's
-# own fast paths, on CPU and GPU, therefore loop over time and share out the buckets. A scan over time
-# pays when there is little else to share.
+# Mamba is of the second kind: its smallest published size has 24,576 buckets a layer. So this library's
+# fast paths, on CPU and GPU, loop over time and share out the buckets. A scan over time pays when
+# there is little else to share.
 
 # %% [markdown] slide="slide"
 # ## A tempting shortcut
@@ -397,11 +421,11 @@ figures.panels(lengths, times, title=title, x_title="length (tokens)", y_titles=
 # $$\frac{h_t}{P_t} = \frac{h_{t-1}}{P_{t-1}} + \frac{b_t}{P_t}
 # \qquad\Rightarrow\qquad h_t = P_t \sum_{s \le t} \frac{b_s}{P_s}$$
 #
-# Two library calls and no scan of our own. **Predict** what it makes of our six minutes, where
-# $a_4 = 0$; and what of a bucket that keeps 90% a minute, for an hour, for a day.
+# Two library calls. **Predict** what it makes of our six minutes, where
+# $a_4 = 0$; and for how long it works where a bucket keeps 90% a minute.
 
 
-# %% slide="same"
+# %% slide="same" show="output"
 def shortcut(a, b):
     P = a.cumprod(0)
     return P * (b / P).cumsum(0)
@@ -409,26 +433,20 @@ def shortcut(a, b):
 
 print("six minutes:", shortcut(a, b).tolist())
 print("the bucket: ", h.tolist())
-keep, rain = torch.full((1440,), 0.9), torch.ones(1440)
-print("after an hour:", round(shortcut(keep, rain)[59].item(), 2))
-print("after a day:  ", shortcut(keep, rain)[-1].item())
-
-# %% slide="slide" show="output" alt="Running products of a constant factor against the number of tokens, logarithmic axes. Each falls ever more steeply towards the smallest float32 and ends in a cross where the division fails: factor 0.99 after about 8800 tokens, 0.9 after 830, 0.5 after 130, 0.2 after 55."
-shares = {"0.99": 0.99, "0.9": 0.9, "0.5": 0.5, "exp(−1.6) = 0.2": math.exp(-1.6)}
-products, broken = {}, {}
-for name, share in shares.items():
-    keep, rain = torch.full((10_000,), share), torch.ones(10_000)
-    failed = ~shortcut(keep, rain).isfinite()
-    products[name], broken[name] = keep.cumprod(0).tolist(), int(failed.int().argmax())
-    assert 0.9 < broken[name] * -math.log(share) / 88.7 < 1.01  # e^88.7: the greatest float32
-figures.products(products, broken, "The product leaves float32, and takes the state with it")
+for share in (0.99, 0.9, 0.5, math.exp(-1.6)):
+    levels = shortcut(torch.full((10_000,), share), torch.ones(10_000))
+    failed = int(levels.isfinite().int().argmin())
+    assert 0.9 < failed * -math.log(share) / 88.7 < 1.01
+    print(f"a = {share:.2f}: no number from token {failed:,} on")
 
 # %% [markdown] slide="notes"
-# With $a_4 = 0$ it divides 0 by 0 at once. Else $P_t$ shrinks until $1/P_t$ is greater than the
-# greatest float32, about $10^{38}$: after $88.7 / (-\ln a)$ tokens. Nothing warns before: for an hour
-# the numbers are right to the last digit. A freshly initialised Mamba has states that keep
-# $e^{-1.6}$ a token (Δ = 0.1, A = −16): 55 tokens. A scan only ever multiplies factors between
-# neighbours; a product that underflows to 0 is then harmless, for what it stands for is gone.
+# With $a_4 = 0$ it divides 0 by 0 at once. Else $P_t$ shrinks until the sum of $b/P$ passes the
+# greatest float32, $e^{88.7}$: after at most $88.7 / (-\ln a)$ tokens. A
+# freshly initialised Mamba has states that keep $e^{-1.6} = 0.2$ a token (Δ = 0.1, A = −16). A scan
+# only ever multiplies neighbours; a product that underflows to 0 is harmless, for its water is gone.
+#
+# Real numbers are associative, floats not quite: `(x + y) + z` rounds in another
+# place than `x + (y + z)`. **Predict** who sums 32,768 numbers better, loop or scans.
 
 # %% slide="slide" show="output" alt="Greatest relative error of float32 prefix sums against position, logarithmic axes. The loop's error climbs steadily; those of Hillis-Steele, Blelloch and chunked stay about ten times lower at the end."
 ways = {"loop": ("sequential", None)} | methods
@@ -441,11 +459,9 @@ title = "Sums in float32: a long chain drifts, short chains don't"
 figures.error_lines(at, errors, title)
 
 # %% [markdown] slide="notes"
-# Real numbers are associative, floats aren't quite: `(x + y) + z` rounds in another place than
-# `x + (y + z)`. Here 32,768 numbers between 0 and 1 are summed. In the loop an item passes through up
-# to 32,767 roundings, in a tree through 15 to 30. For a bucket that leaks it hardly matters: it
-# forgets its errors together with its water, and the cell finds all four ways right to a millionth.
-# But bits differ: compare scans with `allclose`, never with `==`.
+# In the loop an item passes through up to 32,767 roundings, in a tree through 15 to 30. A bucket that
+# leaks forgets its errors with its water: the cell finds all four ways right to a millionth. But bits
+# differ: compare scans with `allclose`, never with `==`.
 
 # %% [markdown] slide="slide"
 # ## Backwards: one litre more
@@ -460,25 +476,25 @@ weights = torch.stack([loop(a, one) for one in torch.eye(6)], dim=1)  # (minute 
 assert torch.equal(weights @ b, h)
 assert (loop(a, b + torch.eye(6)[1]) - h).sum() == 2.5  # one litre more in minute 1
 assert torch.equal(weights.T @ torch.ones(6), torch.tensor([2.25, 2.5, 1.5, 1.0, 1.5, 1.0]))
-words = (
-    "<b>forward</b>: row 2, times the rain,<br>gives h = 5",
-    "<b>back</b>: column 1<br>gives g = 2.5",
-)
-figures.reach(weights.numpy(), 2, 1, words, "Levels add up rows, gradients add up columns")
+forward = "<b>forward</b>: row 2, times the rain,<br>gives h = 5"
+back = "<b>back</b>: column 1<br>gives g = 2.5"
+title = "Levels add up rows, gradients add up columns"
+figures.reach(weights.numpy(), 2, 1, (forward, back), title)
 
 # %% [markdown] slide="slide"
 # ## The backward pass
 #
-# Let $g_t$ be the loss's derivative by $h_t$, and $above_t$ the part that doesn't go by way of later
-# levels. $h_t$ has only one way to those: $h_{t+1} = a_{t+1} h_t + b_{t+1}$. By the chain rule
+# Let $g_t$ be the loss's derivative by $h_t$. A part of it, $above_t$, doesn't go by way of later
+# levels; here it is 1. The rest has one way: $h_{t+1} = a_{t+1} h_t + b_{t+1}$. By the chain rule
 #
 # $$g_t = above_t + a_{t+1}\,g_{t+1}, \qquad g_{L-1} = above_{L-1}$$
 #
-# And $a_t$, $b_t$ act on nothing but $h_t = a_t h_{t-1} + b_t$:
+# And $a_t$, $b_t$ act on nothing but $h_t = a_t h_{t-1} + b_t$, where $h_{-1} = 0$:
 #
 # $$\frac{\partial loss}{\partial b_t} = g_t \qquad\qquad \frac{\partial loss}{\partial a_t} = g_t\,h_{t-1}$$
 #
-# A leaky bucket again: filled by $above$, run from the end, its factors one place on.
+# A leaky bucket again: filled by $above$, run from the end, its factors one place on. Ours goes
+# 1, 1 + ½·1 = 1.5, 1 + 0·1.5 = 1, 1.5, 2.5, 2.25: the columns' sums.
 
 
 # %% slide="slide"
@@ -506,8 +522,8 @@ for ours, theirs in zip(gradients(leaves[0], levels, above), expected, strict=Tr
 #    $(a, b)$, the earlier one first. Swapped, every scan still agrees, and is wrong.
 # 2. Hillis and Steele: $\log_2 L$ rounds, $L\log_2 L$ work. Blelloch: twice the rounds, $2L$ work.
 #    Few processors favour the loop, and GPUs scan chunks and hand on a running prefix.
-# 3. The backward pass is one more scan, from the end: $g_t = above_t + a_{t+1} g_{t+1}$. It needs
-#    $a$ and $h$, and nothing else of the way forward.
+# 3. The backward pass is one more scan, from the end: $g_t = above_t + a_{t+1} g_{t+1}$. It needs $a$
+#    and $h$; Mamba's kernel finds $h$ anew rather than keep it (Mamba paper, section 3.3.2).
 
 # %% [markdown]
 # ## Self-test
@@ -536,7 +552,7 @@ for ours, theirs in zip(gradients(leaves[0], levels, above), expected, strict=Tr
 # `raise NotImplementedError(…)` with your answer and run the check below it. `hint("17.1")` gives a
 # first hint, called again a further one.
 #
-# In 17.2 to 17.4 `items` is a list of things that only `operator(earlier, later)` can join. Try your
+# In 17.2 and 17.3 `items` is a list of things that only `operator(earlier, later)` can join. Try your
 # scans on letters: `operator = lambda x, y: x + y`, `items = list("abcdefg")`. The checks do, too.
 
 # %% to="exercise"
@@ -624,32 +640,31 @@ def blelloch(operator, items):
 # %% exercise="17.3" role="check"
 check("17.3", blelloch)
 
-# %% [markdown] exercise="17.4" role="prompt" title="Chunks with a running prefix" difficulty=2 minutes=12 points=3
-# You have a fast block: `block_scan(some_items)` returns the list of all prefixes of 1 to
-# `chunk_size` items at once, in one round. Longer lists it refuses. Use it to find all prefixes of
-# `items`, of any number $L$ from 1 up, also where `chunk_size` doesn't divide $L$ or is greater.
+# %% [markdown] exercise="17.4" role="prompt" title="Prove by test: is it a scan?" difficulty=2 minutes=12 points=3
+# Write the test that a scan must pass. `is_scan` gets a function `scan(operator, items)`, which takes
+# lists of 1 to 40 items. Return True only if it gives the list of all prefixes, in order, for every
+# such list and every associative operator.
 #
-# With $n$ chunks no prefix may wait for more than $2n$ rounds, one after the other; applying
-# `operator` once is a round as well. So a loop over all items is too slow.
+# The check hands over right scans, among them a loop, a tree and chunks, and wrong ones. All make new
+# items with `operator` alone and leave `items` as it is. Each wrong one gives a wrong list at some
+# length from 1 to 40, one of them at a single length.
 
 
 # %% exercise="17.4" role="answer"
-def chunked(operator, block_scan, items, chunk_size):
-    """All prefixes of a list of items, in the same order."""
+def is_scan(scan):
+    """Whether scan(operator, items) returns all prefixes, for lists of 1 to 40 items."""
     ### BEGIN SOLUTION
-    prefixes = []
-    for start in range(0, len(items), chunk_size):
-        chunk = block_scan(items[start : start + chunk_size])
-        if prefixes:
-            carried = prefixes[-1]
-            chunk = [operator(carried, own) for own in chunk]
-        prefixes.extend(chunk)
-    return prefixes
+    for length in range(1, 41):
+        items = [str(t) for t in range(length)]
+        expected = ["-".join(items[: t + 1]) for t in range(length)]
+        if scan(lambda x, y: f"{x}-{y}", items) != expected:
+            return False
+    return True
     ### END SOLUTION
 
 
 # %% exercise="17.4" role="check"
-check("17.4", chunked)
+check("17.4", is_scan)
 
 # %% [markdown] exercise="17.5" role="prompt" title="Predict work and depth" difficulty=2 minutes=12 points=3
 # The lesson has formulas for powers of two. Predict the four numbers for *any* length $L \ge 1$,

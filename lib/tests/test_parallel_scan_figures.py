@@ -60,11 +60,13 @@ def test_rounds_show_what_the_trace_says():
         rounds(trace, values, names[1:], "A claim")
 
 
-def test_products_end_where_division_does():
-    shown = figures.products({"a": [1.0, 0.1, 0.0], "b": [1.0] * 3}, {"a": 1, "b": None}, "Claim")
-    lines = [part for part in shown.data if part.mode == "lines"]
-    assert [len(line.x) for line in lines] == [2, 3]
-    assert [part.text for part in shown.data if part.mode != "lines"] == [("1",)]
+def test_each_panel_has_its_own_round_ticks():
+    values = {"one": {"a": [0.3, 4.0], "b": [0.7, 8.1]}, "many": {"a": [3, 100], "b": [4, 60]}}
+    shown = figures.panels(
+        [64, 128], values, title="A claim", x_title="length", y_titles=["ms", ""]
+    )
+    assert shown.layout.yaxis.ticktext == ("0.2", "0.5", "1", "2", "5", "10")
+    assert shown.layout.yaxis2.ticktext == ("2", "5", "10", "20", "50", "100")
 
 
 def test_a_row_and_a_column_are_outlined():

@@ -1,9 +1,11 @@
-"""Figures of chapter 17: a bucket, what scans cost, where they break, who reaches whom.
+"""Figures of chapter 17: a bucket, what scans cost, how they round, who reaches whom.
 
 Each takes plain numbers, made by a trace or a cell, and returns a Plotly figure.
 """
 
+import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 
 import numpy as np
 import plotly.graph_objects as go
@@ -46,8 +48,8 @@ def bucket(kept: Sequence[float], added: Sequence[float], title: str) -> go.Figu
 
 
 def panels(
-    x: Sequence[float],
-    values: Mapping[str, Mapping[str, Sequence[float]]],
+    x: Sequence[Real],
+    values: Mapping[str, Mapping[str, Sequence[Real]]],
     *,
     title: str,
     x_title: str,
@@ -84,59 +86,22 @@ def panels(
     shown.update_xaxes(
         type="log", title_text=x_title, tickvals=ticks, ticktext=[f"{at:,}" for at in ticks]
     )
-    shown.update_yaxes(type="log", dtick=1, exponentformat="power")
+    for column, lines in enumerate(values.values(), start=1):
+        marks = _one_two_five(min(map(min, lines.values())), max(map(max, lines.values())))
+        ticks = dict(tickvals=marks, ticktext=[f"{at:,g}" for at in marks])
+        shown.update_yaxes(type="log", **ticks, col=column)
     for column, words in enumerate(y_titles, start=1):
         shown.update_yaxes(title_text=words, col=column)
     shown.update_layout(legend=dict(orientation="h", y=-0.24, x=0), margin=dict(t=110, b=100))
     return shown
 
 
-def products(
-    values: Mapping[str, Sequence[float]], broken: Mapping[str, int | None], title: str
-) -> go.Figure:
-    """Running products on a logarithmic axis, each as far as a division by it still works.
-
-    Args:
-        values: name to P_t, one number a token.
-        broken: name to the first token whose result is no longer a number, or None.
-        title: the claim.
-    """
-    shown = theme.figure(title, height=450)
-    for number, (name, product) in enumerate(values.items()):
-        end = broken[name]
-        drawn = np.array(product[: None if end is None else end + 1], dtype=float)
-        color = theme.CYCLE[number]
-        shown.add_scatter(
-            x=np.arange(1, len(drawn) + 1),
-            y=np.where(drawn > 0, drawn, np.nan),
-            name=name,
-            mode="lines",
-            line=dict(width=3, dash=_DASHES[number], color=color),
-            hovertemplate="after %{x:,} tokens: %{y:.1e}<extra>" + name + "</extra>",
-        )
-        if end is not None:
-            shown.add_scatter(
-                x=[end + 1],
-                y=[drawn[-1]],
-                mode="markers+text",
-                marker=dict(size=14, symbol="x", color=color),
-                text=[f"{end:,}"],
-                textposition="bottom center",
-                textfont=dict(size=14),
-                showlegend=False,
-                hoverinfo="skip",
-            )
-    words = "tokens (✕: from here on the result is NaN or ∞)"
-    shown.update_xaxes(title_text=words, type="log", dtick=1, range=[0, 4.2])
-    shown.update_yaxes(
-        title_text="product P of the factors so far",
-        type="log",
-        dtick=10,
-        exponentformat="power",
-        range=[-48, 2],
-    )
-    shown.update_layout(legend=dict(x=0.02, y=0.04, yanchor="bottom"))
-    return shown
+def _one_two_five(least: Real, most: Real) -> list[float]:
+    """1, 2, 5, 10, … from the last of them below `least` to the first above `most`."""
+    powers = range(math.floor(math.log10(least)), math.ceil(math.log10(most)) + 1)
+    marks = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
+    below, above = [at for at in marks if at <= least], [at for at in marks if at >= most]
+    return [at for at in marks if below[-1] <= at <= above[0]]
 
 
 def error_lines(at: Sequence[int], errors: Mapping[str, Sequence[float]], title: str) -> go.Figure:
@@ -192,9 +157,7 @@ def reach(
         (across, down), at, words, (theme.VERMILION, theme.BLUE), strict=True
     ):
         shown.add_shape(type="rect", **corners, line=dict(color=color, width=4))
-        shown.add_annotation(
-            x=x, y=y, text=text, showarrow=False, xanchor="left", align="left", font_color=color
-        )
+        shown.add_annotation(x=x, y=y, text=text, showarrow=False, xanchor="left", align="left")
     shown.update_annotations(font_size=16)
     shown.update_xaxes(
         title_text="came in at minute s", dtick=1, showgrid=False, constrain="domain"

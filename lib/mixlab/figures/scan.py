@@ -9,6 +9,14 @@ from plotly.subplots import make_subplots
 from mixlab.figures import theme
 from mixlab.traces.scan import ScanTrace
 
+# Of an item at a place: not there yet, in a part, in the final value, new there.
+_MISSING_PART_FINAL_NEW = [
+    [0.0, theme.GREY],
+    [1 / 3, theme.SKY],
+    [2 / 3, theme.BLUE],
+    [1.0, theme.ORANGE],
+]
+
 
 def rounds(
     trace: ScanTrace,
@@ -51,9 +59,9 @@ def rounds(
     shown.add_scatter(**boxes, mode="markers+text", marker=marker, hoverinfo="text")
     shown.update_traces(showlegend=False)
     for name, color in (
-        ("not final", theme.GREY),
+        ("a part", theme.SKY),
         ("final", theme.BLUE),
-        ("written in this round", theme.ORANGE),
+        ("new in this round", theme.ORANGE),
     ):
         key = dict(color=color, symbol="square", size=13, line=dict(width=1, color="#888888"))
         shown.add_scatter(x=[None], y=[None], mode="markers", name=name, marker=key)
@@ -62,8 +70,8 @@ def rounds(
         x=places,
         y=places,
         zmin=0,
-        zmax=2,
-        colorscale=theme.HIDDEN_VISIBLE_MARKED,
+        zmax=3,
+        colorscale=_MISSING_PART_FINAL_NEW,
         showscale=False,
         xgap=1,
         ygap=1,
@@ -100,7 +108,8 @@ def rounds(
         range=[trace.length - 0.5, -0.5],
         col=2,
     )
-    shown.update_layout(legend=dict(orientation="h", x=0, y=1.2), margin_t=130)
+    above = 1 + 47 / (height - 280)  # 47 pixels over the plot, whatever its height
+    shown.update_layout(legend=dict(orientation="h", x=0, y=above), margin_t=130)
     theme.player(shown, list(names), "", milliseconds, start=trace.depth)
     return shown
 
@@ -133,7 +142,8 @@ def _frame(trace: ScanTrace, values: Sequence[Sequence], row: int) -> tuple[dict
     item = np.arange(trace.length)
     covered = (item >= starts[row][:, None]) & (item <= item[:, None])
     before = item >= starts[max(0, row - 1)][:, None]
-    state = np.where(covered, np.where(before, 1.0, 2.0), 0.0)
+    done = (starts[row] == 0)[:, None]
+    state = np.where(covered, np.where(before, np.where(done, 2.0, 1.0), 3.0), 0.0)
     return (
         dict(type="scatter", x=stay[0], y=stay[1]),
         *(dict(type="scatter", x=lines[0], y=lines[1]) for lines in reads),
@@ -144,7 +154,7 @@ def _frame(trace: ScanTrace, values: Sequence[Sequence], row: int) -> tuple[dict
             text=[f"{values[level][at]}" for at, level in boxes],
             hovertext=words,
             marker=dict(
-                color=[theme.BLUE if done else theme.GREY for done in final],
+                color=[theme.BLUE if done else theme.SKY for done in final],
                 line=dict(
                     color=[theme.ORANGE if new else "#888888" for new in fresh],
                     width=[4 if new else 1 for new in fresh],
@@ -155,6 +165,6 @@ def _frame(trace: ScanTrace, values: Sequence[Sequence], row: int) -> tuple[dict
         dict(
             type="heatmap",
             z=np.where(item > item[:, None], None, state),
-            text=np.array(["not yet", "held", "new in this round"])[state.astype(int)],
+            text=np.array(["not yet", "held", "held", "new in this round"])[state.astype(int)],
         ),
     )

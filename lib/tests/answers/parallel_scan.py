@@ -314,108 +314,123 @@ def tree_returns_nothing(operator, items):
     tree_sweeps(operator, items)
 
 
-# --- 17.4 chunked(operator, block_scan, items, chunk_size) ---------------------------------
+# --- 17.4 is_scan(scan) --------------------------------------------------------------------
 
 
-def chunks_carry(operator, block_scan, items, chunk_size):
-    out = []
-    for start in range(0, len(items), chunk_size):
-        chunk = block_scan(items[start : start + chunk_size])
-        out += [operator(out[-1], x) for x in chunk] if start else chunk
-    return out
+def tests_separated_texts(scan):
+    for length in range(1, 41):
+        items = [str(t) for t in range(length)]
+        if scan("{}-{}".format, items) != ["-".join(items[: t + 1]) for t in range(length)]:
+            return False
+    return True
 
 
-def chunks_into_the_first(operator, block_scan, items, chunk_size):
-    """The carried prefix joins the chunk's first item, before the scan."""
-    out = []
-    while len(out) < len(items):
-        chunk = items[len(out) : len(out) + chunk_size]
-        if out:
-            chunk = [operator(out[-1], chunk[0]), *chunk[1:]]
-        out.extend(block_scan(chunk))
-    return out
+def tests_buckets(scan):
+    """Pairs of the leaky bucket, whole numbers, against a loop."""
+
+    def then(earlier, later):
+        return later[0] * earlier[0], later[0] * earlier[1] + later[1]
+
+    rng = np.random.default_rng(5)
+    for length in range(40, 0, -1):
+        pairs = [(int(a), int(b)) for a, b in rng.integers(2, 99, (length, 2))]
+        if list(scan(then, pairs)) != list(accumulate(pairs, then)):
+            return False
+    return True
 
 
-def chunks_three_phases(operator, block_scan, items, chunk_size):
-    """All chunks first; then the totals, one after the other; then the totals into the chunks."""
-    starts = range(0, len(items), chunk_size)
-    chunks = [block_scan(items[s : s + chunk_size]) for s in starts]
-    carried = list(accumulate((chunk[-1] for chunk in chunks), operator))
-    rest = [
-        [operator(total, x) for x in chunk]
-        for total, chunk in zip(carried, chunks[1:], strict=False)
+def tests_lists(scan):
+    """Returns a tensor of one truth value."""
+    right = [
+        all(
+            list(got) == list(range(place + 1))
+            for place, got in enumerate(scan(lambda x, y: [*x, *y], [[t] for t in range(length)]))
+        )
+        and len(scan(lambda x, y: y, list(range(length)))) == length
+        for length in range(1, 41)
     ]
-    return [x for chunk in (chunks[0], *rest) for x in chunk]
+    return torch.tensor(right).all()
 
 
-def chunks_no_carry(operator, block_scan, items, chunk_size):
-    out = []
-    for start in range(0, len(items), chunk_size):
-        out += block_scan(items[start : start + chunk_size])
-    return out
+def _tests(operator, make, lengths=range(1, 41)):
+    def is_scan(scan):
+        for length in lengths:
+            items = [make(t) for t in range(length)]
+            if scan(operator, items) != list(accumulate(items, operator)):
+                return False
+        return True
+
+    return is_scan
 
 
-def chunks_own_total(operator, block_scan, items, chunk_size):
-    chunks = [block_scan(items[s : s + chunk_size]) for s in range(0, len(items), chunk_size)]
-    out = list(chunks[0])
-    for before, chunk in pairwise(chunks):
-        out += [operator(before[-1], x) for x in chunk]
-    return out
+def _plus(x, y):
+    return x + y
 
 
-def chunks_swapped(operator, block_scan, items, chunk_size):
-    return chunks_carry(lambda x, y: operator(y, x), block_scan, items, chunk_size)
+def tests_sums(scan):
+    rng = np.random.default_rng(0)
+    return _tests(_plus, lambda t: int(rng.integers(0, 100)))(scan)
 
 
-def chunks_first_only(operator, block_scan, items, chunk_size):
-    out = []
-    for start in range(0, len(items), chunk_size):
-        chunk = block_scan(items[start : start + chunk_size])
-        if out:
-            chunk[0] = operator(out[-1], chunk[0])
-        out += chunk
-    return out
+def tests_products(scan):
+    return _tests(lambda x, y: x * y, lambda t: t + 2)(scan)
 
 
-def chunks_last_only(operator, block_scan, items, chunk_size):
-    out = []
-    for start in range(0, len(items), chunk_size):
-        chunk = block_scan(items[start : start + chunk_size])
-        if out:
-            chunk[-1] = operator(out[-1], chunk[-1])
-        out += chunk
-    return out
+def tests_differences(scan):
+    return _tests(lambda x, y: x - y, lambda t: t + 1)(scan)
 
 
-def chunks_twice(operator, block_scan, items, chunk_size):
-    out = []
-    for start in range(0, len(items), chunk_size):
-        chunk = items[start : start + chunk_size]
-        if out:
-            chunk[0] = operator(out[-1], chunk[0])
-        chunk = block_scan(chunk)
-        out += [operator(out[-1], x) for x in chunk] if out else chunk
-    return out
+def tests_floats_exactly(scan):
+    rng = np.random.default_rng(0)
+    return _tests(_plus, lambda t: float(rng.standard_normal()))(scan)
 
 
-def chunks_loop(operator, block_scan, items, chunk_size):
-    return list(accumulate(items, operator))
+def tests_the_lessons_numbers(scan):
+    return scan(_plus, [3, 1, 4, 1, 5, 9, 2, 6]) == [3, 4, 8, 9, 14, 23, 25, 31]
 
 
-def chunks_whole_only(operator, block_scan, items, chunk_size):
-    whole = len(items) // chunk_size * chunk_size
-    return chunks_carry(operator, block_scan, items[:whole], chunk_size)
+def tests_one_word(scan):
+    return _tests(_plus, lambda t: "parallel"[t], [8])(scan)
 
 
-def chunks_in_one_block(operator, block_scan, items, chunk_size):
-    return block_scan(items)
+def tests_powers_of_two(scan):
+    return _tests(_plus, lambda t: chr(97 + t), [1, 2, 4, 8, 16, 32])(scan)
 
 
-def chunks_carry_in_the_block(operator, block_scan, items, chunk_size):
-    out = []
-    for start in range(0, len(items), chunk_size):
-        out += block_scan(out[-1:] + items[start : start + chunk_size])
-    return out
+def tests_short_lists(scan):
+    return _tests(_plus, lambda t: chr(97 + t), range(1, 17))(scan)
+
+
+def tests_from_two_up(scan):
+    return _tests(_plus, lambda t: chr(97 + t), range(2, 41))(scan)
+
+
+def tests_the_last(scan):
+    return all(
+        scan(_plus, [chr(97 + t) for t in range(n)])[-1] == "".join(chr(97 + t) for t in range(n))
+        for n in range(1, 41)
+    )
+
+
+def tests_with_zip(scan):
+    for n in range(1, 41):
+        letters = [chr(97 + t) for t in range(n)]
+        for got, wanted in zip(scan(_plus, letters), accumulate(letters), strict=False):
+            if got != wanted:
+                return False
+    return True
+
+
+def accepts_all(scan):
+    return True
+
+
+def rejects_all(scan):
+    return False
+
+
+def returns_what_the_scan_returns(scan):
+    return scan(_plus, list("abc"))
 
 
 # --- 17.5 costs(length) --------------------------------------------------------------------
@@ -616,7 +631,7 @@ RIGHT = {
     "17.1": [brim_least_of_three, brim_by_index, brim_clipped, brim_tensor],
     "17.2": [doubling_new_list, doubling_backwards, doubling_slices, doubling_halves],
     "17.3": [tree_recursive, tree_sweeps, tree_exclusive],
-    "17.4": [chunks_carry, chunks_into_the_first, chunks_three_phases],
+    "17.4": [tests_separated_texts, tests_buckets, tests_lists],
     "17.5": [costs_recursive, costs_closed, costs_floats],
     "17.6": [back_loop, back_scan, back_numpy],
 }
@@ -662,16 +677,20 @@ WRONG = {
         (doubling_accumulate, "this is a loop"),
     ],
     "17.4": [
-        (chunks_no_carry, "every chunk begins anew"),
-        (chunks_own_total, "you carry a chunk's own total"),
-        (chunks_swapped, "It is earlier than all of them"),
-        (chunks_first_only, "only the first place of each chunk"),
-        (chunks_last_only, "only the last place of each chunk"),
-        (chunks_twice, "comes in twice"),
-        (chunks_loop, "this is a loop"),
-        (chunks_whole_only, "expected 8 prefixes, one an item: got 6"),
-        (chunks_in_one_block, "block_scan takes 1 to 3 items"),
-        (chunks_carry_in_the_block, "block_scan takes 1 to 3 items: got 4"),
+        (accepts_all, "accepts everything"),
+        (rejects_all, "rejects everything"),
+        (tests_sums, "can't see the order"),
+        (tests_products, "can't see the order"),
+        (tests_differences, "its operator isn't associative"),
+        (tests_floats_exactly, "Floats round elsewhere"),
+        (tests_the_lessons_numbers, "is_scan on this scan: "),
+        (tests_one_word, "tries too few lengths"),
+        (tests_short_lists, "tries too few lengths"),
+        (tests_powers_of_two, "powers of two only"),
+        (tests_from_two_up, "the shortest list, of one item"),
+        (tests_the_last, "the last prefix only"),
+        (tests_with_zip, "`zip` stops"),
+        (returns_what_the_scan_returns, "expected True or False"),
     ],
     "17.5": [
         (costs_everybody_works, "you let every place work in every round"),

@@ -1,4 +1,4 @@
-"""Inputs for the exercises of chapter 17: an operator, three scans, their cost, a way back."""
+"""Inputs for the exercises of chapter 17: an operator, two scans, suspects, costs, a way back."""
 
 from collections.abc import Callable
 from unittest.mock import patch
@@ -6,10 +6,11 @@ from unittest.mock import patch
 import numpy as np
 import torch
 
-from mixlab.checks.cases import Cases, Unreadable, read_reals
-from mixlab.checks.cases.scan_items import chunked_outcome, rounds_of, scan_outcome
+from mixlab.checks.cases import Cases, Unreadable, read_reals, read_verdict
+from mixlab.checks.cases.scan_items import rounds_of, scan_outcome
 
 _OURS = ("mixlab.ssm.scan", "mixlab.traces.scan")
+_SUSPECTS = "mixlab.checks.cases.scan_suspects"
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -81,10 +82,12 @@ def _call_tree(answer, text: str) -> np.ndarray:
     return scan_outcome(answer, text, 2 * len(text), 2 * rounds_of(len(text)))
 
 
-def _draw_chunks(rng: np.random.Generator) -> list[tuple]:
-    sizes = [(int(rng.integers(5, 52)), int(rng.integers(2, 9))) for _ in range(6)]
-    sizes += [(1, 1), (6, 1), (4, 9), (24, 8), (int(rng.integers(200, 400)), 32)]
-    return [(_letters(rng, length), chunk_size) for length, chunk_size in sizes]
+def _draw_suspects(rng: np.random.Generator) -> list[tuple]:
+    # Absent where it would answer an exercise.
+    from mixlab.checks.cases.scan_suspects import hand_out
+
+    scans = hand_out()
+    return [(scans[i],) for i in rng.permutation(len(scans))]
 
 
 def _draw_lengths(rng: np.random.Generator) -> list[tuple]:
@@ -162,7 +165,7 @@ def _texts(value) -> np.ndarray:
 
 
 def _exercise(draw: Callable, call: Callable, hints: tuple[str, ...]) -> Cases:
-    return Cases(draw=draw, read=_texts, call=call, forbids=_OURS, hints=hints)
+    return Cases(draw=draw, read=_texts, call=call, forbids=(*_OURS, _SUSPECTS), hints=hints)
 
 
 EXERCISES = {
@@ -204,16 +207,17 @@ EXERCISES = {
             "recursive function needs about eight lines.",
         ),
     ),
-    "17.4": _exercise(
-        _draw_chunks,
-        chunked_outcome,
-        (
-            "`range(0, len(items), chunk_size)` gives where each chunk begins; a slice past the "
-            "end of a list is simply shorter.",
-            "What every item of a chunk lacks is the prefix of everything before the chunk: the "
-            "last *finished* prefix of the chunk before, not that chunk's own total.",
-            "operator(carried, x) for every x of the scanned chunk: the carried prefix is earlier, "
-            "so it stands first. The first chunk has nothing to carry.",
+    "17.4": Cases(
+        draw=_draw_suspects,
+        read=read_verdict,
+        forbids=_OURS,
+        hints=(
+            "A loop gives the right prefixes, slowly. So for one operator and one list: compare "
+            "what the scan returns with what a loop returns, the whole lists.",
+            "The operator must be associative, or right scans differ from the loop. And it "
+            "should hide nothing: joining texts shows what was joined, in which order, how often.",
+            "Some scans are right for one item, for powers of two, or for short lists only. Try "
+            "every length from 1 to 40, and return True only after the last.",
         ),
     ),
     "17.5": Cases(

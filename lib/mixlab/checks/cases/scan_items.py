@@ -5,7 +5,6 @@ in which order. The ledger counts how often the operator was applied, and how ma
 to wait for one another.
 """
 
-from collections.abc import Callable, Sequence
 from math import ceil, log2
 
 import numpy as np
@@ -67,20 +66,6 @@ class Ledger:
             )
         return self._new(before + after, max(waited, also) + 1)
 
-    def block_scan(self, most: int) -> Callable[[Sequence[Item]], list[Item]]:
-        """A function that gives all prefixes of at most `most` items, as one round."""
-
-        def scan(items: Sequence[Item]) -> list[Item]:
-            items = list(items)
-            if not 1 <= len(items) <= most:
-                raise ValueError(f"block_scan takes 1 to {most} items: got {len(items)}")
-            looked = [self._look(item) for item in items]
-            wait = max(waited for _, waited in looked) + 1
-            texts = [text for text, _ in looked]
-            return [self._new("".join(texts[: n + 1]), wait) for n in range(len(texts))]
-
-        return scan
-
     def read(self, answer) -> tuple[list[str], int]:
         """The texts of an answer's prefixes, and how long the slowest of them waited.
 
@@ -127,13 +112,3 @@ def scan_outcome(answer, text: str, most_in_all: int | None, most_in_a_row: int)
     if most_in_all is not None:
         bounds.append(verdict(ledger.work, most_in_all, "in all"))
     return outcome(prefixes, *bounds)
-
-
-def chunked_outcome(answer, text: str, chunk_size: int) -> np.ndarray:
-    """Run a chunked scan on letters: its prefixes, and how long the slowest waited."""
-    ledger = Ledger(text)
-    block_scan = ledger.block_scan(chunk_size)
-    made = answer(ledger.operator, block_scan, list(ledger.items), chunk_size)
-    prefixes, waited = ledger.read(made)
-    chunks = -(-len(text) // chunk_size)
-    return outcome(prefixes, verdict(waited, 2 * chunks, "in a row"))
