@@ -559,7 +559,7 @@ series.lines(
 # 2. $\Delta$ is a clock and a gate. For $A = -1$ it keeps $1 - \sigma(r)$, as in Theorem 1; it lets
 #    in $\sigma(r)$ in the theorem and $\mathrm{softplus}(r)$ in the code.
 # 3. What Mamba remembers has one size, and every token costs the same. In memory that wins after
-#    one or two hundred tokens; in time, on a CPU, only with very long prompts.
+#    one or two hundred tokens; in time to read, on a CPU, only with prompts of many thousands.
 
 # %% [markdown]
 # ## Self-test
