@@ -6,5 +6,6 @@ ONE_MORE = (
 INVERTED = "your mask is True where the key is hidden. Here True means visible."
 
 
-def seen_name(value):
+def seen_name(value) -> str:
+    """A mask's value in words, for a message."""
     return "visible (True)" if value else "hidden (False)"
