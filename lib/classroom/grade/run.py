@@ -112,7 +112,7 @@ def _fingerprint(course: Course, submission: Submission) -> str:
     """All that a submission's result depends on; another chapter's seeds are not part of it."""
     numbers = chapters_in(submission) & set(course.references)
     facts = {number: to_json(course.references[number]) for number in sorted(numbers)}
-    known = [submission.digest, facts, course.cell_seconds, bool(bubblewrap())]
+    known = [submission.digest, facts, float(course.cell_seconds), bool(bubblewrap())]
     return sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
 

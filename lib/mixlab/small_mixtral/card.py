@@ -98,7 +98,7 @@ def write_card(runs: list[dict], minutes: float) -> None:
 
     Args:
         runs: the shipped model's numbers, then those of other seeds.
-        minutes: what a training took of one core's time.
+        minutes: what a training took on two cores.
     """
     numbers = dict(minutes=minutes, runs=runs)
     text = json.dumps(numbers, indent=1) + "\n"

@@ -1,13 +1,19 @@
 """Answers that are right, however they are written or saved, score in full."""
 
 import copy
+import importlib
 import json
 import os
+import re
 import zipfile
+from pathlib import Path
 
 import pytest
 
-from tests.grade.conftest import EXERCISES, filled, grade, right_answers, write
+from classroom.answers import answer_id
+from classroom.check import read_notebook
+from mixlab.checks.core import CHAPTERS
+from tests.grade.conftest import EXERCISES, ROOT, filled, grade, right_answers, write
 
 # Each differs from the solution in a way that must not matter.
 VARIETY: dict[str, tuple[str, str]] = {
@@ -183,7 +189,37 @@ def write_variety(folder) -> dict[str, list[str]]:
     return handed
 
 
+def write_every_chapter(folder, turn: int) -> list[str]:
+    """Hand in a notebook of each chapter, with the `turn`-th right answer to each exercise.
+
+    The answers stand in a cell of the student's own, with all that went wrong before; the answer
+    cells only choose. Returns the exercises, all of which must pass.
+    """
+    handed = []
+    for number, stem in CHAPTERS.items():
+        module = importlib.import_module(f"tests.answers.{stem}")
+        exercises = ROOT / "exercises" / f"{number}_{stem}.ipynb"
+        stubs = {answer_id(cell): cell.source for cell in read_notebook(exercises).cells}
+        chosen = {}
+        for ident, answers in module.RIGHT.items():
+            name = re.match(r"(?:def|class) (\w+)", stubs[ident])[1]
+            chosen[ident] = f"{name} = {answers[turn % len(answers)].__name__}"
+        tried = {min(chosen): Path(module.__file__).read_text(encoding="utf-8")}
+        write(folder, stem, filled(chosen, tried, exercises))
+        handed += chosen
+    return handed
+
+
 SEEDS = range(1, 21) if os.environ.get("MIXLAB_SLOW") else [1]
+
+
+def _failures(rows: dict, handed: dict[str, list[str]]) -> dict:
+    return {
+        (student, ident): rows[student, ident]["status"] + ": " + rows[student, ident]["reason"]
+        for student, passed in handed.items()
+        for ident in passed
+        if rows[student, ident]["status"] != "passed"
+    }
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -191,12 +227,15 @@ def test_the_honest_score_in_full(seed, tmp_path):
     """MIXLAB_SLOW=1 tries twenty seeds."""
     handed = write_variety(tmp_path / "handed in")
     rows = grade(tmp_path / "handed in", tmp_path / "out", seed=seed)
-    failures = {
-        (student, ident): rows[student, ident]["status"] + ": " + rows[student, ident]["reason"]
-        for student, passed in handed.items()
-        for ident in passed
-        if rows[student, ident]["status"] != "passed"
-    }
-    assert failures == {}
+    assert _failures(rows, handed) == {}
     others = {row["status"] for (s, i), row in rows.items() if i not in handed[s]}
     assert others == {"not answered"}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_chapters_right_answers_score(seed, tmp_path):
+    """MIXLAB_SLOW=1 tries twenty seeds, and so each right answer on four of them or more."""
+    handed = {"everything": write_every_chapter(tmp_path / "handed in" / "everything", seed)}
+    rows = grade(tmp_path / "handed in", tmp_path / "out", seed=seed)
+    assert len(rows) == len(handed["everything"])
+    assert _failures(rows, handed) == {}

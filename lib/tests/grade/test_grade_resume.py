@@ -18,19 +18,19 @@ SLOW = pytest.mark.skipif(
 )
 
 
-def _start(folder, out):
+def _start(folder, out, *options):
     command = [sys.executable, "-m", "classroom", "--root", str(ROOT), "grade", str(folder)]
     return subprocess.Popen(
-        [*command, "--out", str(out), "--workers", "1"],
+        [*command, "--out", str(out), *options],
         env=os.environ | {"PYTHONPATH": str(ROOT / "lib"), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
 
 
-def _kill_after(folder, out, finished: int, limit: float):
+def _kill_after(folder, out, finished: int, limit: float, *options):
     """Start grading and kill it once so many submissions are done; the results until then."""
-    process = _start(folder, out)
+    process = _start(folder, out, *options)
     deadline = time.monotonic() + limit
     while time.monotonic() < deadline:
         results = list((out / "state" / "results").glob("*.json"))
@@ -49,7 +49,7 @@ def test_a_killed_run_is_continued_and_repeats_nothing(tmp_path):
     for student in ("a", "b", "c"):
         write(folder, student, filled({"02.3": right["02.3"] + f"\n# {student}"}))
     write(folder, "d", filled({"02.3": "def n_scores(seq, window):\n    return seq * window"}))
-    kept = _kill_after(folder, out, 1, 300)
+    kept = _kill_after(folder, out, 1, 300, "--workers", "1")
     assert kept
     assert not (out / "grades.csv").exists()
     secrets = (out / "state" / "run.json").read_text()
@@ -90,16 +90,19 @@ def test_two_hundred_submissions_killed_in_the_middle(tmp_path):
         write(folder, f"hostile {number:03d}", filled(cells))
 
     started = time.monotonic()
-    kept = _kill_after(folder, tmp_path / "one", 100, 3600)
+    kept = _kill_after(folder, tmp_path / "one", 100, 3600, "--workers", "2", "--timeout", "10")
     rows = grade(folder, tmp_path / "one", cell_seconds=10)
     seconds = time.monotonic() - started
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    largest, grader = (
+        resource.getrusage(who).ru_maxrss / 1024
+        for who in (resource.RUSAGE_CHILDREN, resource.RUSAGE_SELF)
+    )
     print(
-        f"200 submissions: {seconds:.0f} s, {(used.ru_utime + used.ru_stime) / 200:.1f} s of CPU "
-        f"each, largest child {used.ru_maxrss / 1024:.0f} MiB, grader "
-        f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB"
+        f"200 submissions by two workers: {seconds:.0f} s, {seconds / 200:.1f} s each; "
+        f"largest child {largest:.0f} MiB, grader {grader:.0f} MiB"
     )
     assert len(kept) >= 100
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept, "finished work was repeated"
     for (student, _), row in rows.items():
         assert (row["status"] == "passed") == student.startswith("honest"), row
     again = grade(folder, tmp_path / "two", cell_seconds=10, seed=11)
