@@ -81,7 +81,7 @@ def test_before_the_first_start_a_sequence_goes_on():
 
 
 def test_bad_input_is_told():
-    with pytest.raises(ValueError, match="3 inputs before x: got a history of 2"):
+    with pytest.raises(ValueError, match=r"history must have shape \(1, 3, 2\)"):
         short_convolution(torch.zeros(1, 5, 2), torch.zeros(2, 4), history=torch.zeros(1, 2, 2))
     with pytest.raises(ValueError, match="mask with a gap"):
         real_ends(torch.tensor([[True, False, True]]))

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from mixlab.kernels.selective_scan_backward import backward_kernel
 from mixlab.kernels.selective_scan_forward import forward_kernel
+from mixlab.ssm.selective_scan import check_scan
 
 INTERPRETED = triton.knobs.runtime.interpret
 
@@ -95,8 +96,10 @@ def selective_scan_triton(
         launch: how to cut up the work; the default suits an H100 and d_state 16.
 
     Raises:
-        ValueError: for tensors that are not on a GPU, unless Triton interprets.
+        ValueError: as `selective_scan` does, and for tensors that are not on a GPU, unless Triton
+            interprets.
     """
+    check_scan(u, delta, A, B, C, D, z, state, delta_bias, delta_softplus, starts)
     if not (u.is_cuda or INTERPRETED):
         raise ValueError(
             f"the Triton kernel runs on a GPU, and u is on {u.device}. On a CPU use path='chunked',"

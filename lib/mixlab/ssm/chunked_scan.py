@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mixlab.ssm.selective_scan import LOG2_E, skip_and_gate, step_lengths
+from mixlab.ssm.selective_scan import LOG2_E, check_scan, skip_and_gate, step_lengths
 
 # How many numbers a chunk's buffer should hold (two megabytes in float32), and one step at least.
 CHUNK_NUMBERS = 2**19
@@ -49,7 +49,16 @@ def selective_scan_chunked(
     Args:
         chunk_size: tokens a chunk; by default what fits the cache, and at least √seq where
             gradients will be asked for.
+
+    Raises:
+        ValueError: as `selective_scan` does, and for a chunk size below 1.
     """
+    check_scan(u, delta, A, B, C, D, z, state, delta_bias, delta_softplus, starts)
+    if chunk_size is not None and chunk_size < 1:
+        raise ValueError(
+            "chunk_size must be at least 1 token, or None for what fits the cache: got "
+            f"{chunk_size}"
+        )
     dtype = torch.promote_types(u.dtype, torch.float32)
     delta = step_lengths(delta.to(dtype), delta_bias, delta_softplus)
     if state is None:

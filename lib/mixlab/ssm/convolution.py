@@ -38,7 +38,8 @@ def recurrence(
         y like u, and the state after the last token, to go on from.
 
     Raises:
-        ValueError: for an empty sequence or the state of another batch.
+        ValueError: for an empty sequence, the state of another batch, or shapes that don't fit
+            together.
 
     A state that halves at each step, an impulse, and its echo:
 
@@ -51,6 +52,7 @@ def recurrence(
     shape = (batch, channels, A_bar.shape[-1])
     if seq == 0:
         raise ValueError("a recurrence needs at least one token: got u of shape (…, 0, …)")
+    _check_system(A_bar, B_bar, C, channels)
     if state is None:
         state = A_bar.new_zeros(shape)
     elif state.shape != shape:
@@ -73,9 +75,14 @@ def ssm_kernel(
 ) -> Float[Tensor, "channels length"]:
     """K = (C B̄, C Ā B̄, …, C Ā^(length−1) B̄) of each channel: what an impulse does to the output.
 
+    Raises:
+        ValueError: for a length below 1, or shapes that don't fit together.
+
     >>> ssm_kernel(torch.tensor([[[0.5]]]), torch.ones(1, 1), torch.ones(1, 1), 3)
     tensor([[1.0000, 0.5000, 0.2500]])
     """
+    check_taps(length)
+    _check_system(A_bar, B_bar, C, len(A_bar))
     column, taps = B_bar, []
     for _ in range(length):
         taps.append(torch.einsum("cn,cn->c", C, column).real)
@@ -96,7 +103,7 @@ def convolve(
     tensor([1.0000, 2.5000])
     """
     seq = u.shape[1]
-    _check(seq, kernel)
+    _check(u, kernel, D)
     y = torch.zeros_like(u)
     for lag in range(min(seq, kernel.shape[-1])):
         y[:, lag:] += kernel[:, lag] * u[:, : seq - lag]
@@ -116,13 +123,13 @@ def fft_convolve(
         D: skip, a factor a channel.
 
     Raises:
-        ValueError: for an empty sequence or kernel.
+        ValueError: for an empty sequence or kernel, or other channels than the kernel's.
 
     >>> fft_convolve(torch.tensor([[[1.0], [2.0]]]), torch.tensor([[1.0, 0.5]])).flatten()
     tensor([1.0000, 2.5000])
     """
     seq = u.shape[1]
-    _check(seq, kernel)
+    _check(u, kernel, D)
     y = _circular(u, kernel[:, :seq], period=2 * seq)[:, :seq]
     return _skip(y, u, D)
 
@@ -138,7 +145,7 @@ def circular_convolve(
     tensor([2.0000, 2.5000])
     """
     seq = u.shape[1]
-    _check(seq, kernel)
+    _check(u, kernel)
     return _circular(u, kernel[:, :seq], period=seq)
 
 
@@ -153,9 +160,32 @@ def _skip(y: Tensor, u: Tensor, D: Tensor | None) -> Tensor:
     return y if D is None else y + D * u
 
 
-def _check(seq: int, kernel: Tensor) -> None:
-    if seq == 0 or kernel.shape[-1] == 0:
+def check_taps(length: int) -> None:
+    """Raise ValueError unless a kernel's `length` is at least 1."""
+    if length < 1:
+        raise ValueError(f"a kernel needs at least one tap: got length={length}")
+
+
+def _check(u: Tensor, kernel: Tensor, D: Tensor | None = None) -> None:
+    if u.shape[1] == 0 or kernel.shape[-1] == 0:
         raise ValueError(
             "a convolution needs at least one token and one tap: "
-            f"got {seq} tokens and {kernel.shape[-1]} taps"
+            f"got {u.shape[1]} tokens and {kernel.shape[-1]} taps"
+        )
+    channels = u.shape[-1]
+    if u.dim() != 3 or len(kernel) != channels or (D is not None and D.shape != (channels,)):
+        raise ValueError(
+            "u must have the axes (batch, seq, channels), and a kernel and a factor D for each "
+            f"channel: got u of {tuple(u.shape)}, {len(kernel)} kernels"
+            + ("" if D is None else f" and D of {tuple(D.shape)}")
+        )
+
+
+def _check_system(A_bar: Tensor, B_bar: Tensor, C: Tensor, channels: int) -> None:
+    n = A_bar.shape[-1]
+    if (A_bar.shape, B_bar.shape, C.shape) != ((channels, n, n), (channels, n), (channels, n)):
+        raise ValueError(
+            f"each of {channels} channels needs a system of its own, A_bar (channels, n, n), B_bar "
+            f"and C (channels, n): got {tuple(A_bar.shape)}, {tuple(B_bar.shape)} and "
+            f"{tuple(C.shape)}"
         )

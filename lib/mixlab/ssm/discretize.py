@@ -15,6 +15,8 @@ Sources: Gu, Goel and Ré, "Efficiently Modeling Long Sequences with Structured 
 Symbols: `delta` is Δ, `A_bar` Ā, `B_bar` B̄, n the size of the state (`d_state`).
 """
 
+import math
+
 import torch
 from jaxtyping import Complex, Float
 from torch import Tensor
@@ -26,7 +28,7 @@ METHODS = ("euler", "bilinear", "zoh", "mamba")
 def discretize_diagonal(
     A: Float[Tensor, "*#shape"] | Complex[Tensor, "*#shape"],
     B: Float[Tensor, "*#shape"] | Complex[Tensor, "*#shape"],
-    delta: Float[Tensor, "*#shape"],
+    delta: Float[Tensor, "*#shape"] | float,
     method: str = "zoh",
 ) -> tuple[
     Float[Tensor, "*#shape"] | Complex[Tensor, "*#shape"],
@@ -44,7 +46,7 @@ def discretize_diagonal(
         Ā and B̄, each of the broadcast shape that its formula needs.
 
     Raises:
-        ValueError: for a Δ that isn't positive, or an unknown method.
+        ValueError: for a Δ that isn't positive, an A of whole numbers, or an unknown method.
 
     A leaky tank (rate −1, gain 1) observed every 0.1: exact decay e^−0.1, exact filling 1 − e^−0.1.
 
@@ -53,7 +55,7 @@ def discretize_diagonal(
     >>> discretize_diagonal(torch.tensor(-1.0), torch.tensor(1.0), torch.tensor(0.1), "mamba")
     (tensor(0.9048), tensor(0.1000))
     """
-    _check(delta, method)
+    delta = _checked(A, delta, method)
     z = delta * A
     if method == "euler":
         return 1 + z, delta * B
@@ -64,7 +66,7 @@ def discretize_diagonal(
     # (e^z − 1)/A · B = Δ · (e^z − 1)/z · B, whose limit for A → 0 is ΔB. expm1 keeps the digits
     # that e^z − 1 would lose for small z.
     nonzero = torch.where(z == 0, torch.ones_like(z), z)
-    held = torch.where(z == 0, torch.ones_like(z), torch.expm1(nonzero) / nonzero)
+    held = torch.where(z == 0, 1 + z / 2, torch.expm1(nonzero) / nonzero)  # z / 2 for the gradient
     return torch.exp(z), delta * held * B
 
 
@@ -86,7 +88,8 @@ def discretize_dense(
         method: "euler", "bilinear", "zoh" or "mamba".
 
     Raises:
-        ValueError: for a Δ that isn't positive, or an unknown method.
+        ValueError: for a Δ that isn't positive, an A that isn't square or is of whole numbers, a B
+            of another size, or an unknown method.
 
     A frictionless mass pushed for one second by a force of 1: half a metre, one metre a second.
 
@@ -94,9 +97,13 @@ def discretize_dense(
     >>> discretize_dense(A, B, 1.0)[1]
     tensor([0.5000, 1.0000])
     """
-    delta = torch.as_tensor(delta, dtype=A.real.dtype, device=A.device)
-    _check(delta, method)
+    delta = _checked(A, delta, method).to(A.real.dtype)
     n = A.shape[-1]
+    if A.shape[-2:] != (n, n) or B.shape[-1:] != (n,):
+        raise ValueError(
+            "A must be square, (…, n, n), and B a column of as many numbers, (…, n): got "
+            f"{tuple(A.shape)} and {tuple(B.shape)}"
+        )
     eye = torch.eye(n, dtype=A.dtype, device=A.device)
     z, driven = delta[..., None, None] * A, delta[..., None] * B
     if method == "euler":
@@ -112,11 +119,31 @@ def discretize_dense(
     return both[..., :n, :n], both[..., :n, n]
 
 
-def _check(delta: Tensor, method: str) -> None:
+def log_steps(channels: int, dt_min: float, dt_max: float) -> Float[Tensor, " channels"]:
+    """log Δ of each channel, drawn evenly between the logarithms of two step lengths.
+
+    Raises:
+        ValueError: unless 0 < dt_min <= dt_max.
+    """
+    if not 0 < dt_min <= dt_max:
+        raise ValueError(
+            "Δ is drawn between dt_min and dt_max, so 0 < dt_min <= dt_max: "
+            f"got dt_min={dt_min}, dt_max={dt_max}"
+        )
+    return torch.empty(channels).uniform_(math.log(dt_min), math.log(dt_max))
+
+
+def _checked(A: Tensor, delta: Tensor | float, method: str) -> Tensor:
+    """Δ as a tensor that goes with A."""
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}: got {method!r}")
+    if not (A.is_floating_point() or A.is_complex()):
+        raise ValueError(f"A must hold real or complex numbers: got {A.dtype}. Use A.double()")
+    if not isinstance(delta, Tensor):
+        delta = torch.tensor(delta, dtype=A.real.dtype, device=A.device)
     if not (delta > 0).all():
         raise ValueError(
             "delta is a length of time and must be positive: got a smallest value of "
             f"{delta.min().item():.4g}. Was softplus left out?"
         )
+    return delta

@@ -40,8 +40,7 @@ def legs(
             [-1.7321, -2.0000,  0.0000],
             [-2.2361, -3.8730, -3.0000]], dtype=torch.float64)
     """
-    if d_state < 1:
-        raise ValueError(f"d_state must be at least 1: got {d_state}")
+    _check_states(d_state)
     n = torch.arange(d_state, dtype=dtype)
     B = torch.sqrt(2 * n + 1)
     below = torch.tril(-torch.outer(B, B), diagonal=-1)
@@ -53,10 +52,14 @@ def legendre(x: Float[Tensor, " points"], d_state: int) -> Float[Tensor, "points
 
     By Bonnet's recursion, (k+1) P_{k+1}(y) = (2k+1) y P_k(y) − k P_{k−1}(y), with y = 2x − 1.
 
+    Raises:
+        ValueError: for a d_state below 1.
+
     >>> legendre(torch.tensor([0.0, 1.0]), 3)
     tensor([[ 1.0000, -1.7321,  2.2361],
             [ 1.0000,  1.7321,  2.2361]])
     """
+    _check_states(d_state)
     polynomials = torch.stack(_legendre(2 * x - 1, d_state), dim=-1)
     return polynomials * torch.sqrt(2 * torch.arange(d_state, dtype=x.dtype) + 1)
 
@@ -70,9 +73,14 @@ def project(signal: Float[Tensor, "*batch seq"], d_state: int) -> Float[Tensor, 
     Returns:
         c, for `recall`; what `remember(signal, d_state, "zoh")` ends with.
 
+    Raises:
+        ValueError: for an empty signal or one of whole numbers, or a d_state below 1.
+
     >>> project(torch.tensor([3.0, 3.0]), 3)  # a constant is all in the first coefficient
     tensor([3., 0., 0.])
     """
+    _check_states(d_state)
+    _check_signal(signal)
     seq = signal.shape[-1]
     edges = torch.linspace(-1, 1, seq + 1, dtype=signal.dtype)
     P = _legendre(edges, d_state + 1)
@@ -128,21 +136,20 @@ def remember(
         method: as in `legs_step`.
 
     Raises:
-        ValueError: for an empty signal or an unknown method.
+        ValueError: for an empty signal or one of whole numbers, a d_state below 1, or an unknown
+            method.
 
     >>> remember(torch.tensor([2.0, 2.0, 2.0]), 2).round(decimals=4).abs()
     tensor([[2., 0.],
             [2., 0.],
             [2., 0.]])
     """
-    seq = signal.shape[-1]
-    if seq == 0:
-        raise ValueError("there is nothing to remember: got a signal of length 0")
+    _check_signal(signal)
     A, B = legs(d_state, signal.dtype)
     c = torch.zeros(*signal.shape[:-1], d_state, dtype=signal.dtype)
     c[..., 0] = signal[..., 0]
     states = [c]
-    for heard in range(1, seq):
+    for heard in range(1, signal.shape[-1]):
         A_bar, B_bar = legs_step(A, B, heard, method)
         c = c @ A_bar.T + signal[..., heard, None] * B_bar
         states.append(c)
@@ -178,10 +185,10 @@ def remember_fading(
         method: as in `mixlab.ssm.discretize`.
 
     Raises:
-        ValueError: for an empty signal, a Δ that isn't positive, an unknown method.
+        ValueError: for an empty signal or one of whole numbers, a d_state below 1, a Δ that isn't
+            positive, an unknown method.
     """
-    if signal.shape[-1] == 0:
-        raise ValueError("there is nothing to remember: got a signal of length 0")
+    _check_signal(signal)
     A_bar, B_bar = discretize_dense(*legs(d_state, signal.dtype), delta, method)
     c = torch.zeros(*signal.shape[:-1], d_state, dtype=signal.dtype)
     states = []
@@ -204,6 +211,18 @@ def recall_fading(
         lags: time before now, not negative, in the units that `delta` had.
     """
     return c @ legendre(torch.exp(-lags.to(c.dtype)), c.shape[-1]).T
+
+
+def _check_states(d_state: int) -> None:
+    if not isinstance(d_state, int) or d_state < 1:
+        raise ValueError(f"d_state must be a whole number, 1 or more: got {d_state!r}")
+
+
+def _check_signal(signal: Tensor) -> None:
+    if signal.shape[-1] == 0:
+        raise ValueError("there is nothing to remember: got a signal of length 0")
+    if not signal.is_floating_point():
+        raise ValueError(f"a signal must be of real numbers: got {signal.dtype}. Use .double()")
 
 
 def _legendre(y: Tensor, count: int) -> list[Tensor]:

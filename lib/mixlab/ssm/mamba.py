@@ -199,10 +199,20 @@ class Mamba(nn.Module):
 
     def _check_state(self, batch: int, state: MambaState) -> None:
         config = self.config
+        if not isinstance(state, MambaState):
+            raise ValueError(
+                f"the state must be a MambaState, from init_state or an earlier call: got "
+                f"{type(state).__name__}"
+            )
         expected = (config.n_layers, batch, config.d_inner, config.d_state)
         got = (len(state.layers), *(state.layers[0].scan.shape if state.layers else ()))
         if got != expected:
             raise ValueError(
                 f"the state must be of (n_layers, batch, d_inner, d_state) = {expected}: got {got}."
                 " Does it belong to another batch or model?"
+            )
+        if (past := state.layers[0].history.shape[1]) != config.d_conv - 1:
+            raise ValueError(
+                f"a model with d_conv = {config.d_conv} remembers {config.d_conv - 1} inputs of "
+                f"its convolution: got a state with {past}. Does it belong to another model?"
             )

@@ -33,7 +33,7 @@ def segment_starts(
     >>> segment_starts([2, 3])
     tensor([[ True, False,  True, False, False]])
     """
-    if not seqlens or min(seqlens) < 1:
+    if len(seqlens) == 0 or min(seqlens) < 1:
         raise ValueError(f"packed sequences need lengths of at least 1: got {list(seqlens)}")
     starts = torch.zeros(1, sum(seqlens), dtype=torch.bool)
     first = torch.tensor([0, *seqlens[:-1]]).cumsum(0)

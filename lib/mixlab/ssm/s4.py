@@ -23,8 +23,8 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
-from mixlab.ssm.convolution import fft_convolve
-from mixlab.ssm.discretize import discretize_dense
+from mixlab.ssm.convolution import check_taps, fft_convolve
+from mixlab.ssm.discretize import discretize_dense, log_steps
 from mixlab.ssm.hippo import legs
 
 
@@ -84,8 +84,7 @@ def s4_kernel(
     Raises:
         ValueError: for a length below 1, or a Δ that isn't positive.
     """
-    if length < 1:
-        raise ValueError(f"a kernel needs at least one tap: got length={length}")
+    check_taps(length)
     truncated = C_tilde(Lambda, P, B, C, delta, length)
     Lambda, P, B = (torch.cat((x, x.conj()), dim=-1) for x in (Lambda, P, B))
     k = torch.arange(length // 2 + 1, device=delta.device)
@@ -138,8 +137,7 @@ class S4(nn.Module):
             nn.Parameter(torch.view_as_real(x.resolve_conj()).clone()) for x in (P, B)
         )
         self.C = nn.Parameter(torch.randn(*P.shape, 2) * 0.5**0.5)
-        log_delta = torch.empty(channels).uniform_(math.log(dt_min), math.log(dt_max))
-        self.log_delta = nn.Parameter(log_delta)
+        self.log_delta = nn.Parameter(log_steps(channels, dt_min, dt_max))
         self.D = nn.Parameter(torch.ones(channels))
 
     def system(

@@ -17,8 +17,8 @@ import torch
 from jaxtyping import Complex, Float
 from torch import Tensor, nn
 
-from mixlab.ssm.convolution import fft_convolve
-from mixlab.ssm.discretize import discretize_diagonal
+from mixlab.ssm.convolution import check_taps, fft_convolve
+from mixlab.ssm.discretize import discretize_diagonal, log_steps
 
 Rates = Float[Tensor, "channels n"] | Complex[Tensor, "channels n"]
 States = Float[Tensor, "batch channels n"] | Complex[Tensor, "batch channels n"]
@@ -33,13 +33,15 @@ def s4d_rates(d_state: int, kind: str) -> Float[Tensor, " n"] | Complex[Tensor, 
             conjugate pair.
 
     Raises:
-        ValueError: for another kind, or an odd N of pairs.
+        ValueError: for another kind, an N below 1, or an odd N of pairs.
 
     >>> s4d_rates(4, "real")
     tensor([-1., -2., -3., -4.])
     >>> s4d_rates(4, "lin")
     tensor([-0.5000+0.0000j, -0.5000+3.1416j])
     """
+    if not isinstance(d_state, int) or d_state < 1:
+        raise ValueError(f"d_state must be a whole number, 1 or more: got {d_state!r}")
     if kind == "real":
         return -torch.arange(1.0, d_state + 1)
     if kind != "lin":
@@ -66,10 +68,14 @@ def s4d_kernel(
         length: taps.
         method: of `mixlab.ssm.discretize`.
 
+    Raises:
+        ValueError: for a length below 1, a Δ that isn't positive, or an unknown method.
+
     >>> one = torch.ones(1, 1)
     >>> s4d_kernel(-one, one, one, torch.tensor([0.6931]), 3)  # halves at each step
     tensor([[0.5000, 0.2500, 0.1250]])
     """
+    check_taps(length)
     A_bar, B_bar = discretize_diagonal(Lambda, B, delta[:, None], method)
     steps = torch.arange(length, device=Lambda.device)
     powers = A_bar[..., None] ** steps  # (channels, n, length)
@@ -101,8 +107,7 @@ class S4D(nn.Module):
         # Two numbers for a complex C, because optimizers know real ones only.
         parts = (*rates.shape, 2) if rates.is_complex() else rates.shape
         self.C = nn.Parameter(torch.randn(parts) * 0.5**0.5)
-        log_delta = torch.empty(channels).uniform_(math.log(dt_min), math.log(dt_max))
-        self.log_delta = nn.Parameter(log_delta)
+        self.log_delta = nn.Parameter(log_steps(channels, dt_min, dt_max))
         self.D = nn.Parameter(torch.ones(channels))
 
     def system(self) -> tuple[Rates, Rates, Rates, Float[Tensor, " channels"]]:
@@ -126,8 +131,17 @@ class S4D(nn.Module):
     def step(
         self, u: Float[Tensor, "batch channels"], state: States
     ) -> tuple[Float[Tensor, "batch channels"], States]:
-        """The recurrent view, for one token: its output, and the state after it."""
+        """The recurrent view, for one token: its output, and the state after it.
+
+        Raises:
+            ValueError: for other channels, or the state of another batch.
+        """
         Lambda, B, C, delta = self.system()
+        if u.shape[1:] != Lambda.shape[:1] or state.shape != (len(u), *Lambda.shape):
+            raise ValueError(
+                f"u must be (batch, {len(Lambda)}) and the state {(len(u), *Lambda.shape)}: got "
+                f"{tuple(u.shape)} and {tuple(state.shape)}. Does it belong to another batch?"
+            )
         A_bar, B_bar = discretize_diagonal(Lambda, B, delta[:, None])
         state = A_bar * state + B_bar * u[..., None]
         y = (C * state).sum(-1)

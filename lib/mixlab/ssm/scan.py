@@ -213,6 +213,7 @@ def _join(*pieces: Elements) -> Elements:
 
 def _interleave(even: Tensor, odd: Tensor) -> Tensor:
     """e_0, o_0, e_1, o_1, …, where there may be one more of the even ones."""
-    both = even.new_empty(len(even) + len(odd), *even.shape[1:])
+    dtype = torch.promote_types(even.dtype, odd.dtype)  # the operator may have changed it
+    both = even.new_empty(len(even) + len(odd), *even.shape[1:], dtype=dtype)
     both[0::2], both[1::2] = even, odd
     return both

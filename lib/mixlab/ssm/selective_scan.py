@@ -77,14 +77,6 @@ def selective_scan(
     >>> y.flatten(), state.flatten()
     (tensor([0.6931, 1.0397]), tensor([1.0397]))
     """
-    inputs = {"u": u, "delta": delta, "A": A, "B": B, "C": C, "D": D, "z": z, "state": state}
-    _check(**inputs, delta_bias=delta_bias, starts=starts)
-    if not (delta_softplus or u.is_cuda) and (delta < 0).any():
-        raise ValueError(
-            "delta is a length of time and can't be negative: got a smallest value of "
-            f"{delta.min().item():.4g}. Pass delta_softplus=True if it comes straight from a "
-            "projection"
-        )
     if path == "auto":
         on_gpu = u.is_cuda and u.dtype != torch.float64 and find_spec("triton")
         path = "triton" if on_gpu else "chunked"
@@ -107,6 +99,7 @@ def selective_scan_reference(
     starts: Bool[Tensor, "batch seq"] | None = None,
 ) -> tuple[Float[Tensor, "batch seq d_inner"], Float[Tensor, "batch d_inner d_state"]]:
     """The loop, token by token, as the equations stand. Arguments as in `selective_scan`."""
+    check_scan(u, delta, A, B, C, D, z, state, delta_bias, delta_softplus, starts)
     dtype = torch.promote_types(u.dtype, torch.float32)
     h = u.new_zeros(u.shape[0], *A.shape, dtype=dtype) if state is None else state.to(dtype)
     delta = step_lengths(delta.to(dtype), delta_bias, delta_softplus)
@@ -138,8 +131,20 @@ def selective_step(
     """One token: what generation repeats. A scan of length 1 without its preparations.
 
     Args as in `selective_scan`, without the axis of time. The state is kept with channels next to
-    each other in memory, so that every operation runs along them.
+    each other in memory, so that every operation runs along them. It is worked on in place, for
+    speed: gradients are for scans.
+
+    Raises:
+        ValueError: for shapes that don't fit together.
     """
+    got, (d_inner, d_state) = (delta.shape, B.shape, C.shape, state.shape), A.shape
+    batch = len(u)
+    if got != ((batch, d_inner), (batch, d_state), (batch, d_state), (batch, d_inner, d_state)):
+        raise ValueError(
+            f"a step with u of {tuple(u.shape)} and A of {tuple(A.shape)} needs delta (batch, "
+            "d_inner), B and C (batch, d_state) and a state (batch, d_inner, d_state): got "
+            f"{', '.join(str(tuple(shape)) for shape in got)}. Is the state that of another batch?"
+        )
     delta = step_lengths(delta.to(state.dtype), delta_bias, delta_softplus)
     h = ((delta * LOG2_E)[:, None] * A.T).exp2_().mul_(state.mT)  # (batch, d_state, d_inner)
     h.addcmul_(B.to(h.dtype)[:, :, None], (delta * u)[:, None])
@@ -172,9 +177,20 @@ def skip_and_gate(
     return y.to(u.dtype)
 
 
-def _check(**inputs: Tensor | None) -> None:
-    """Compare everything with u (batch, seq, d_inner) and A (d_inner, d_state)."""
-    u, A = inputs["u"], inputs["A"]
+def check_scan(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    D: Tensor | None,
+    z: Tensor | None,
+    state: Tensor | None,
+    delta_bias: Tensor | None,
+    delta_softplus: bool,
+    starts: Tensor | None,
+) -> None:
+    """Raise ValueError as `selective_scan` says: all go with u (batch, seq, d_inner) and A."""
     if u.dim() != 3 or A.dim() != 2:
         raise ValueError(
             "u must have the axes (batch, seq, d_inner) and A (d_inner, d_state): "
@@ -190,7 +206,9 @@ def _check(**inputs: Tensor | None) -> None:
     expected |= dict.fromkeys(("B", "C"), (batch, seq, d_state))
     expected |= {"A": (d_inner, d_state), "D": (d_inner,), "delta_bias": (d_inner,)}
     expected |= {"state": (batch, d_inner, d_state), "starts": (batch, seq)}
-    for name, tensor in inputs.items():
+    given = {"delta": delta, "B": B, "C": C, "D": D, "z": z, "state": state}
+    given |= {"u": u, "A": A, "delta_bias": delta_bias, "starts": starts}
+    for name, tensor in given.items():
         if tensor is None:
             continue
         if tensor.shape != expected[name]:
@@ -205,6 +223,12 @@ def _check(**inputs: Tensor | None) -> None:
         if not fits:
             kind = "boolean" if name == "starts" else "real floating-point"
             raise ValueError(f"{name} must be a {kind} tensor: got {tensor.dtype}")
+    if not (delta_softplus or u.is_cuda) and (delta < 0).any():
+        raise ValueError(
+            "delta is a length of time and can't be negative: got a smallest value of "
+            f"{delta.min().item():.4g}. Pass delta_softplus=True if it comes straight from a "
+            "projection"
+        )
 
 
 def _path(name: str):

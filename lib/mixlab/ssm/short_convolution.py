@@ -56,7 +56,7 @@ def short_convolution(
         starts: marks first tokens of packed sequences, as in `mixlab.ssm.packing`.
 
     Raises:
-        ValueError: for a history of another length.
+        ValueError: for taps, bias, history or starts of another shape.
 
     Each output is its own input plus ten times the one before; the packed second sequence starts
     anew:
@@ -71,11 +71,17 @@ def short_convolution(
     past = weight.shape[1] - 1
     if history is None:
         history = x.new_zeros(batch, past, channels)
-    elif history.shape[1] != past:
-        raise ValueError(
-            f"a convolution of {past + 1} taps needs the {past} inputs before x: got a history of "
-            f"{history.shape[1]}"
-        )
+    for name, tensor, shape in [
+        ("weight", weight, (channels, past + 1)),
+        ("bias", bias, (channels,)),
+        ("history", history, (batch, past, channels)),
+        ("starts", starts, (batch, seq)),
+    ]:
+        if tensor is not None and tensor.shape != shape:
+            raise ValueError(
+                f"{name} must have shape {shape} to go with x of {tuple(x.shape)} and "
+                f"{past + 1} taps: got {tuple(tensor.shape)}"
+            )
     before = torch.cat((history, x), dim=1)  # (batch, past + seq, channels)
     own = None if starts is None else lookback(starts)
     taps = weight.T.contiguous()  # (d_conv, channels): a tap's channels next to each other
