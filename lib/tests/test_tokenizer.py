@@ -96,3 +96,33 @@ def test_unknown_kinds_are_told(tmp_path, kind, pre):
 def test_a_path_that_holds_nothing(tmp_path):
     with pytest.raises(FileNotFoundError):
         mixlab.tokenizer(tmp_path / "nowhere.gguf")
+
+
+def small_gguf(path, types=(1, 1, 1, 1, 4, 3)):
+    """A vocabulary of six: letters, one merge, a word that was added, and a special token."""
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(["a", "b", "c", "ab", "abc", "<|end|>"])
+    writer.add_token_merges(["a b"])
+    if types:
+        writer.add_token_types(list(types))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    return path
+
+
+def test_words_that_the_makers_added_are_found_before_merging(tmp_path):
+    """No merge leads to abc, yet it is one token; it is part of the text, so decoding keeps it."""
+    encode = mixlab.tokenizer(small_gguf(tmp_path / "small.gguf"))
+    assert encode.encode("ababc<|end|>c").tokens == ["ab", "abc", "<|end|>", "c"]
+    assert encode.decode(encode.encode("abc<|end|>").ids) == "abc"
+
+
+def test_damaged_tokenizers(tmp_path):
+    with pytest.raises(ValueError, match="6 tokens and 0 types"):
+        mixlab.tokenizer(small_gguf(tmp_path / "small.gguf", types=()))
+    (tmp_path / "tokenizer.json").write_text('{"version": ')
+    with pytest.raises(ValueError, match="is no tokenizer"):
+        mixlab.tokenizer(tmp_path)

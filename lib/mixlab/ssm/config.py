@@ -67,6 +67,13 @@ class MambaConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"{name} must be a whole number, 1 or more: got {value!r}")
+        for name in "bias conv_bias tie_embeddings residual_in_fp32".split():
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} must be True or False: got {getattr(self, name)!r}")
+        for name in "norm_eps dt_min dt_max".split():
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or isinstance(value, bool):
+                raise ValueError(f"{name} must be a number: got {value!r}")
         if not self.norm_eps > 0:
             raise ValueError(
                 "norm_eps keeps a zero vector from being divided by 0, so it must be positive: "

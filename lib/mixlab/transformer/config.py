@@ -65,8 +65,11 @@ an equal group of query heads: got n_heads=5, n_kv_heads=2
                 raise ValueError(f"{name} must be a positive whole number: got {value!r}")
         for name in ("rope_theta", "norm_eps"):
             value = getattr(self, name)
-            if not isinstance(value, int | float) or not 0 < value < math.inf:
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not 0 < value < math.inf:
                 raise ValueError(f"{name} must be a positive number: got {value!r}")
+        if not isinstance(self.tie_embeddings, bool):
+            raise ValueError(f"tie_embeddings must be True or False: got {self.tie_embeddings!r}")
         if self.n_heads % self.n_kv_heads:
             raise ValueError(
                 "n_heads must be a multiple of n_kv_heads, because each key/value head serves "

@@ -24,7 +24,8 @@ def load(
     Args:
         path: a Hugging Face folder of Mistral, Mixtral or Mamba (`config.json` and
             safetensors), a folder in Mistral's own format (`params.json` and consolidated
-            safetensors), or a GGUF file of the llama family.
+            safetensors) or in that of Mamba's authors (`config.json` with `ssm_cfg`, and
+            safetensors or `pytorch_model.bin`), or a GGUF file of the llama family.
         dtype: of the parameters; by default as stored, and float32 for GGUF files. Tensors that
             need no conversion stay memory-mapped, and take memory when they are first used.
         device: where to put them; the CPU by default.
@@ -35,8 +36,9 @@ def load(
 
     Raises:
         FileNotFoundError: if nothing is at `path`.
-        ValueError: if the format or the model family is unknown, a file is truncated, or tensors
-            are missing, surplus or misshapen; the message names them.
+        ValueError: if the format or the model family is unknown, a file is truncated, tensors are
+            missing, surplus or misshapen (the message names them), or of several dtypes and none
+            is chosen.
     """
     path = Path(path)
     if not path.exists():
@@ -61,14 +63,15 @@ def load(
 
 
 def _load_config_json(path: Path, dtype, device) -> nn.Module:
-    family = read_json(path / "config.json").get("model_type")
+    config = read_json(path / "config.json")
+    family = config.get("model_type")
     if family in ("mistral", "mixtral"):
         from mixlab.weights.huggingface import load_huggingface
 
         return load_huggingface(path, dtype=dtype, device=device)
-    if family == "mamba":
-        from mixlab.weights.mamba import load_mamba
+    from mixlab.weights.mamba import is_authors, load_mamba
 
+    if family == "mamba" or is_authors(config):
         return load_mamba(path, dtype=dtype, device=device)
     raise ValueError(
         f"config.json names the model family {family!r}: this library loads 'mistral', 'mixtral' "

@@ -39,7 +39,7 @@ def build(
         The model, in evaluation mode; its parameters want no gradient.
 
     Raises:
-        ValueError: naming every kind of mismatch, or a type that this model can't compute in.
+        ValueError: naming every kind of mismatch, or types that this model can't compute in.
     """
     if dtype is not None and dtype not in _COMPUTED:
         raise ValueError(f"dtype must be one of {', '.join(map(str, _COMPUTED))}: got {dtype!r}")
@@ -68,7 +68,16 @@ def build(
         owner, _, leaf = name.rpartition(".")
         setattr(model.get_submodule(owner), leaf, nn.Parameter(weight, requires_grad=False))
     if config.tie_embeddings:
+        if "output.weight" in tensors and not read("output.weight", keep=True).equal(
+            model.tok_embeddings.weight
+        ):
+            raise ValueError(
+                f"{source} says that embedding and output layer share their weights, and stores "
+                "two different ones. If both count, set the configuration's tie_word_embeddings "
+                "to false"
+            )
         model.output.weight = model.tok_embeddings.weight
+    _check_dtypes(model, source)
     return model.eval()
 
 
@@ -105,6 +114,20 @@ def _check_fit(config, parts: dict, tensors: Mapping, source: str) -> None:
             f"the tensors of {source} don't fit the configuration that came with them; "
             + "; ".join(problems)
             + ". Is the configuration of another model, or the download incomplete?"
+        )
+
+
+def _check_dtypes(model: nn.Module, source: str) -> None:
+    """One type for all; only A_log and D stay float32 in a Mamba of low precision."""
+    dtypes = {
+        parameter.dtype
+        for name, parameter in model.named_parameters()
+        if not name.endswith((".A_log", ".D"))
+    }
+    if len(dtypes) > 1:
+        raise ValueError(
+            f"{source} stores parameters as {', '.join(sorted(map(str, dtypes)))}, and a model "
+            "computes in one type: choose it, as in load(path, dtype=torch.bfloat16)"
         )
 
 

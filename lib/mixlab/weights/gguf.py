@@ -51,7 +51,7 @@ def open_gguf(path: str | Path) -> GGUFReader:
     if magic != b"GGUF":
         raise ValueError(
             f"{path} is not a GGUF file: expected it to begin with b'GGUF', got {magic!r}. "
-            "Is it the path of another format?"
+            "Models in other formats are folders: give the one that holds it"
         )
     try:
         return GGUFReader(path)
@@ -97,9 +97,15 @@ def read_config(reader: GGUFReader) -> TransformerConfig:
 
     names = {tensor.name for tensor in reader.tensors}
     n_heads, n_experts = required("attention.head_count"), value("expert_count", 0)
+    if not isinstance(n_heads, int) or n_heads < 1:
+        raise ValueError(
+            "this GGUF file must give llama.attention.head_count as one positive number for all "
+            f"layers: got {n_heads!r}"
+        )
     head_dim = value("attention.key_length") or required("embedding_length") // n_heads
     for what, expected, got in [
         ("rope.scaling.type", "none", value("rope.scaling.type", "none")),
+        ("rope.scale_linear", 1.0, value("rope.scale_linear", 1.0)),  # its older name
         ("rope_freqs.weight", False, "rope_freqs.weight" in names),
         ("rope.dimension_count", head_dim, value("rope.dimension_count", head_dim)),
         ("attention.value_length", head_dim, value("attention.value_length", head_dim)),

@@ -19,7 +19,7 @@ from mixlab.weights.stored import (
     fraction,
     open_safetensors,
     read_json,
-    rename,
+    renamed,
 )
 
 _LAYER = "model.layers.{}."
@@ -82,8 +82,9 @@ def read_config(path: Path) -> TransformerConfig:
     for key in _DEFAULTS:
         if not isinstance(given[key], int | None):
             raise ValueError(f"{file} must give {key} as a whole number: got {given[key]!r}")
-    # transformers 5 writes rope_parameters, earlier versions rope_theta and rope_scaling.
-    rope = given.get("rope_parameters") or given.get("rope_scaling") or {}
+    # transformers 5 writes rope_parameters, earlier versions rope_theta and rope_scaling, which
+    # wins where a file has both.
+    rope = given.get("rope_scaling") or given.get("rope_parameters") or {}
     if not isinstance(rope, dict):
         raise ValueError(f"{file} must describe RoPE in an object, or null: got {rope!r}")
     activation = given.get("hidden_act")
@@ -116,7 +117,7 @@ def read_config(path: Path) -> TransformerConfig:
         experts_per_token=given.get("num_experts_per_tok", 1),
         rope_theta=fraction(rope.get("rope_theta") or given["rope_theta"]),
         norm_eps=fraction(given["rms_norm_eps"]),
-        tie_embeddings=bool(given.get("tie_word_embeddings")),
+        tie_embeddings=given.get("tie_word_embeddings") or False,
         max_seq=given["max_position_embeddings"],
     )
 
@@ -124,10 +125,9 @@ def read_config(path: Path) -> TransformerConfig:
 def our_tensors(theirs: dict[str, Stored]) -> dict[str, Stored]:
     """Hugging Face's tensors under this library's names; unknown names stay as they are."""
     ours = {}
-    for name, stored in theirs.items():
-        if name.endswith(".rotary_emb.inv_freq"):
-            continue  # written by old versions; it follows from rope_theta
-        name = rename(name, NAMES | _STACKED)
+    # rotary_emb.inv_freq was written by old versions; it follows from rope_theta.
+    kept = {n: x for n, x in theirs.items() if not n.endswith(".rotary_emb.inv_freq")}
+    for name, stored in renamed(kept, NAMES | _STACKED).items():
         if name.endswith(".feed_forward.w13") and len(stored.shape) == 3:
             half = stored.shape[1] // 2
             ours[name.replace("w13", "w1")] = stored.map(lambda w, half=half: w[:, :half])

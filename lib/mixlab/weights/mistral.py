@@ -19,7 +19,7 @@ from mixlab.weights.stored import (
     fraction,
     open_safetensors,
     read_json,
-    rename,
+    renamed,
 )
 
 _MOE = "layers.{}.block_sparse_moe."
@@ -64,7 +64,12 @@ def read_params(path: Path) -> TransformerConfig:
             f"{file} asks for {unknown}, which this model doesn't compute; ignoring it would "
             "give wrong logits"
         )
-    window = given.get("sliding_window", given.get("_sliding_window"))
+    windows = [given.get(key) for key in ("sliding_window", "_sliding_window")]
+    if None not in windows:
+        raise ValueError(
+            f"{file} must give sliding_window or _sliding_window, not both: got {windows}"
+        )
+    window = next((window for window in windows if window is not None), None)
     if isinstance(window, list):  # a pattern, repeated over the layers
         window = tuple(window) * (given["n_layers"] // max(1, len(window)))
     experts = given.get("moe") or given
@@ -77,7 +82,7 @@ def read_params(path: Path) -> TransformerConfig:
         n_experts=experts.get("num_experts") or 1,
         experts_per_token=experts.get("num_experts_per_tok") or 1,
         rope_theta=fraction(theta),
-        tie_embeddings=bool(given.get("tied_embeddings")),
+        tie_embeddings=given.get("tied_embeddings") or False,
         max_seq=given.get("max_seq_len") or given.get("max_position_embeddings") or 32_768,
     )
 
@@ -89,8 +94,9 @@ def load_mistral(
     path = Path(path)
     config = read_params(path)
     tensors = {}
-    for name, stored in open_safetensors(find_safetensors(path, "consolidated")).items():
-        tensors[rename(name, _NAMES)] = _half_layout(name, stored, config)
+    stored = open_safetensors(find_safetensors(path, "consolidated"))
+    for name, tensor in renamed(stored, _NAMES).items():
+        tensors[name] = _half_layout(name, tensor, config)
     return build(config, tensors, dtype=dtype, device=device, source=str(path))
 
 

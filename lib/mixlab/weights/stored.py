@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -51,6 +52,23 @@ def rename(name: str, names: Mapping[str, str]) -> str:
     pattern = re.sub(r"\.\d+(?=\.)", ".{}", name)
     numbers = re.findall(r"\.(\d+)(?=\.)", name)
     return names[pattern].format(*numbers) if pattern in names else name
+
+
+def renamed(tensors: Mapping[str, Stored], names: Mapping[str, str]) -> dict[str, Stored]:
+    """All tensors under their new names, as `rename` gives them.
+
+    Raises:
+        ValueError: if two get the same name, of which one would be lost.
+    """
+    found: dict[str, Stored] = {}
+    for name, tensor in tensors.items():
+        if (ours := rename(name, names)) in found:
+            raise ValueError(
+                f"{name} is another name of {ours}, which the file holds already: expected it "
+                "once. Are there two models in one file?"
+            )
+        found[ours] = tensor
+    return found
 
 
 def read_json(path: Path) -> dict:
@@ -112,6 +130,25 @@ def find_safetensors(folder: Path, stem: str) -> list[Path]:
         f"{sorted(p.name for p in folder.iterdir())[:8]}. Older .bin, .pt and .pth checkpoints "
         "can run code when they are read; convert one with transformers' save_pretrained"
     )
+
+
+def open_bin(file: Path) -> dict[str, Stored]:
+    """Every tensor of a PyTorch .bin file, memory-mapped; PyTorch refuses what isn't a tensor.
+
+    Raises:
+        ValueError: if the file is damaged, or holds anything but named tensors.
+    """
+    try:
+        # weights_only: such files are pickles, and a pickle can run code.
+        loaded = torch.load(file, map_location="cpu", mmap=True, weights_only=True)
+    except (RuntimeError, UnpicklingError, EOFError, ValueError, OSError) as error:
+        raise ValueError(
+            f"{file} holds no tensors alone, or is damaged ({str(error)[:80]}); it has "
+            f"{file.stat().st_size:,} bytes. Copy or download it again"
+        ) from error
+    if not isinstance(loaded, dict) or not all(isinstance(x, Tensor) for x in loaded.values()):
+        raise ValueError(f"{file} must hold named tensors, a state dict: got {type(loaded)}")
+    return {name: Stored(tuple(x.shape), lambda _, x=x: x) for name, x in loaded.items()}
 
 
 def open_safetensors(files: list[Path]) -> dict[str, Stored]:

@@ -11,7 +11,9 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
 from mixlab.weights.gguf import open_gguf, read_field
 
-_CONTROL = 3  # GGUF's token type of special tokens such as <|im_start|>
+# GGUF's types of tokens that stand for themselves wherever they occur in a text: special ones such
+# as <|im_start|>, which decoding leaves out, and words that the model's makers added.
+_CONTROL, _ADDED = 3, 4
 
 
 def tokenizer(path: str | Path) -> Tokenizer:
@@ -22,7 +24,7 @@ def tokenizer(path: str | Path) -> Tokenizer:
 
     Raises:
         FileNotFoundError: if there is no tokenizer at `path`.
-        ValueError: if the file's kind of tokenizer is unknown.
+        ValueError: if the file's kind of tokenizer is unknown, or the file is damaged.
 
     >>> from mixlab.weights import smollm2
     >>> tokenizer(smollm2()).encode("The cat sat").tokens
@@ -35,7 +37,12 @@ def tokenizer(path: str | Path) -> Tokenizer:
                 f"no tokenizer.json in {path}: a model folder saved without its tokenizer? Save "
                 "it there with its own save_pretrained"
             )
-        return Tokenizer.from_file(str(path / "tokenizer.json"))
+        try:
+            return Tokenizer.from_file(str(path / "tokenizer.json"))
+        except Exception as error:  # the package raises nothing more special
+            raise ValueError(
+                f"{path / 'tokenizer.json'} is no tokenizer ({error}); copy or download it again"
+            ) from error
     reader = open_gguf(path)
     kind, pre = (
         read_field(reader, "tokenizer.ggml.model"),
@@ -47,14 +54,22 @@ def tokenizer(path: str | Path) -> Tokenizer:
             f"byte-level BPE ('gpt2') with one of {sorted(_PRE)}. Load the tokenizer.json of the "
             "same model from its Hugging Face folder instead"
         )
-    tokens = read_field(reader, "tokenizer.ggml.tokens")
-    merges = [tuple(merge.split(" ")) for merge in read_field(reader, "tokenizer.ggml.merges")]
-    built = Tokenizer(models.BPE({token: i for i, token in enumerate(tokens)}, merges))
+    tokens, merges, types = (
+        read_field(reader, f"tokenizer.ggml.{key}", [])
+        for key in ("tokens", "merges", "token_type")
+    )
+    if not tokens or len(types) != len(tokens):
+        raise ValueError(
+            f"{path} must give a type for each of its tokens: got {len(tokens)} tokens and "
+            f"{len(types)} types. Convert the model again"
+        )
+    pairs = [tuple(merge.split(" ")) for merge in merges]
+    built = Tokenizer(models.BPE({token: i for i, token in enumerate(tokens)}, pairs))
     built.pre_tokenizer = _PRE[pre]
     built.decoder = decoders.ByteLevel()
-    types = read_field(reader, "tokenizer.ggml.token_type")
-    special = [token for token, kind in zip(tokens, types, strict=True) if kind == _CONTROL]
-    built.add_special_tokens([AddedToken(token, normalized=False) for token in special])
+    for wanted, add in [(_CONTROL, built.add_special_tokens), (_ADDED, built.add_tokens)]:
+        found = [token for token, kind in zip(tokens, types, strict=True) if kind == wanted]
+        add([AddedToken(token, normalized=False) for token in found])
     return built
 
 
