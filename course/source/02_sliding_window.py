@@ -1,14 +1,14 @@
 # %% [markdown] slide="slide"
 # # 02 · Sliding window attention
 #
-# *How can a model read 32,000 tokens when each token looks back at only a few?*
+# *What does a model save, and what does it lose, when each token looks back at only a few?*
 
 # %% [markdown] slide="slide"
-# **The problem.** In a plain transformer every token scores every earlier token. Double the
-# text and the scores quadruple: at 32,768 tokens, one head of one layer of Mistral 7B would
-# compute half a billion of them, and the model has 32 heads in each of 32 layers. A *sliding
-# window* shows each token only the nearest $W$ tokens. It is one line of code, and the field writes
-# that line in ten ways that mean two different things.
+# **The problem.** A language model reads *tokens*: words, or pieces of words. In a plain transformer
+# every token is scored against every earlier one, so twice the text makes four times the scores. At
+# 32,768 tokens that is half a billion, and Mistral 7B would compute them 32 times over in each of
+# its 32 layers. A *sliding window* shows each token only the nearest $W$. It is one line of code, and
+# the field writes that line in ten ways that mean two different things.
 
 # %% [markdown]
 # **You will be able to** write the window's mask and count what it shows; recognise which
@@ -23,13 +23,14 @@
 # %% [markdown] slide="slide"
 # ## Attention, in four sentences
 #
-# Every token makes three vectors: a *query* (what it looks for), a *key* (what it is found by) and a
-# *value* (what it hands over). The *score* of a query and a key is their dot product, divided by
-# $\sqrt{head\_dim}$, the root of their length. A softmax turns a query's scores into weights that
-# sum to 1, and the token receives the values' weighted mean. One such computation is a *head*;
-# each layer runs several.
+# Every token makes three vectors of $head\_dim$ numbers: a *query* (what it looks for), a *key* (what
+# it is found by) and a *value* (what it hands over). The *score* of a query and a key is their dot
+# product, divided by $\sqrt{head\_dim}$. A softmax turns a query's scores into weights that sum to
+# 1, and the token receives the values' weighted mean. One such computation is a *head*; each layer
+# runs several.
 #
-# A key that may not be seen must get weight 0: that is a *mask*'s task.
+# A *mask* hides a key by writing $-\infty$ over its score, since $e^{-\infty} = 0$. **Predict:** what
+# becomes of the other weights?
 
 # %%
 import time
@@ -46,6 +47,16 @@ from mixlab.transformer.attention import banded_attention, dense_attention
 from mixlab.transformer.window import n_visible_pairs, window_mask
 
 generator = torch.manual_seed(0)
+
+# %% slide="fragment" show="output"
+query = torch.tensor([1.0, 1.0, 0.0, 0.0])  # head_dim 4, so its root is 2
+keys = torch.tensor([[2.0, 0, 0, 0], [0, 2, 0, 0], [2, 2, 0, 0]])
+values = torch.tensor([10.0, 20.0, 30.0])  # one number a token instead of four
+print("dot products", (keys @ query).tolist(), "divided by 2, softmax, mean of 10, 20, 30:")
+for name, hidden in [("all seen", [0, 0, 0]), ("0 hidden", [1, 0, 0])]:
+    scores = (keys @ query / 2).masked_fill(torch.tensor(hidden).bool(), -torch.inf)
+    weights = scores.softmax(0)
+    print(name, scores.tolist(), "→", weights.numpy().round(2), f"→ {weights @ values:.1f}")
 
 # %% [markdown] slide="slide"
 # ## Six tokens, window three
@@ -118,7 +129,8 @@ figures.window_slider(masks, window=3)
 # %% [markdown] slide="slide"
 # ## How many scores is that?
 #
-# The first $W$ queries see $1, 2, \dots, W$ keys; each of the other $L - W$ sees $W$:
+# In a text of $L \ge W$ tokens the first $W$ queries see $1, 2, \dots, W$ keys; each of the other
+# $L - W$ sees $W$:
 #
 # $$\frac{W(W+1)}{2} + (L - W)\,W \qquad\text{instead of}\qquad \frac{L(L+1)}{2}$$
 #
@@ -144,8 +156,8 @@ for seq in (4_096, 16_384, 32_768):
 # "Mistral 7B" (Jiang et al. 2023, section 2) says that position $i$ attends to positions "between
 # $i - W$ and $i$". **Predict:** how many keys is that?
 #
-# Below, ten sources, each as the mask that its own expression gives. `triu(d)` keeps what lies on
-# or right of a diagonal, $j - i \ge d$; `tril(d)` what lies on or left of it, $j - i \le d$.
+# Below are ten spellings from papers and code, each as the mask that it makes. `triu(d)` keeps what
+# lies on or right of a diagonal, $j - i \ge d$; `tril(d)` what lies on or left of it, $j - i \le d$.
 
 
 # %%
@@ -190,7 +202,7 @@ for seq, window in [(1, 1), (5, 2), (9, 4), (12, 5), (6, 9)]:
         more = keys[name] - 4  # none, or one key more than W
         assert torch.equal(make(seq, window), mask_loop(seq, window + more))
 pictures = {name: make(10, 4).numpy() for name, make in spellings.items()}
-figures.conventions(pictures, 4, "W = 4: four keys to six of these sources, five to the other four")
+figures.conventions(pictures, 4, "W = 4: six spellings show 4 keys, the other four 5")
 
 # %% [markdown] slide="notes"
 # Only two meanings: the orange stripe is the key at distance exactly $W$. The worst pair is called
@@ -233,8 +245,9 @@ def make_causal_mask(n_queries, past, window, dtype=torch.float32):
 for past in range(5):
     for window in range(1, 9):
         mask = make_causal_mask(n_queries=6, past=past, window=window)[-1]
-        assert torch.equal(mask == 0, window_mask(6, n_keys=6 + past, window=window))
-captions = ["hide everything", "show the triangle", "show the past", "what is too old?", "hide it"]
+        ours = window_mask(6, n_keys=6 + past, window=window)  # the queries are the last 6 tokens
+        assert torch.equal(mask == 0, ours)
+captions = ["hide everything", "show the triangle", "show the past", "grey: too old", "hide those"]
 pictures = [(step == 0).numpy() for step in make_causal_mask(n_queries=6, past=3, window=4)]
 figures.steps(pictures, captions, "Hide everything, show the past, hide what is too old")
 
@@ -259,19 +272,19 @@ lowest = torch.finfo(torch.float32).min
 print("lowest + lowest =", lowest + torch.tensor(lowest))
 print("softmax of a row of -inf  :", torch.full((3,), -torch.inf).softmax(0).tolist())
 print("softmax of a row of lowest:", torch.full((3,), lowest).softmax(0))
-mask = window_mask(4, window=2)
-mask[:, :2] = False  # tokens 0 and 1 are padding: nobody may see them
-print("does the row see nothing? :", (~mask).all(dim=1).tolist())
+for window in (None, 2):
+    mask = window_mask(5, window=window) & (torch.arange(5) < 2)  # keys 2, 3, 4 are padding
+    print(f"W = {window}: does the row see nothing?", (~mask).all(dim=1).tolist())
 assert window_mask(9, window=1).any(dim=1).all()  # without padding every query sees itself
 
 # %% [markdown] slide="notes"
-# The sum overflows to $-\infty$. A row with nothing but $-\infty$ divides zero by zero: NaN, which
-# spreads to every layer above, because even weight 0 times NaN is NaN. The row of finite numbers is
+# The sum overflows to $-\infty$. A row of nothing but $-\infty$ divides zero by zero: NaN, which
+# spreads to every layer above, since even weight 0 times NaN is NaN. A row of finite numbers is
 # quieter and worse: it attends evenly to keys that it must not see.
 #
 # Who makes such rows? *Padding*: short texts of a batch are filled up with tokens that nobody may
-# see, and under a window some rows then see nothing, as in the last line. A causal window mask
-# alone has none: every query sees itself, even at $W = 1$.
+# see, here two tokens to five. Without a window, rows 3 and 4 still see the text; with $W = 2$ they see
+# nothing. Unpadded, every query sees itself, even at $W = 1$.
 
 # %% [markdown] slide="slide"
 # ## Does the mask make it faster?
@@ -284,18 +297,18 @@ assert window_mask(9, window=1).any(dim=1).all()  # without padding every query 
 # mask; and a third, the *band*, which we then take apart.
 
 
-# %%
+# %% slide="fragment" show="output" volatile=true
 def masked_kernel(q, k, v, window):
     return scaled_dot_product_attention(q, k, v, attn_mask=window_mask(q.shape[2], window=window))
 
 
-def seconds(method, seq, window, repeats=3):
+def seconds(method, seq, window):
     """Processor time on one thread: other programs on the machine don't disturb it."""
-    q, k, v = torch.randn(3, 1, 2, seq, 64)
+    q, k, v = torch.randn(3, 1, 2, seq, 64)  # each (batch, heads, seq, head_dim)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     times = []
-    for _ in range(repeats):
+    for _ in range(max(3, 8192 // seq)):
         start = time.process_time()
         method(q, k, v, window)
         times.append(time.process_time() - start)
@@ -303,7 +316,6 @@ def seconds(method, seq, window, repeats=3):
     return min(times)
 
 
-# %% slide="fragment" show="output" volatile=true
 for window in (None, 128):
     print(f"all scores, W = {window}: {1000 * seconds(dense_attention, 4096, window):.0f} ms")
 
@@ -313,7 +325,7 @@ methods = {"all scores, then mask": dense_attention, "fused kernel with mask": m
 methods["band"] = banded_attention
 times = {name: [1000 * seconds(m, n, 128) for n in lengths] for name, m in methods.items()}
 assert times["band"][-1] < times["all scores, then mask"][-1] / 3
-title = "W = 128: masks cost the square of the length, a band its length"
+title = "W = 128: masks cost the square, a band the length"
 axes = dict(x_title="sequence length (tokens)", y_title="processor time of one layer (ms)")
 series.lines(lengths, times, title=title, **axes, log_x=True, log_y=True)
 
@@ -339,16 +351,15 @@ computed = {
     "band": traces.computed_scores(seq, window, block),
 }
 assert not (mask & ~computed["band"]).any()  # nothing visible is left out
-figures.computed(computed, mask, "The mask hides scores, the band never computes them")
+figures.computed(computed, mask, "A mask hides scores, a band skips most of them")
 
 # %% [markdown] slide="slide"
 # ## All blocks are one product
 #
 # All full blocks look alike: the same $B \times (B + W - 1)$ mask, shifted. So they can be one
-# batched matrix product. `unfold` lays the overlapping stretches of keys side by side without
-# copying them: each is a *view*, the same memory read from $B$ keys further on. On a CUDA GPU the
-# library hands the job to xformers, whose kernel walks over square tiles of the table and skips
-# those outside the band.
+# batched matrix product. For $W = 3$ and $B = 2$, `torch.arange(8).unfold(0, 4, 2)` gives keys 0–3,
+# 2–5 and 4–7, which queries 2–3, 4–5 and 6–7 need. Nothing is copied: each stretch is a *view*, the
+# same memory read from $B$ keys further on.
 
 
 # %% slide="same" show="code"
@@ -356,18 +367,18 @@ def band(q, k, v, window, block):
     """One head, (seq, head_dim), without the first window - 1 queries: their band is cut off."""
     span = block + window - 1
     queries = q[window - 1 :].unflatten(0, (-1, block))  # (blocks, block, head_dim)
-    keys = k.unfold(0, span, block).transpose(1, 2)  # (blocks, span, head_dim), a view
-    values = v.unfold(0, span, block).transpose(1, 2)
-    scores = queries @ keys.transpose(1, 2) / q.shape[1] ** 0.5
+    keys, values = (x.unfold(0, span, block).transpose(1, 2) for x in (k, v))
+    scores = queries @ keys.transpose(1, 2) / q.shape[1] ** 0.5  # (blocks, block, span)
     mask = window_mask(block, span, window)  # the same for every block
-    weights = scores.masked_fill(~mask, -torch.inf).softmax(-1)
-    return (weights @ values).flatten(0, 1)
+    return (scores.masked_fill(~mask, -torch.inf).softmax(-1) @ values).flatten(0, 1)
 
 
 # %%
 q, k, v = torch.randn(3, 55, 16)  # 7 queries before the first full window, then 6 blocks of 8
 expected = dense_attention(q[None, None], k[None, None], v[None, None], window=8)[0, 0]
 assert torch.allclose(band(q, k, v, window=8, block=8), expected[7:], atol=1e-5)
+stretches = torch.arange(8).unfold(0, 4, 2)
+assert stretches.tolist() == [[0, 1, 2, 3], [2, 3, 4, 5], [4, 5, 6, 7]]
 assert k.unfold(0, 15, 8).untyped_storage().data_ptr() == k.untyped_storage().data_ptr()
 for window in range(1, 60):  # the library's band: any length, any window
     args = q[None, None], k[None, None], v[None, None], window
@@ -375,17 +386,20 @@ for window in range(1, 60):  # the library's band: any length, any window
 print("band = dense, for every window from 1 to beyond the sequence")
 
 # %% [markdown] slide="notes"
-# With $W = B = 8$, query 7 is the first with a full window. Block 0 holds queries 7–14 and keys
-# 0–14, block 1 queries 15–22 and keys 8–22: neighbours share $W - 1 = 7$ keys, and that is the
-# overlap which `unfold` gives for nothing. The cell above asks whether both tensors start at the same
-# address. What doesn't fill a block, at the start and at the end, the library computes by itself.
+# Neighbouring stretches share $W - 1$ keys, and that overlap `unfold` gives for nothing: the cell
+# above asks whether both tensors start at the same address. What doesn't fill a block, at the start
+# and at the end, the library computes by itself. On a CUDA GPU it hands the job to xformers, whose
+# kernel walks over square tiles of the table and skips those outside the band.
+#
+# What is $B$? Of a block's $B\,(B + W - 1)$ scores, $B\,W$ are seen: 8 of 15 in the picture. Smaller
+# blocks waste less, and make smaller products, which are slower. The library takes 64.
 
 # %% [markdown] slide="slide"
 # ## What a window does to a real model
 #
 # SmolLM2 is a small language model with Mistral's architecture: 30 layers of 9 heads. It was trained
 # *without* a window. No parameter depends on the window, so we may impose one and read what
-# happens.
+# happens. First without: **predict** which token of a sentence the others look at most.
 
 # %%
 model = load(smollm2())
@@ -406,9 +420,9 @@ print(free.weights.shape, "layers, heads, queries, keys")
 maps = {"no window": free.mean_over_heads(), "window 8": windowed.mean_over_heads()}
 late = maps["no window"][12:, 8:].mean(axis=1)  # (layers from 12 on, keys)
 assert (late.argmax(axis=1) == 0).all()
-assert late[:, 0].mean() > 0.5
+assert late[:, 0].mean() > 0.5  # of all the attention of queries from 8 on
 names = [token.replace("Ġ", "") for token in encoded.tokens]  # Ġ stands for a space
-title = "Without a window, the first token gets the most attention"
+title = "From layer 12 on, the first token draws most attention"
 figures.attention_maps(maps, names, layer=18, title=title)
 
 # %% [markdown] slide="notes"
@@ -416,7 +430,7 @@ figures.attention_maps(maps, names, layer=18, title=title)
 # takes more than half of a late query's attention: queries that need nothing in particular
 # park their weight on the first token. It is called an *attention sink* (Xiao et al., "Efficient
 # Streaming Language Models with Attention Sinks", section 3.1). A window hides it from every query
-# more than $W - 1$ steps in, and their weight must go elsewhere.
+# more than $W - 1$ steps in, and their weight must go elsewhere, as it did from key 0 above.
 
 # %% slide="slide" show="output" alt="Stacked bars for windows 2, 4, 8 and 16. The share of attention inside the window shrinks for late queries while a large orange part, around two fifths, always belongs to the first token outside the window."
 windows = [2, 4, 8, 16]
@@ -425,7 +439,7 @@ sink = [float(free.weights[:, :, w:, 0].mean()) for w in windows]
 rest = [1 - a - b for a, b in zip(inside, sink, strict=True)]
 assert all(b > c for b, c in zip(sink, rest, strict=True))  # the first token is most of the loss
 parts = {"in the window": inside, "outside: first token": sink, "outside: all others": rest}
-title = "Most of what a window cuts off was spent on the first token"
+title = "Most of what a window cuts off went to the first token"
 series.shares(windows, parts, title=title, x_title="window (tokens)", y_title="share of attention")
 
 # %% [markdown] slide="notes"
@@ -438,8 +452,8 @@ series.shares(windows, parts, title=title, x_title="window (tokens)", y_title="s
 # ## A name that leaves the window
 #
 # The tokenizer cuts a cat's name, *Marmalade*, into *Marm*, *al* and *ade*. A story gives the name
-# once and stops in its second mention, after *Marm*, 63 tokens after the first *al*. **Predict:** what
-# happens to the probability of the next piece, *al*, as the window shrinks?
+# once and stops in its second mention, after *Marm*, 63 tokens after the first *al*. **Predict:** the
+# window shrinks. At which $W$ does the probability of the next piece, *al*, collapse?
 
 # %%
 story = (
@@ -450,8 +464,9 @@ story = (
 )
 encoded = encode(story)
 name = encoded.tokens.index("al")  # where the story gives the name's second piece
-distance_to_name = len(encoded.ids) - 1 - name
-print("tokens:", len(encoded.ids), " distance from the last token to the name:", distance_to_name)
+seq = len(encoded.ids)
+distance_to_name = seq - 1 - name
+print("tokens:", seq, " distance from the last token to the name:", distance_to_name)
 
 
 @torch.inference_mode()
@@ -464,16 +479,16 @@ def probability(window):
 
 # %% slide="fragment" show="output" alt="Probability of the right continuation against the window. It is near zero up to a window of 63 and jumps to about two thirds at 64, where a dashed line marks that the name enters the window. It jumps again, to nearly one, at 72."
 at_name = distance_to_name + 1  # the smallest window that still shows the name
-windows = [8, 16, 32, 48, at_name - 1, at_name, 68, 71, 72]
+windows = [16, 24, 32, 48, at_name - 1, at_name, 68, seq - 1, seq]
 chances = [probability(w) for w in windows]
 below = max(p for w, p in zip(windows, chances, strict=True) if w < at_name)
 above = min(p for w, p in zip(windows, chances, strict=True) if w >= at_name)
 assert above > 5 * below
-assert chances[-1] > chances[-2] + 0.1
+assert chances[-1] > 0.9 > chances[-2] + 0.05  # from W = seq on the first token is in sight
 series.lines(
     windows,
     {"probability of “al”": chances},
-    title="One key more, and the model knows the cat's name again",
+    title="One key more, and the model knows the name again",
     x_title="window W (tokens)",
     y_title="probability of “al”",
     marks={f"W = {at_name}: the name is in sight": at_name},
@@ -481,7 +496,7 @@ series.lines(
 
 # %% [markdown] slide="notes"
 # The edge is sharp, and it stands exactly where the rule puts it: distance 63 needs $W = 64$. The
-# second step, from 71 to 72, brings a single key back into the last token's sight: the first
+# last step, from 71 to 72, brings a single key back into the last token's sight: the first
 # token, the sink.
 #
 # Under a shorter window a token within reach of the name could still pass it on, layer by layer, and
@@ -492,7 +507,7 @@ series.lines(
 # %% [markdown] slide="slide"
 # ## Takeaways
 #
-# 1. The rule is $0 \le i - j < W$. The window counts the token itself. Four of ten sources show one
+# 1. The rule is $0 \le i - j < W$. The window counts the token itself. Four of ten spellings show one
 #    key more: count before you trust.
 # 2. A mask saves nothing, because it hides scores that were already computed. A band of
 #    $B + W - 1$ keys a block makes attention linear in the length.
@@ -504,20 +519,20 @@ series.lines(
 #
 # 1. With $W = 5$, which keys do queries 3 and 9 see?
 # 2. A library takes `window_size=(left, right)`, both inclusive. What is our $W$ there?
-# 3. Why may a padded batch give NaN rows, and a causal window mask never?
+# 3. Why can padding give NaN, and a window alone never?
 # 4. A window mask makes training no faster. Why?
 #
 # <details><summary>Answers</summary>
 #
 # 1. 0–3: the text begins there. 5–9.
 # 2. $(W - 1, 0)$.
-# 3. Every query sees itself; a padded one may see only padding.
+# 3. Every query sees itself. In padding it may see only padding.
 # 4. It hides scores that were computed; a band skips them.
 #
 # </details>
 #
-# **Next.** *If every token sees only $W$ keys, how can Mistral use 32,000 tokens?* First
-# [the exercises](../exercises/02_sliding_window.ipynb).
+# **Next.** *If every token sees only $W$ keys, how can Mistral read 32,000 tokens?* First
+# [the exercises](../exercises/02_sliding_window.ipynb), then [chapter 03](03_receptive_field.ipynb).
 
 # %% [markdown] to="exercise"
 # # 02 · Sliding window attention: exercises
@@ -552,8 +567,9 @@ check("02.1", window_mask)
 
 # %% [markdown] exercise="02.2" role="prompt" title="Find the bug: a chunk after a cache" difficulty=2 minutes=10 points=3
 # A chunk of `n_queries` tokens follows `past` tokens whose keys are already cached, so keys
-# outnumber queries. This function should return the mask of shape (n_queries, past + n_queries). It
-# has two mistakes. Find and mend both.
+# outnumber queries: row 0 is the token at position `past`, column 0 the key at position 0. This
+# function should return the mask of shape (n_queries, past + n_queries), True where a key is seen.
+# It has two mistakes. Find and mend both.
 #
 # ```python
 # def chunk_mask(n_queries, past, window):
@@ -619,9 +635,10 @@ check("02.4", banded)
 
 # %% [markdown] exercise="02.5" role="prompt" title="Prove by test: which masks keep the rule?" difficulty=2 minutes=10 points=3
 # Write the test that would have caught every off-by-one of this lesson. `is_window_mask` gets a
-# function `make_mask(seq, window)`, made for up to 64 tokens, and returns True only if its masks
-# keep the rule `0 <= i - j < window`. The check hands it the right mask and wrong ones, some of
-# them twice: one key too many, one too few, looking ahead, cut into blocks and others.
+# function: `make_mask(seq, window)` returns a tensor of truth values (seq, seq), for up to 64 tokens
+# and any window from 1 on. Return True if all its masks keep the rule `0 <= i - j < window`, and
+# False if any breaks it. The check hands your test a right function and wrong ones: one key too many,
+# one too few, looking ahead, cut into blocks, right at some sizes only, and others.
 
 
 # %% exercise="02.5" role="answer"

@@ -6,8 +6,8 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from mixlab.figures import series, theme
-from mixlab.figures.cells import cells
+from mixlab.figures import series, sliding_window, theme
+from mixlab.figures.cells import cells, legend
 
 
 def animated(names):
@@ -36,6 +36,24 @@ def test_cells_say_what_their_numbers_mean():
     drawn = cells(np.array([[0, 2], [1, 0]]), theme.HIDDEN_VISIBLE_MARKED, ("no", "yes", "edge"))
     assert drawn.text.tolist() == [["no", "edge"], ["yes", "no"]]
     assert drawn.zmax == 2
+
+
+def test_a_legend_keeps_the_colours_of_its_cells():
+    """A deck turns a lone grey around in its dark theme; the cells' scale it leaves alone."""
+    shown = theme.figure("A claim")
+    legend(shown, ("no", "yes"), theme.HIDDEN_VISIBLE)
+    assert [(square.name, list(square.marker.color)) for square in shown.data] == [
+        ("no", [theme.GREY]),
+        ("yes", [theme.BLUE]),
+    ]
+
+
+def test_a_window_s_positions_are_whole_numbers_at_every_length():
+    shown = sliding_window.window_slider(np.ones((24, 24, 24), dtype=bool), window=3)
+    for step in shown.layout.sliders[1].steps:
+        corner = step.args[0]
+        assert corner["xaxis.dtick"] == corner["yaxis.dtick"] in (1, 5)
+        assert corner["yaxis.range"] == corner["xaxis.range"][::-1]
 
 
 def test_lines_differ_in_more_than_colour():

@@ -37,6 +37,14 @@ def cells(
     )
 
 
+def legend(shown: go.Figure, kinds: Sequence[str], scale: Sequence) -> None:
+    """A square for each number of a colour scale, and what it means."""
+    for kind, (_, color) in zip(kinds, scale, strict=True):
+        # A list, so that a dark deck leaves the grey as it is, like the cells it stands for.
+        mark = dict(color=[color], symbol="square", size=13, line=dict(width=1, color="#888"))
+        shown.add_scatter(x=[None], y=[None], mode="markers", name=kind, marker=mark)
+
+
 def square_panels(shown: go.Figure, panels: int, rows: int) -> None:
     """Square cells in every panel of a figure with subplots, row 0 at the top."""
     shown.update_xaxes(showgrid=False, constrain="domain")

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from mixlab.figures import theme
-from mixlab.figures.cells import cells, square_panels
+from mixlab.figures.cells import cells, legend, square_panels
 
 PADDING = "#F6DDB0"  # a pale orange: what is computed for nothing
 
@@ -27,14 +27,6 @@ def prompt_scale(n_prompts: int, first: str, *last: str) -> list[list]:
     """A Plotly colour scale: a colour for 0, then one a prompt, then any for the numbers after."""
     colors = [first, *map(prompt_color, range(n_prompts)), *last]
     return [[at / (len(colors) - 1), color] for at, color in enumerate(colors)]
-
-
-def legend(shown: go.Figure, kinds: Sequence[str], scale: Sequence) -> None:
-    """A square for each number of a colour scale, and what it means."""
-    for kind, (_, color) in zip(kinds, scale, strict=True):
-        # A list, so that a dark deck leaves the grey as it is, like the cells it stands for.
-        mark = dict(color=[color], symbol="square", size=13, line=dict(width=1, color="#888"))
-        shown.add_scatter(x=[None], y=[None], mode="markers", name=kind, marker=mark)
 
 
 def packing(words: Sequence[Sequence[str]], title: str) -> go.Figure:

@@ -4,7 +4,7 @@ Each takes plain arrays, made by a trace or a cell, and returns a Plotly figure.
 of its reach is drawn in `mixlab.figures.effective_field`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from mixlab.figures import theme
-from mixlab.figures.cells import cells, square_panels
+from mixlab.figures.cells import cells, legend, square_panels
 
 _FAINT, _EDGE = "#D4D4D4", "#9CC3DE"
 _REACHED = [[0.0, theme.GREY], [0.5, theme.BLUE], [1.0, theme.ORANGE]]
@@ -112,17 +112,10 @@ def filling(reach: np.ndarray, title: str) -> go.Figure:
         for name, picture in zip(names, pictures, strict=True)
     ]
     theme.square_axes(shown, reach.shape[-1], **axes)
-    _legend(shown, dict(zip(_REACHED_NAMES, (theme.GREY, theme.BLUE, theme.ORANGE), strict=True)))
+    legend(shown, _REACHED_NAMES, _REACHED)
     shown.update_layout(legend=dict(orientation="v", x=0.76, y=0.98))
     theme.player(shown, names, "layers = ", below=0.02, start=start)
     return shown
-
-
-def _legend(shown: go.Figure, entries: Mapping[str, str]) -> None:
-    """Squares of colour and what they mean."""
-    for words, color in entries.items():
-        square = dict(color=color, symbol="square", size=13, line=dict(width=1, color="#888"))
-        shown.add_scatter(x=[None], y=[None], mode="markers", name=words, marker=square)
 
 
 def support(reach: np.ndarray, norms: np.ndarray, title: str) -> go.Figure:

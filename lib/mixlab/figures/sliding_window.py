@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from mixlab.figures import theme
-from mixlab.figures.cells import cells, square_panels
+from mixlab.figures.cells import cells, legend, square_panels
 
 
 def window_slider(masks: np.ndarray, window: int) -> go.Figure:
@@ -24,7 +24,7 @@ def window_slider(masks: np.ndarray, window: int) -> go.Figure:
         window: the window shown first.
     """
     seq = masks.shape[-1]
-    shown = theme.figure("A window of W: each token sees itself and W − 1 before it", height=600)
+    shown = theme.figure("Each token sees itself and W − 1 tokens before it", height=620)
     names = [str(w + 1) for w in range(len(masks))]
     pictures = [
         cells(mask, theme.HIDDEN_VISIBLE, ("hidden", "visible")).update(name=f"W = {name}")
@@ -36,22 +36,27 @@ def window_slider(masks: np.ndarray, window: int) -> go.Figure:
         for name, picture in zip(names, pictures, strict=True)
     ]
     theme.square_axes(shown, seq)
-    shown.update_xaxes(range=[-0.5, seq - 0.5])
     lengths = list(range(4, seq + 1))
-    shorter = [
-        dict(
-            method="relayout",
-            label=str(length),
-            args=[{"xaxis.range": [-0.5, length - 0.5], "yaxis.range": [length - 0.5, -0.5]}],
+    corners = []
+    for length in lengths:
+        x, y = [-0.5, length - 0.5], [length - 0.5, -0.5]
+        every = 1 if length <= 12 else 5  # positions are whole numbers, and so are their ticks
+        corners.append(
+            {"xaxis.range": x, "xaxis.dtick": every, "yaxis.range": y, "yaxis.dtick": every}
         )
-        for length in lengths
+    shown.update_layout(**{key.replace(".", "_"): at for key, at in corners[-1].items()})
+    shorter = [
+        dict(method="relayout", label=str(length), args=[corner])
+        for length, corner in zip(lengths, corners, strict=True)
     ]
+    legend(shown, ("hidden", "visible"), theme.HIDDEN_VISIBLE)
     shown.update_layout(
         sliders=[
             theme.slider(theme.frame_steps(names), "window W = ", window - 1, len=0.46, x=0),
             theme.slider(shorter, "sequence length = ", len(lengths) - 1, len=0.46, x=0.54),
         ],
-        margin_b=150,
+        margin=dict(t=100, b=150),
+        legend=dict(orientation="h", x=0.5, xanchor="center", y=1.01, yanchor="bottom"),
     )
     return shown
 
@@ -71,12 +76,14 @@ def conventions(masks: Mapping[str, np.ndarray], window: int, title: str) -> go.
         groups["more" if mask[distance == window].any() else "keys"][name] = mask
     columns = max(len(group) for group in groups.values())
     titles = [
-        name for group in groups.values() for name in [*group, *[""] * (columns - len(group))]
+        name.replace(" ", "<br>", 1)  # two lines, so that six stand side by side
+        for group in groups.values()
+        for name in [*group, *[""] * (columns - len(group))]
     ]
     shown = make_subplots(
-        2, columns, subplot_titles=titles, horizontal_spacing=0.025, vertical_spacing=0.22
+        2, columns, subplot_titles=titles, horizontal_spacing=0.025, vertical_spacing=0.26
     )
-    words = ("hidden", "visible", "visible, at distance W")
+    words = ("hidden", "visible", "visible at distance W")
     for row, (group, keys) in enumerate(zip(groups.values(), (window, window + 1), strict=True)):
         for column, mask in enumerate(group.values()):
             marked = mask.astype(int) + (mask & (distance == window))
@@ -86,6 +93,8 @@ def conventions(masks: Mapping[str, np.ndarray], window: int, title: str) -> go.
     shown.update_layout(theme.figure(title, height=480).layout)
     shown.update_annotations(font_size=13)
     shown.update_layout(margin=dict(t=110, l=40, r=10, b=20))
+    legend(shown, words, theme.HIDDEN_VISIBLE_MARKED)
+    shown.update_layout(legend=dict(x=0.7, y=0.36, yanchor="top"))  # where row two is empty
     square_panels(shown, 2 * columns, seq)
     shown.update_xaxes(showticklabels=False)
     shown.update_yaxes(showticklabels=False, title_font_size=16)
@@ -116,6 +125,8 @@ def steps(pictures: Sequence[np.ndarray], captions: Sequence[str], title: str) -
     shown.update_layout(theme.figure(title, height=130 + 200 * down).layout)
     shown.update_annotations(font_size=14)
     shown.update_layout(margin=dict(t=100, l=50, r=10, b=50))
+    legend(shown, ("hidden", "visible"), theme.HIDDEN_VISIBLE)
+    shown.update_layout(legend=dict(x=1, xanchor="right", y=0.36, yanchor="top"))
     square_panels(shown, across * down, rows)
     shown.update_xaxes(title_text="key", dtick=1, range=[-0.5, columns - 0.5])
     shown.update_yaxes(showticklabels=False, dtick=1)
@@ -143,14 +154,7 @@ def computed(computed: Mapping[str, np.ndarray], visible: np.ndarray, title: str
     for column, scores in enumerate(computed.values(), start=1):
         state = scores.astype(int) + (scores & visible)
         shown.add_trace(cells(state, colors, words, gap=0), 1, column)
-    for word, color in zip(words, (theme.GREY, theme.ORANGE, theme.BLUE), strict=True):
-        shown.add_scatter(
-            x=[None],
-            y=[None],
-            mode="markers",
-            name=word,
-            marker=dict(color=color, symbol="square", size=13, line=dict(width=1, color="#888")),
-        )
+    legend(shown, words, colors)
     shown.update_layout(theme.figure(title, height=480).layout)
     square_panels(shown, len(names), len(visible))
     shown.update_xaxes(title_text="key position")
@@ -190,7 +194,11 @@ def attention_maps(
             zmax=0.5,
             colorscale="Cividis",
             showscale=column == len(names),
-            colorbar=dict(title="weight", tickvals=[0, 0.25, 0.5], ticktext=["0", "¼", "≥ ½"]),
+            colorbar=dict(
+                title=dict(text="weight", side="right"),
+                tickvals=[0, 0.25, 0.5],
+                ticktext=["0", "¼", "≥ ½"],
+            ),
             hovertemplate="from %{y} to %{x}: %{z:.2f}<extra></extra>",
             x=words,
             y=words,
