@@ -7,4 +7,11 @@ starts a sandbox in which `inside` forks one kernel an exercise, each held by `s
 `landlock`, and `referee` is nbval outside of it, comparing what those kernels print. `judge` reads
 its verdicts and `feedback` words them. `grading` puts that together for one submission, `run` for
 a class, and keeps every finished result; `reports` and `class_page` tell.
+
+Known and not prevented: an answer shares its process with the cases that call it. What it returns
+is compared outside with what no box holds, so a forger must know the result. But where an exercise
+also asks how a result came about, that is watched inside, and whoever takes the watch apart fools
+it: experts called once (07.2), joins counted (17.2, 17.3), no autograd (17.6). So may whoever tells
+the suspects of 04.6, 06.6 and 19.6 apart by looking into them rather than by testing. What 02.4
+may hold in memory is measured from outside the process.
 """

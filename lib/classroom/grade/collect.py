@@ -5,8 +5,10 @@ What can't be read is kept as a problem beside what can.
 """
 
 import hashlib
+import io
 import os
 import stat
+import struct
 import unicodedata
 import zipfile
 import zlib
@@ -18,12 +20,17 @@ from classroom.grade.cells import MAX_NOTEBOOK
 
 MAX_ZIP = 200 * 2**20
 MAX_MEMBERS = 5_000
+MAX_READ = 4 * 2**20  # a zip's table of contents; that of MAX_MEMBERS files takes less
 MAX_FILES = 200  # notebooks a student
 MAX_BYTES = 5 * MAX_NOTEBOOK
 MAX_DEPTH = 20  # folders inside one another
 MAX_FOLDERS = 2_000
 MAX_PROBLEMS = 20
 IGNORED = {".ipynb_checkpoints", "__MACOSX", "__pycache__", ".git"}
+UNZIPPABLE = (
+    *(zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, MemoryError),
+    struct.error,
+)
 
 
 @dataclass
@@ -120,8 +127,16 @@ def clean(name: str) -> str:
     'Zoë [31m'
     """
     name = name.encode(errors="replace").decode()  # bytes that are no text become question marks
-    name = unicodedata.normalize("NFC", name)
-    return " ".join("".join(c if c.isprintable() else " " for c in name).split())[:120] or "unnamed"
+    return printable(unicodedata.normalize("NFC", name))[:120] or "unnamed"
+
+
+def printable(text: str) -> str:
+    """A text in one line, without what no report can hold or what would turn it round.
+
+    >>> printable("1 / 0  # \\x08\\u202e")
+    '1 / 0 #'
+    """
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def read_submission(entry: Entry) -> Submission:
@@ -176,15 +191,31 @@ def _read(file: Path, submission: Submission) -> None:
         submission.trouble(f"{name} is over {MAX_ZIP // 2**20} MB.")
         return
     try:
-        with zipfile.ZipFile(file) as archive:
+        with _Sips(file) as stream, zipfile.ZipFile(stream) as archive:
             members = archive.infolist()
             if len(members) > MAX_MEMBERS:
                 submission.trouble(f"{name} holds more than {MAX_MEMBERS} files.")
                 return
             for member in members:
-                _read_member(archive, member, name, submission)
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, MemoryError):
+                try:
+                    _read_member(archive, member, name, submission)
+                except UNZIPPABLE:  # which says nothing of the others
+                    label = clean(member.filename.split("/")[-1])
+                    submission.trouble(f"{name}: {label} can't be unpacked.")
+    except UNZIPPABLE:
         submission.trouble(f"{name} is not a zip that can be read.")
+
+
+class _Sips(io.FileIO):
+    """A file that gives a little at a time, however much is asked for.
+
+    `zipfile` reads a whole table of contents at once and makes an object of each entry: of 200 MB
+    without any file, four million. Cut off, the table is refused; files are read on.
+    """
+
+    def read(self, size: int = -1) -> bytes:
+        """At most MAX_READ bytes."""
+        return super().read(MAX_READ if size < 0 else min(size, MAX_READ))
 
 
 def _read_member(

@@ -8,6 +8,7 @@ line of code is one of the student's own.
 
 import re
 
+from classroom.grade.collect import printable
 from classroom.grade.judge import Judgement
 from classroom.grade.reference import Exercise
 
@@ -77,6 +78,6 @@ def _taught(exercise: Exercise, taught: Judgement, code: str) -> tuple[str, str]
     said = [f"Wrong already on a public input: {call}."] if call else []
     if where := WHERE.search(words):
         lines = dict(enumerate(code.split("\n"), 1))
-        if line := lines.get(int(where[1][:6]), "").strip():
+        if line := printable(lines.get(int(where[1][:6]), "")):
             said.append(f"It stops at its line {where[1]}: {line[:100]}")
     return " ".join(said), misconception

@@ -52,9 +52,10 @@ class Course:
     slowest: dict[str, float] = field(default_factory=dict)
 
     def library(self, exercise: str, teaching: bool) -> Path:
-        """The staged library for an exercise: exercises that forbid the same share one."""
+        """The staged library for an exercise: a chapter's that forbid the same share one."""
         forbids = self.references[exercise[:2]].exercises[exercise].forbids
-        name = ("teaching|" if teaching else "graded|") + "|".join(sorted(forbids))
+        kind = "teaching" if teaching else "graded"
+        name = "|".join([kind, exercise[:2], *sorted(forbids)])
         return self.scratch / "stages" / sha256(name.encode()).hexdigest()[:12]
 
     def seconds(self, exercise: str) -> float:
@@ -64,12 +65,14 @@ class Course:
 
 def stage(course: Course) -> None:
     """Lay out the parts of the library that the course's exercises may see."""
+    library = course.root / "lib"
     for reference in course.references.values():
+        topic = reference.stem[3:]
         for ident, exercise in reference.exercises.items():
             for teaching in (False, True):
                 target = course.library(ident, teaching)
                 if not target.exists():
-                    stage_library(course.root / "lib", target, exercise.forbids, teaching)
+                    stage_library(library, target, topic, exercise.forbids, teaching)
 
 
 def answers_of(submission: Submission) -> tuple[dict[str, list[Answer]], list[str]]:
@@ -164,6 +167,7 @@ def judge_answers(course: Course, runs: dict[str, Answer], teaching: bool) -> di
                 library=course.library(ident, teaching),
                 environment={"MIXLAB_SEEDS": json.dumps(seeds)},
                 seconds=course.seconds(ident),
+                room=None if teaching else reference.exercises[ident].room,
             )
         )
     return judge(jobs, course.hidden, course.scratch, course.limits, course.imports)

@@ -2,10 +2,10 @@
 
 Importing torch takes two seconds of CPU, a fork a hundredth of one. The box serves the exercises
 of one submission, in turn: a request comes over the listening socket that this process inherits,
-one line of JSON with Jupyter's connection facts, the kernel's part of the library, its environment
-and its limits. The connection stands for the kernel: closed from outside, the kernel is killed;
-when the kernel ends, it closes. Between two kernels everything that the last one wrote is removed.
-A pipe stands for the grader: when that is gone, however it ended, nothing here stays.
+one line of JSON with Jupyter's connection facts, the kernel's part of the library, its environment,
+its limits and its room. The connection stands for the kernel: closed from outside, the kernel is
+killed; when the kernel ends, it closes. Between two kernels everything that the last one wrote is
+removed. A pipe stands for the grader: when that is gone, however it ended, nothing here stays.
 
 This process is trusted and runs no answer. Its children are kernels: each takes limits, a few
 folders and a filter of system calls upon itself before it reads the first cell.
@@ -23,6 +23,7 @@ import socket
 import subprocess
 import sys
 import threading
+from math import inf
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE = 1, 4
 MAX_THREADS, MAX_FILES = 512, 20_000
@@ -33,16 +34,19 @@ def serve(listener: socket.socket, facts: dict) -> None:
     while True:
         connection, _ = listener.accept()
         with connection:
-            request = connection.makefile("r", encoding="utf-8").readline()
-            if not request:
+            line = connection.makefile("r", encoding="utf-8").readline()
+            if not line:
                 continue
+            request = json.loads(line)
             child = os.fork()
             if not child:
                 os.close(facts["lifeline"])
                 listener.close()
                 connection.close()
-                become_kernel(json.loads(request), facts)
-            _wait(child, connection, facts["in_memory"])
+                become_kernel(request, facts)
+            room = request["room"]
+            most = inf if room is None else room + _held(os.getpid())
+            _wait(child, connection, facts["in_memory"], most)
         for folder in facts["sweep"]:
             sweep(folder, facts["keep"])
 
@@ -54,14 +58,15 @@ def end_with(lifeline: int) -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def _wait(child: int, connection: socket.socket, folders: list[str]) -> None:
+def _wait(child: int, connection: socket.socket, folders: list[str], most: float) -> None:
     """Until the kernel ends, the connection does, or it holds too much; then neither is left."""
     while True:
         closed, _, _ = select.select([connection], [], [], 0.05)
         ended, _ = os.waitpid(child, os.WNOHANG)
         if ended:
             return
-        if closed or _threads(child) > MAX_THREADS or sum(map(_files, folders)) > MAX_FILES:
+        too_many = _threads(child) > MAX_THREADS or sum(map(_files, folders)) > MAX_FILES
+        if closed or too_many or _held(child) > most:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             return
@@ -73,6 +78,16 @@ def _threads(pid: int) -> int:
         with open(f"/proc/{pid}/stat", "rb") as file:
             return int(file.read().rpartition(b")")[2].split()[17])
     except (OSError, IndexError):
+        return 0
+
+
+def _held(pid: int) -> int:
+    """Bytes that a process holds, without files it has mapped; 0 where Linux doesn't say."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+            facts = dict(line.split(":", 1) for line in file)
+        return sum(int(facts[name].split()[0]) for name in ("RssAnon", "RssShmem")) * 1024
+    except (OSError, KeyError):
         return 0
 
 

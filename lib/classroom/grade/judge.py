@@ -33,14 +33,16 @@ LIBRARY = re.compile(r"library: the answer uses (mixlab\.[a-z_.]+)|calls (mixlab
 
 @dataclass(frozen=True)
 class Job:
-    """An exercise's notebook, the part of the library it may see, its kernel's environment, and
-    the seconds that one of its cells may take."""
+    """An exercise's notebook, the part of the library it may see, its kernel's environment, the
+    seconds that one of its cells may take, and the bytes, if these are counted, that its kernel
+    may hold beyond what every kernel does."""
 
     exercise: str
     notebook: NotebookNode
     library: Path
     environment: dict[str, str]
     seconds: float
+    room: int | None = None
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,7 @@ def _write_kernelspec(place: Path, name: str, box: Box, job: Job) -> None:
         "library": box.library_inside(job.library),
         "environment": job.environment,
         "limits": box.limits.as_rlimits(cpu_seconds=3 * job.seconds),
+        "room": job.room,
     }
     spec = {
         "argv": [

@@ -23,7 +23,8 @@ from classroom.layout import FOLDERS
 
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise as it is graded. `line` is secret: it never enters a box."""
+    """One exercise as it is graded. `line` is secret: it never enters a box. `room` is how many
+    bytes its answer may hold, if that is what is asked."""
 
     ident: str
     title: str
@@ -34,6 +35,7 @@ class Exercise:
     calls: tuple[str, ...]
     sayings: tuple[str, ...]
     hints: tuple[str, ...]
+    room: int | None = None
 
 
 @dataclass(frozen=True)

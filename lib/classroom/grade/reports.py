@@ -17,7 +17,7 @@ from classroom.grade.reference import Reference
 from classroom.layout import write_atomically
 
 COLUMNS = ("student", "chapter", "exercise", "title", "points", "out_of", "status", "reason")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
 def write_reports(

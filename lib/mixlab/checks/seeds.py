@@ -3,10 +3,10 @@
 `python -m mixlab.checks.seeds` reads JSON from standard input: {"base": number, "exercises": {id:
 [cell source, …, check cell source]}}, the cells being the solution's. For each exercise it draws
 seeds from `base` until one keeps the solution's result clear of every rounding border, and writes
-JSON: {id: {"seed", "line", "forbids", "calls", "sayings", "hints"}}. `line` is what the check
-prints for the solution; `calls` and `sayings` are all that the check may say, on public inputs,
-about a call and about a misunderstanding. It runs the solution, and belongs in a process of its
-own.
+JSON: {id: {"seed", "line", "forbids", "room", "calls", "sayings", "hints"}}. `line` is what the
+check prints for the solution; `calls` and `sayings` are all that the check may say, on public
+inputs, about a call and about a misunderstanding. It runs the solution, and belongs in a process of
+its own.
 """
 
 import contextlib
@@ -76,6 +76,7 @@ def expect(cells: list[str], base: int) -> dict:
         "seed": seed,
         "line": printed.getvalue(),
         "forbids": list(cases.forbids),
+        "room": cases.room,
         "calls": sorted({oracle.show(*arguments) for arguments in (*oracle.examples, *public)}),
         "sayings": [*(known.says for known in oracle.misconceptions), *MEANINGS.values()],
         "hints": list(cases.hints),

@@ -107,6 +107,29 @@ VARIETY: dict[str, tuple[str, str]] = {
         "        rows.append((e / e.sum()) @ v[max(0, i - window + 1): i + 1])\n"
         "    return np.stack(rows)",
     ),
+    "pair_by_pair": (
+        "02.4",
+        "import math\n"
+        "def banded(q, k, v, window):\n"
+        "    rows = []\n"
+        "    for i in range(len(q)):\n"
+        "        near = [j for j in range(len(q)) if 0 <= i - j < window]\n"
+        "        e = [math.exp(float(q[i] @ k[j]) / q.shape[1] ** 0.5) for j in near]\n"
+        "        rows.append(sum(w * v[j] for w, j in zip(e, near)) / sum(e))\n"
+        "    return torch.stack(rows)",
+    ),
+    "whole_rows_and_a_plot": (
+        "02.4",
+        "import matplotlib.pyplot as plt\n"
+        "def banded(q, k, v, window):\n"
+        "    j, rows = torch.arange(len(q)), []\n"
+        "    for i in range(len(q)):\n"
+        "        hidden = (j > i) | (j <= i - window)\n"
+        "        scores = (k @ q[i] / q.shape[1] ** 0.5).masked_fill(hidden, -torch.inf)\n"
+        "        rows.append(scores.softmax(0) @ v)\n"
+        "    return torch.stack(rows)\n"
+        "plt.imshow(banded(*torch.randn(3, 300, 4), 5)); plt.show()",
+    ),
     "tensor_compare": (
         "02.5",
         "def is_window_mask(make_mask):\n"

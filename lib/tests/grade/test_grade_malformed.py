@@ -6,6 +6,7 @@ These read submissions only; no kernel starts.
 import io
 import json
 import os
+import struct
 import subprocess
 import time
 import zipfile
@@ -274,6 +275,33 @@ def test_a_zip_of_many_or_of_junk(tmp_path):
     found = _submission(tmp_path / "in")
     assert found.notebooks == []
     assert found.problems
+
+
+def test_a_zip_with_a_huge_table_of_contents_costs_neither_time_nor_memory(tmp_path):
+    """200 MB of entries, each without a file, would become four million objects."""
+    (tmp_path / "in").mkdir()
+    entry = b"PK\x01\x02" + struct.pack("<6H3I5H2I", *(20, 20), *[0] * 7, 1, *[0] * 6) + b"a"
+    number = 1_000_000
+    end = struct.pack("<4H2IH", 0, 0, number & 0xFFFF, number & 0xFFFF, len(entry) * number, 0, 0)
+    with (tmp_path / "in" / "eve.zip").open("wb") as file:
+        for _ in range(100):
+            file.write(entry * (number // 100))
+        file.write(b"PK\x05\x06" + end)
+    started = time.process_time()
+    found = _submission(tmp_path / "in")
+    assert found.problems == ["eve.zip is not a zip that can be read."]
+    assert time.process_time() - started < 4
+
+
+def test_a_spoilt_file_in_a_zip_costs_only_itself(tmp_path):
+    _zip(tmp_path / "in", "eve.zip", {"a.ipynb": GOOD, "b.ipynb": GOOD})
+    path = tmp_path / "in" / "eve.zip"
+    content = bytearray(path.read_bytes())
+    content[60:90] = b"\0" * 30  # in the first file
+    path.write_bytes(bytes(content))
+    found = _submission(tmp_path / "in")
+    assert [label for label, _ in found.notebooks] == ["eve.zip: b.ipynb"]
+    assert found.problems == ["eve.zip: a.ipynb can't be unpacked."]
 
 
 def test_a_folder_without_submissions_says_what_is_expected(tmp_path):

@@ -13,7 +13,7 @@ from classroom.grade.feedback import explain
 from classroom.grade.grading import NOTHING, Grade
 from classroom.grade.judge import Judgement, judgement
 from classroom.grade.reference import Exercise, Reference, _printed
-from classroom.grade.reports import grades_csv, junit_xml, page_name, write_reports
+from classroom.grade.reports import code_marked, grades_csv, junit_xml, page_name, write_reports
 
 EXERCISE = Exercise(
     ident="02.1",
@@ -105,6 +105,24 @@ def test_an_error_is_told_at_the_students_own_line():
     for line in ("0", "3", "99999999999999999999"):  # no such line: nothing is said of it
         other = Judgement(False, "error", "", said.replace("line 2", f"line {line}"))
         assert "stops" not in explain(EXERCISE, judged, other, code)[1]
+
+
+def test_a_line_that_no_report_could_hold_is_cleaned(tmp_path):
+    """One student's escape character would make the whole class's junit.xml unreadable."""
+    code = "def window_mask(seq, window):\n    return 1 / 0  # \x1b[31m \x08\ufffe\r\u202e ]]> <b>"
+    taught = Judgement(False, "error", "", "window_mask(6, 3)\n  in line 2 of the answer: x")
+    _, message, _ = explain(EXERCISE, Judgement(False, "error", "ZeroDivisionError"), taught, code)
+    assert message.endswith("return 1 / 0 # [31m ]]> <b>")
+    assert message.isprintable()
+    grade = replace(GRADES[1], message=message)
+    failure = ElementTree.fromstring(junit_xml([grade])).find("testcase/failure")
+    assert failure.text == message
+    assert "<b>" not in code_marked(message)
+
+
+def test_names_in_full_width_signs_are_no_formula_either():
+    row = list(csv.reader(io.StringIO(grades_csv([replace(GRADES[1], student="＝cmd()")]))))[1]
+    assert row[0] == "'＝cmd()"
 
 
 def test_an_error_the_check_knows_is_told_as_a_misconception():

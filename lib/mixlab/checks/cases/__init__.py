@@ -26,6 +26,8 @@ class Cases:
         atol: tolerance of real numbers.
         seed: the public seed, chosen so that no result lies near a rounding border.
         forbids: library modules that hold the implementation that is asked for.
+        room: bytes that an answer may hold, if that is part of the exercise. A grader sees to it
+            from outside the answer's process.
         hints: from the gentlest to the most telling.
     """
 
@@ -35,6 +37,7 @@ class Cases:
     atol: float = 1e-4
     seed: int = 0
     forbids: tuple[str, ...] = ()
+    room: int | None = None
     hints: tuple[str, ...] = ()
 
 

@@ -135,12 +135,18 @@ def _refuse(*args, **kwargs):
     raise Unreadable("the answer asks autograd for the gradients, which this exercise asks for")
 
 
+class _NoEngine:
+    """In the place of autograd's engine, to which every way of asking for gradients leads."""
+
+    run_backward = staticmethod(_refuse)
+
+
 def _call_backward(answer, *arguments):
-    """Without autograd: no graph is recorded, and asking for one is told."""
+    """Without autograd: no graph is recorded, and asking for one is told, in either direction."""
     with (
         torch.inference_mode(),
-        patch.object(torch.autograd, "grad", _refuse),
-        patch.object(torch.autograd, "backward", _refuse),
+        patch.object(torch.autograd.Variable, "_execution_engine", _NoEngine),
+        patch.object(torch.autograd.forward_ad, "enter_dual_level", _refuse),
     ):
         return _three(answer(*arguments), len(arguments[0]))
 

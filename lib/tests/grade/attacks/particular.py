@@ -1,5 +1,12 @@
 """Tricks that suit one exercise: its own inputs, its own answer somewhere in the library."""
 
+DENSE = """
+def dense(q, k, v, window):
+    i = torch.arange(len(q))[:, None]
+    hidden = (i < i.T) | (i >= i.T + window)
+    return (q @ k.T / q.shape[1] ** 0.5).masked_fill(hidden, -torch.inf).softmax(1) @ v
+"""
+
 # name -> (exercise, code)
 PARTICULAR = {
     "hard_codes_the_example": (
@@ -204,6 +211,54 @@ PARTICULAR = {
             except ImportError: pass
         """,
     ),
+    "asks_another_chapters_cases": (
+        "02.1",
+        """
+        from mixlab.checks.cases.reach_stacks import band
+        def window_mask(seq, window): return band(window)[:seq, :seq]
+        """,
+    ),
+    "cuts_a_chunk_from_another_chapter": (
+        "02.2",
+        """
+        from mixlab.checks.cases.reach_stacks import band
+        def chunk_mask(n, past, window): return band(window)[past:past + n, :past + n]
+        """,
+    ),
+    # All scores at once, hidden from what watches an answer's tensors.
+    **{
+        name: ("02.4", f"{before}\n{DENSE}\n{after}")
+        for name, before, after in (
+            (
+                "switches_the_watch_off",
+                "import mixlab.checks.cases.sliding_window as s\n"
+                "s._LargestTensor.__torch_dispatch__ = (\n"
+                "    lambda self, f, types, args=(), kwargs=None: f(*args, **(kwargs or {})))",
+                "banded = dense",
+            ),
+            (
+                "slips_below_the_watch",
+                "",
+                "def banded(*given):\n"
+                "    with torch._C._DisableTorchDispatch(): return dense(*given)",
+            ),
+            (
+                "computes_in_a_thread",
+                "from concurrent.futures import ThreadPoolExecutor",
+                "def banded(*given):\n"
+                "    return ThreadPoolExecutor(1).submit(dense, *given).result()",
+            ),
+            (
+                "remembers_its_results",
+                "known = {}",
+                "def banded(q, *given):\n"
+                "    key = q.numpy().tobytes()\n"
+                "    if key not in known:\n"
+                "        with torch._C._DisableTorchDispatch(): known[key] = dense(q, *given)\n"
+                "    return known[key]",
+            ),
+        )
+    },
     "reads_compiled_files": (
         "02.1",
         """
