@@ -100,6 +100,11 @@ def mask_from_library(seq, window):
     return importlib.import_module("mixlab.transformer.window").window_mask(seq, window=window)
 
 
+def mask_centred(seq, window):
+    i = torch.arange(seq)
+    return (i[:, None] - i).abs() <= window // 2
+
+
 # --- 02.2 chunk_mask(n_queries, past, window) ----------------------------------------------
 
 
@@ -159,6 +164,16 @@ def chunk_no_window(n_queries, past, window):
 
 def chunk_square(n_queries, past, window):
     return mask_broadcast(n_queries, window)
+
+
+def chunk_moved_left(n_queries, past, window):
+    ones = torch.ones(n_queries, past + n_queries)
+    return (ones.tril(-past) - ones.tril(-past - window)).bool()
+
+
+def chunk_causal_not_moved(n_queries, past, window):
+    ones = torch.ones(n_queries, past + n_queries)
+    return (ones.tril(0) - ones.tril(past - window)).bool()
 
 
 # --- 02.3 n_scores(seq, window) ------------------------------------------------------------
@@ -315,6 +330,26 @@ def band_wraps_around(q, k, v, window):
     return torch.einsum("s w, s w d -> s d", weights, v[j])
 
 
+def band_divides_by_head_dim(q, k, v, window):
+    return band_loop(q / q.shape[1] ** 0.5, k, v, window)
+
+
+def band_hides_after_softmax(q, k, v, window):
+    rows = []
+    for i in range(len(q)):
+        near = slice(max(0, i - window + 1), i + 1)
+        rows.append((k @ q[i] / q.shape[1] ** 0.5).softmax(0)[near] @ v[near])
+    return torch.stack(rows)
+
+
+def band_without_softmax(q, k, v, window):
+    rows = []
+    for i in range(len(q)):
+        near = slice(max(0, i - window + 1), i + 1)
+        rows.append(k[near] @ q[i] / q.shape[1] ** 0.5 @ v[near])
+    return torch.stack(rows)
+
+
 # --- 02.5 is_window_mask(make_mask) --------------------------------------------------------
 
 
@@ -396,6 +431,10 @@ def judge_window_one(make_mask):
     return torch.equal(make_mask(6, 1), torch.eye(6, dtype=torch.bool))
 
 
+def judge_the_wrong_way_round(make_mask):
+    return not judge_pairs(make_mask)
+
+
 def judge_returns_mask(make_mask):
     return make_mask(4, 2)
 
@@ -424,6 +463,7 @@ WRONG = {
         (mask_returns_nothing, "None (does the function return"),
         (mask_wrong_size, "expected shape"),
         (mask_for_the_example_only, "expected shape"),
+        (mask_centred, "also see later keys"),
         (mask_from_library, "mixlab.transformer.window.window_mask"),
     ],
     "02.2": [
@@ -436,6 +476,8 @@ WRONG = {
         (chunk_subtracts_truth, "truth values can't be subtracted"),
         (chunk_no_window, "only the future is hidden"),
         (chunk_square, "expected shape"),
+        (chunk_moved_left, "the wrong way"),
+        (chunk_causal_not_moved, "the causal one has not"),
     ],
     "02.3": [
         (count_rectangle, "you give every query W keys. The first"),
@@ -461,10 +503,14 @@ WRONG = {
         (band_zero_padding, "share their attention with padding"),
         (band_drops_last_block, "expected shape"),
         (band_wraps_around, "first wrong place: query 0"),
+        (band_divides_by_head_dim, "divided by head_dim, not by its root"),
+        (band_hides_after_softmax, "before the softmax, not after"),
+        (band_without_softmax, "serve as weights as they are"),
     ],
     "02.5": [
         (judge_lazily, "accepts everything"),
         (judge_never, "rejects everything"),
+        (judge_the_wrong_way_round, "the wrong way round"),
         (judge_causality, "only asks for causality"),
         (judge_counts, "counts the keys of a row"),
         (judge_last_row, "looks at the last row only"),

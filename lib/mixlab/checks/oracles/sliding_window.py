@@ -53,6 +53,19 @@ def _padded_band(q, k, v, window):
     return (weights / weights.sum(axis=1, keepdims=True) @ v)[window - 1 :]
 
 
+def _softmax_over_all(q, k, v, window):
+    """Every key takes part in the softmax, and is hidden after it."""
+    q, k, v = (x.double().numpy() for x in (q, k, v))
+    weights = np.exp(q @ k.T / np.sqrt(q.shape[1]))
+    return weights / weights.sum(axis=1, keepdims=True) * _mask(len(q), window) @ v
+
+
+def _without_softmax(q, k, v, window):
+    """Scores in the place of weights."""
+    q, k, v = (x.double().numpy() for x in (q, k, v))
+    return q @ k.T / np.sqrt(q.shape[1]) * _mask(len(q), window) @ v
+
+
 def _slices_from_the_end(q, k, v, window):
     """Each query over the slice from i - window + 1, below 0 too, where Python counts back."""
     out = np.zeros(v.shape)
@@ -135,6 +148,7 @@ EXERCISES = {
             Misconception(_SWAPPED, lambda s, w: _mask(s, w).T),
             Misconception(_INVERTED, lambda s, w: ~_mask(s, w)),
             Misconception(_NO_WINDOW, lambda s, w: _distance(s) >= 0),
+            Misconception(_AHEAD, lambda s, w: abs(_distance(s)) <= w // 2),
         ),
     ),
     "02.2": Oracle(
@@ -172,6 +186,15 @@ EXERCISES = {
             ),
             Misconception(_NO_WINDOW, lambda n, p, w: _distance(n, p) >= 0),
             Misconception(_INVERTED, lambda n, p, w: ~_chunk(n, p, w)),
+            Misconception(
+                "the diagonals have moved the wrong way: `tril(d)` moves its edge to the right as "
+                "d grows, and cached keys push the queries' own keys to the right.",
+                lambda n, p, w: np.tri(n, n + p, -p, bool) & ~np.tri(n, n + p, -p - w, bool),
+            ),
+            Misconception(
+                "the window's diagonal has moved by `past`, the causal one has not.",
+                lambda n, p, w: np.tri(n, n + p, 0, bool) != np.tri(n, n + p, p - w, bool),
+            ),
         ),
     ),
     "02.3": Oracle(
@@ -242,6 +265,19 @@ EXERCISES = {
                 "not -inf, so the softmax gives it weight: hide it, or cut it off.",
                 _padded_band,
             ),
+            Misconception(
+                "the scores are divided by head_dim, not by its root.",
+                lambda q, k, v, w: _attend(q, k, v, _mask(len(q), w), divide_by=q.shape[1] ** 2),
+            ),
+            Misconception(
+                "hidden keys took part in the softmax, so the weights of the visible ones don't "
+                "sum to 1: hide a key before the softmax, not after it.",
+                _softmax_over_all,
+            ),
+            Misconception(
+                "the scores serve as weights as they are. A softmax makes them add up to 1.",
+                _without_softmax,
+            ),
         ),
     ),
     "02.5": Oracle(
@@ -282,6 +318,10 @@ EXERCISES = {
                 "your test looks at the last row only. Some masks are right there and wrong at "
                 "an earlier query.",
                 lambda mask: np.array((mask(9, 3)[-1].numpy() == _mask(9, 3)[-1]).all()),
+            ),
+            Misconception(
+                "your verdicts are the wrong way round: True means that the rule is kept.",
+                lambda mask: ~_keeps_the_rule(mask),
             ),
         ),
     ),
