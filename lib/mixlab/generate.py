@@ -13,7 +13,7 @@ chunks. A state may be changed in place, so only the returned one is used; `stat
 gives that of some of the sequences.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from numbers import Integral
 from operator import index
 from typing import Any, Protocol, runtime_checkable
@@ -75,8 +75,8 @@ def generate(
         The new tokens of each prompt, without the prompt.
 
     Raises:
-        ValueError: for an empty prompt, what are no token ids or none that the model knows, or
-            numbers out of range.
+        ValueError: for an empty prompt, what are no token ids or none that the model knows,
+            numbers out of range, or a model without the three methods.
 
     >>> from mixlab.transformer.config import TransformerConfig
     >>> from mixlab.transformer.model import Transformer
@@ -136,6 +136,11 @@ def _checked(
     model: StatefulModel, prompts, max_tokens: int, chunk_size: int | None, stop
 ) -> list[list[int]]:
     """The prompts as lists of whole numbers, after every check that needs no computing."""
+    if not all(hasattr(model, name) for name in ("init_state", "prefill", "step")):
+        raise ValueError(
+            "model must have init_state, prefill and step, as what mixlab.load(path) returns: got "
+            f"{type(model).__name__}"
+        )
     if not isinstance(max_tokens, Integral) or max_tokens < 0:
         raise ValueError(f"max_tokens must be 0 or more, a whole number: got {max_tokens!r}")
     if chunk_size is not None and (not isinstance(chunk_size, Integral) or chunk_size < 1):
@@ -145,6 +150,14 @@ def _checked(
     if isinstance(stop, str) or not isinstance(stop, Collection):
         raise ValueError(f"stop must be a collection of token ids, such as (2,): got {stop!r}")
     vocab_size, rows = model.config.vocab_size, []
+    for token in stop:
+        if not hasattr(token, "__index__") or not 0 <= token < vocab_size:
+            raise ValueError(
+                f"stop must hold token ids from 0 to {vocab_size - 1}, or it would never stop: got "
+                f"{token!r}. A token's id is mixlab.tokenizer(path).token_to_id(token)"
+            )
+    if not isinstance(prompts, Iterable):
+        raise ValueError(f"prompts must be a list of lists of token ids: got {prompts!r}")
     for number, prompt in enumerate(prompts):
         try:
             listed = prompt.tolist() if hasattr(prompt, "tolist") else prompt  # tensors, arrays

@@ -74,8 +74,10 @@ for changes in [dict(dim=64.0), dict(vocab_size=None), dict(window=4.0), dict(wi
     assert done.stdout.splitlines() == [
         "dim must be a positive whole number: got 64.0",
         "vocab_size must be a positive whole number: got None",
-        "window must be a whole number of keys or None: got 4.0",
-        "window must be a whole number of keys or None: got '4'",
+        "window must be a whole number of keys or None: got 4.0. A whole number of another type "
+        "becomes one by int(window)",
+        "window must be a whole number of keys or None: got '4'. A whole number of another type "
+        "becomes one by int(window)",
     ]
 
 

@@ -59,10 +59,18 @@ def gated_linear(
 ) -> Float[Tensor, "*batch dim_out"]:
     """silu(x gateᵀ) * x weightᵀ; oneDNN does silu and the product while numbers are in registers.
 
+    Raises:
+        ValueError: if `gate` and `weight` have different shapes.
+
     >>> one = torch.ones(1, 1)
     >>> gated_linear(torch.tensor([2.0]), one, one)  # silu(2) * 2
     tensor([3.5232])
     """
+    if gate.shape != weight.shape:
+        raise ValueError(
+            "each channel has a gate of its own, so both weights must have one shape: got "
+            f"{tuple(gate.shape)} and {tuple(weight.shape)}"
+        )
     if _beats_mkl(x, gate) and _beats_mkl(x, weight):
         opened = _ONEDNN(x, gate, None, "swish", [], "")
         return _ONEDNN.binary(x, opened, weight, None, "mul")

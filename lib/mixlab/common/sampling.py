@@ -4,6 +4,8 @@ Source: Holtzman et al., "The Curious Case of Neural Text Degeneration" (2020), 
 nucleus (top-p) sampling and section 3.3 for temperature.
 """
 
+from numbers import Real
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -13,6 +15,9 @@ _FLOAT32 = torch.finfo(torch.float32)
 
 def check_sampling(temperature: float, top_p: float) -> None:
     """Raise ValueError unless `temperature` is 0 or more and `top_p` in (0, 1]."""
+    for name, number in (("temperature", temperature), ("top_p", top_p)):
+        if not isinstance(number, Real):
+            raise ValueError(f"{name} must be a number: got {number!r}")
     if not 0 <= temperature < float("inf"):
         raise ValueError(f"temperature must be 0 (greedy) or positive: got {temperature}")
     if not 0 < top_p <= 1:
@@ -34,9 +39,13 @@ def nucleus(
         probabilities: rows that sum to 1.
         top_p: the share to keep, above 0 and at most 1.
 
+    Raises:
+        ValueError: for another share.
+
     >>> nucleus(torch.tensor([[0.125, 0.5, 0.25, 0.125]]), top_p=0.7)
     tensor([[0.0000, 0.6667, 0.3333, 0.0000]])
     """
+    check_sampling(1.0, top_p)
     ordered, token = probabilities.sort(dim=-1, descending=True, stable=True)
     before = ordered.cumsum(dim=-1) - ordered  # probability of all likelier tokens
     ordered = ordered.masked_fill(before >= top_p, 0.0)
@@ -61,13 +70,19 @@ def sample(
         generator: source of randomness, on the logits' device; PyTorch's global one if None.
 
     Raises:
-        ValueError: if `temperature` or `top_p` is out of range, or a row's largest logit is NaN
-            or infinite: taking it would return a token as if nothing were wrong.
+        ValueError: if `temperature` or `top_p` is out of range, `logits` aren't rows, or a row's
+            largest logit is NaN or infinite: taking it would return a token as if nothing were
+            wrong.
 
     >>> sample(torch.tensor([[0.0, 3.0, 1.0]]))
     tensor([1])
     """
     check_sampling(temperature, top_p)
+    if logits.dim() != 2 or not logits.shape[1]:
+        raise ValueError(
+            f"logits must be rows (batch, vocab): got shape {tuple(logits.shape)}. One row alone "
+            "is logits[None]"
+        )
     largest, token = logits.max(dim=-1)  # a NaN anywhere in a row is its largest
     if not bool(largest.isfinite().all()):
         raise ValueError(

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from mixlab.common.linear import Linear
 from mixlab.common.norm import RMSNorm
+from mixlab.common.tokens import embed
 from mixlab.ssm.config import MambaConfig
 from mixlab.ssm.mamba_block import Block, LayerState
 from mixlab.ssm.packing import real_ends
@@ -187,14 +188,7 @@ class Mamba(nn.Module):
         return x, MambaState(tuple(layers))
 
     def _embed(self, tokens: Tensor) -> Tensor:
-        try:
-            x = self.tok_embeddings(tokens)
-        except IndexError as error:  # a GPU looks later, and stops the whole process
-            raise ValueError(
-                f"this model knows tokens 0 to {self.config.vocab_size - 1}: got ids from "
-                f"{int(tokens.min())} to {int(tokens.max())}. Was the text tokenized for another "
-                "model?"
-            ) from error
+        x = embed(self.tok_embeddings, tokens)
         return x.float() if self.config.residual_in_fp32 and x.dtype.itemsize < 4 else x
 
     def _check_state(self, batch: int, state: MambaState) -> None:

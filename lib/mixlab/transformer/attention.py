@@ -29,6 +29,11 @@ Weights = Float[Tensor, "batch n_heads n_queries n_keys"]
 
 def _check(q: Tensor, k: Tensor, v: Tensor, window: int | None) -> None:
     check_window(window)
+    if q.dim() != 4 or k.dim() != 4 or not k.shape[1]:
+        raise ValueError(
+            "queries and keys must have the axes (batch, heads, tokens, head_dim): got queries "
+            f"{tuple(q.shape)} and keys {tuple(k.shape)}"
+        )
     if k.shape != v.shape:
         raise ValueError(
             "keys and values must have one shape, (batch, n_kv_heads, n_keys, head_dim): "
@@ -112,7 +117,7 @@ def banded_attention(
         block: queries in one block; changes speed only.
 
     Raises:
-        ValueError: for a window below 1 or shapes that don't fit together.
+        ValueError: for a window or block below 1 or shapes that don't fit together.
 
     >>> q, k = torch.randn(1, 4, 50, 8), torch.randn(1, 2, 50, 8)
     >>> same = torch.allclose(banded_attention(q, k, k, 7), dense_attention(q, k, k, 7), atol=1e-5)
@@ -120,9 +125,11 @@ def banded_attention(
     True
     """
     _check(q, k, v, window)
+    if block < 1:
+        raise ValueError(f"block must be at least 1 query: got {block}")
     n_queries, n_keys = q.shape[2], k.shape[2]
     first = n_keys - n_queries  # position of the first query
-    if window is None or window >= n_keys:
+    if window is None or window >= n_keys or not n_queries:
         return _masked(q, k, v, None)
     head = min(n_queries, max(0, window - 1 - first))  # queries whose window isn't full yet
     body = (n_queries - head) // block * block

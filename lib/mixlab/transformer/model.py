@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from mixlab.common.linear import Linear
 from mixlab.common.norm import RMSNorm
+from mixlab.common.tokens import embed
 from mixlab.transformer.attention import Attention
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.feed_forward import FeedForward
@@ -87,8 +88,8 @@ class Transformer(nn.Module):
             tokens: token ids below `config.vocab_size`.
 
         Raises:
-            ValueError: if there are no tokens, tokens of another shape, or, on a CPU, ids that
-                the model doesn't know.
+            ValueError: if there are no tokens, tokens of another shape or dtype, or, on a CPU, ids
+                that the model doesn't know.
         """
         return self.output(self.norm(self.hidden(tokens)))
 
@@ -105,20 +106,10 @@ class Transformer(nn.Module):
             )
         positions = torch.arange(tokens.shape[1], device=tokens.device)
         cos, sin = rope_table(positions, self.config.head_dim, self.config.rope_theta)
-        x = self._embed(tokens)
+        x = embed(self.tok_embeddings, tokens)
         for layer in self.layers:
             x = layer(x, cos, sin)
         return x
-
-    def _embed(self, tokens: Tensor) -> Tensor:
-        try:
-            return self.tok_embeddings(tokens)
-        except IndexError as error:  # a GPU looks later, and stops the whole process
-            raise ValueError(
-                f"this model knows tokens 0 to {self.config.vocab_size - 1}: got ids from "
-                f"{int(tokens.min())} to {int(tokens.max())}. Was the text tokenized for another "
-                "model?"
-            ) from error
 
     def init_state(
         self, batch: int, capacity: int | None = None, static: bool = False
@@ -158,7 +149,7 @@ class Transformer(nn.Module):
             )
         if sum(lengths) != len(tokens):
             raise ValueError(f"lengths {list(lengths)} must add up to {len(tokens)} tokens")
-        x = self._embed(tokens)
+        x = embed(self.tok_embeddings, tokens)
         chunk = cache.begin(lengths, self.config)
         tables = rope_table(chunk.positions, self.config.head_dim, self.config.rope_theta)
         cos, sin = widen(*tables, dtype=x.dtype)
@@ -193,7 +184,8 @@ class Transformer(nn.Module):
         A sequence that goes on without a new token stays as it is, and its logits mean nothing.
 
         Raises:
-            ValueError: for an empty prompt, a chunk size below 1, or as in `extend`.
+            ValueError: for an empty prompt, a chunk size below 1, a mask of what is packed
+                already, or as in `extend`.
 
         >>> from mixlab.transformer.packing import pack
         >>> model = Transformer(TransformerConfig.tiny(window=4))
@@ -206,6 +198,8 @@ class Transformer(nn.Module):
         """
         if isinstance(tokens, Tensor):
             tokens = pack_rows(tokens, mask)
+        elif mask is not None:
+            raise ValueError("a mask belongs to rows of tokens: packed prompts have no padding")
         cache = self.init_state(len(tokens.lengths)) if cache is None else cache
         for row, (new, old) in enumerate(zip(tokens.lengths, cache.lengths, strict=False)):
             if new == old == 0:
@@ -247,7 +241,8 @@ def next_token_loss(
     """Mean cross-entropy, in nats a token, of each token under the logits before it.
 
     Raises:
-        ValueError: if the sequences have no second token to predict.
+        ValueError: if the sequences have no second token to predict, or logits and tokens are of
+            different batches.
 
     >>> round(next_token_loss(torch.zeros(1, 5, 8), torch.arange(5)[None]).exp().item(), 4)
     8.0
@@ -256,5 +251,10 @@ def next_token_loss(
         raise ValueError(
             "the first token is given and the others are predicted, so a loss needs sequences of "
             f"at least 2 tokens: got shape {tuple(tokens.shape)}"
+        )
+    if logits.shape[:2] != tokens.shape:
+        raise ValueError(
+            "logits must have the batch and seq of the tokens they were computed from: got logits "
+            f"{tuple(logits.shape)} and tokens {tuple(tokens.shape)}"
         )
     return F.cross_entropy(logits[:, :-1].flatten(0, 1), tokens[:, 1:].flatten().long())

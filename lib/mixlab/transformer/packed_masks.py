@@ -32,9 +32,9 @@ Alignment = Literal["bottom_right", "top_left"]
 
 
 def check_lengths(lengths: Sequence[int], name: str = "lengths") -> None:
-    """Raise ValueError unless every length is 0 or more."""
-    if any(length < 0 for length in lengths):
-        raise ValueError(f"{name} must be 0 or more tokens each: got {list(lengths)}")
+    """Raise ValueError unless every length is a whole number, 0 or more."""
+    if any(length != int(length) or length < 0 for length in lengths):
+        raise ValueError(f"{name} must be 0 or more tokens each, whole: got {list(lengths)}")
 
 
 def check_blocks(q_lengths: Sequence[int], k_lengths: Sequence[int]) -> None:
@@ -180,6 +180,7 @@ def padded_keys_mask(
             f"{len(q_lengths)} query blocks and {len(k_lengths)} key blocks"
         )
     check_lengths(k_lengths, "k_lengths")
+    check_lengths([padding], "padding")
     if any(length > padding for length in k_lengths):
         raise ValueError(
             f"k_lengths must fit into the {padding} slots of a block: got {list(k_lengths)}. A "

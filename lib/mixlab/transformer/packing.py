@@ -11,6 +11,7 @@ A pass over packed tokens may carry a part of each prompt only: that is chunked 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import index
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -77,12 +78,25 @@ class Packed:
 def pack(prompts: Sequence[Sequence[int]], device: torch.device | str | None = None) -> Packed:
     """Lay prompts end to end.
 
+    Raises:
+        ValueError: for what is no token id.
+
     >>> pack([[1, 2, 3], [4]])
     Packed(tokens=tensor([1, 2, 3, 4]), lengths=(3, 1))
     """
-    tokens = [int(token) for prompt in prompts for token in prompt]
+    tokens = [_token_id(token) for prompt in prompts for token in prompt]
     lengths = tuple(len(prompt) for prompt in prompts)
     return Packed(torch.tensor(tokens, dtype=torch.long, device=device), lengths)
+
+
+def _token_id(token) -> int:
+    try:
+        return index(token)
+    except TypeError as error:
+        raise ValueError(
+            f"prompts must be lists of token ids, whole numbers: got {token!r}. Text goes through "
+            "mixlab.tokenizer(path).encode(text).ids first"
+        ) from error
 
 
 def pack_rows(
@@ -132,11 +146,19 @@ def masked_attention(
         q, k, v: shapes as in the module's docstring.
         mask: True where the row's query sees the column's key.
 
+    Raises:
+        ValueError: for a mask of other queries or keys.
+
     >>> q = k = torch.zeros(2, 1, 2)
     >>> v = torch.tensor([4.0, 8.0]).reshape(2, 1, 1).expand(2, 1, 2)
     >>> masked_attention(q, k, v, torch.tensor([[True, True], [False, False]]))[:, 0, 0]
     tensor([6., 0.])
     """
+    if mask.shape != (len(q), len(k)):
+        raise ValueError(
+            f"the mask must have a row for each of {len(q)} queries and a column for each of "
+            f"{len(k)} keys: got {tuple(mask.shape)}"
+        )
     group = q.shape[1] // k.shape[1]
     k, v = (x.repeat_interleave(group, dim=1) for x in (k, v))
     scores = torch.einsum("ihd, jhd -> hij", q, k) * q.shape[-1] ** -0.5

@@ -12,6 +12,7 @@ of prefixes between sequences, and quantised keys.
 
 from collections.abc import Sequence
 from copy import copy
+from numbers import Integral
 
 import torch
 from jaxtyping import Bool, Int
@@ -72,10 +73,12 @@ class RollingCache:
         dtype: torch.dtype = torch.float32,
         device: torch.device | str | None = None,
     ):
-        if batch < 1 or (capacity is not None and capacity < 1):
-            raise ValueError(
-                f"batch and capacity must be at least 1: got batch={batch}, capacity={capacity}"
-            )
+        for number in (batch, 1 if capacity is None else capacity):
+            if isinstance(number, bool) or not isinstance(number, Integral) or number < 1:
+                raise ValueError(
+                    "batch and capacity must be at least 1, whole numbers: got "
+                    f"batch={batch}, capacity={capacity}"
+                )
         if static and capacity is None and None in config.layer_windows:
             raise ValueError(
                 "a static cache needs a capacity, because layers without a window would grow: "
@@ -162,7 +165,7 @@ class RollingCache:
         """
         self._check_batch(lengths)
         for row, (new, old) in enumerate(zip(lengths, self.lengths, strict=True)):
-            if not 0 <= new <= old:
+            if not 0 <= new <= old or new != int(new):
                 raise ValueError(f"sequence {row} has {old} tokens: can't truncate to {new}")
             for window in self.config.layer_windows:
                 # The next token sees back to new - window + 1; the ring to furthest - window,

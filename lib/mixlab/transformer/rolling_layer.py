@@ -26,10 +26,15 @@ def unrotate(ring: Float[Tensor, "slots *rest"], length: int) -> Float[Tensor, "
         ring: one row a slot; the token at position p was written to slot p % slots.
         length: tokens written so far.
 
+    Raises:
+        ValueError: for a negative length, or one without a slot.
+
     >>> unrotate(torch.tensor([4.0, 5.0, 2.0, 3.0]), length=6)  # positions 2 to 5
     tensor([2., 3., 4., 5.])
     """
     slots = len(ring)
+    if length < 0 or length > slots == 0:
+        raise ValueError(f"a ring of {slots} slots can't hold a sequence of {length} tokens")
     if length <= slots:
         return ring[:length]
     oldest = length % slots

@@ -32,7 +32,7 @@ def rope_table(
         (cos, sin), each with head_dim / 2 columns.
 
     Raises:
-        ValueError: if `head_dim` is odd.
+        ValueError: if `head_dim` is odd or `theta` not positive.
 
     >>> cos, sin = rope_table(torch.arange(3), head_dim=4)
     >>> sin[:, 0]  # the first pair turns one radian a token
@@ -42,6 +42,8 @@ def rope_table(
         raise ValueError(
             f"head_dim must be even, because RoPE rotates pairs of channels: got {head_dim}"
         )
+    if not 0 < theta < float("inf"):
+        raise ValueError(f"theta must be a positive number: got {theta}")
     # float64 until the end: at position 100,000 a float32 angle is off by a thousandth radian.
     pair = torch.arange(0, head_dim, 2, dtype=torch.float64, device=positions.device)
     frequency = theta ** (-pair / head_dim)
@@ -56,10 +58,14 @@ def rotate(
 ) -> Float[Tensor, "*batch seq head_dim"]:
     """Rotate queries or keys in the half layout: channel c is paired with c + head_dim / 2.
 
+    Raises:
+        ValueError: for tables of other positions or another head_dim.
+
     >>> x = torch.tensor([[1.0, 0.0, 0.0, 0.0]])
     >>> rotate(x, *rope_table(torch.tensor([1]), head_dim=4))
     tensor([[0.5403, 0.0000, 0.8415, 0.0000]])
     """
+    _check_table(x, cos)
     first, second = x.chunk(2, dim=-1)
     cos, sin = cos.to(x.dtype), sin.to(x.dtype)
     return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
@@ -74,14 +80,27 @@ def rotate_interleaved(
 
     The textbook form: each pair is a complex number times e^(i angle).
 
+    Raises:
+        ValueError: for tables of other positions or another head_dim.
+
     >>> x = torch.tensor([[1.0, 0.0, 0.0, 0.0]])
     >>> rotate_interleaved(x, *rope_table(torch.tensor([1]), head_dim=4))
     tensor([[0.5403, 0.8415, 0.0000, 0.0000]])
     """
+    _check_table(x, cos)
     even, odd = x[..., 0::2], x[..., 1::2]
     cos, sin = cos.to(x.dtype), sin.to(x.dtype)
     turned = torch.stack((even * cos - odd * sin, odd * cos + even * sin), dim=-1)
     return turned.flatten(-2)
+
+
+def _check_table(x: Tensor, cos: Tensor) -> None:
+    seq, head_dim = x.shape[-2:]
+    if cos.shape != (seq, head_dim / 2):
+        raise ValueError(
+            "the tables need a row for each position of x (…, seq, head_dim), and a column for "
+            f"each pair of channels: got x of {tuple(x.shape)} and tables of {tuple(cos.shape)}"
+        )
 
 
 def widen(

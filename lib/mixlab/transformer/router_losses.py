@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mixlab.transformer.sparse_moe import route
+from mixlab.transformer.sparse_moe import route, wide
 
 
 def load_balancing_loss(
@@ -29,7 +29,8 @@ def load_balancing_loss(
             each layer has its own loss and the result is their mean.
 
     Raises:
-        ValueError: if `k` is not between 1 and the number of experts, or there are no tokens.
+        ValueError: if `k` is not between 1 and the number of experts, there are no tokens, or
+            other axes than these three.
 
     >>> collapsed = torch.tensor([[9.0, 0.0], [0.0, 9.0]])[:, None].expand(2, 5, 2)
     >>> load_balancing_loss(collapsed, k=1), load_balancing_loss(collapsed, k=1, pooled=True)
@@ -39,11 +40,17 @@ def load_balancing_loss(
         raise ValueError(
             f"balance needs at least one token: got router logits of shape {tuple(logits.shape)}"
         )
+    if logits.dim() != 3:
+        raise ValueError(
+            "router logits must have the axes (layers, tokens, n_experts): got shape "
+            f"{tuple(logits.shape)}. Join batch and seq by logits.flatten(1, 2); one layer alone "
+            "is logits[None]"
+        )
     n_experts = logits.shape[-1]
     chosen, _ = route(logits.detach(), k)
     every = torch.arange(n_experts, device=logits.device)
-    picked = (chosen[..., None] == every).sum(dim=-2).float()  # (layers, tokens, n_experts)
-    probability = logits.float().softmax(dim=-1)
+    probability = wide(logits).softmax(dim=-1)
+    picked = (chosen[..., None] == every).sum(dim=-2).to(probability)  # (layers, tokens, n_experts)
     axes = (0, 1) if pooled else (1,)
     f, P = picked.mean(dim=axes), probability.mean(dim=axes)
     return n_experts * (f * P).sum(dim=-1).mean()
@@ -65,4 +72,4 @@ def router_z_loss(logits: Float[Tensor, "*batch n_experts"]) -> Float[Tensor, ""
         raise ValueError(
             f"the z-loss needs at least one token: got router logits of shape {tuple(logits.shape)}"
         )
-    return logits.float().logsumexp(dim=-1).square().mean()
+    return wide(logits).logsumexp(dim=-1).square().mean()

@@ -36,8 +36,17 @@ class Routing(NamedTuple):
     gates: Float[Tensor, "*batch k"]
 
 
+def wide(logits: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Logits in float32 or better: in bfloat16 many would be equal.
+
+    >>> wide(torch.zeros(2, dtype=torch.bfloat16)).dtype
+    torch.float32
+    """
+    return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+
 def route(logits: Float[Tensor, "*batch n_experts"], k: int) -> Routing:
-    """The k experts with the largest logits, and the softmax of those k logits in float32.
+    """The k experts with the largest logits, and the softmax of those k, in float32 or better.
 
     Equal logits go to the expert with the lower number, on every device.
 
@@ -54,7 +63,7 @@ def route(logits: Float[Tensor, "*batch n_experts"], k: int) -> Routing:
             f"k={k} for {logits.shape[-1]} experts"
         )
     # A stable sort, because topk leaves the order of equal logits open.
-    scores, order = logits.float().sort(dim=-1, descending=True, stable=True)
+    scores, order = wide(logits).sort(dim=-1, descending=True, stable=True)
     return Routing(order[..., :k], scores[..., :k].softmax(dim=-1))
 
 
@@ -64,12 +73,16 @@ def experts_loop(x: Tokens, chosen: Chosen, gates: Gates, w1: Up, w2: Down, w3: 
     Args:
         x, chosen, gates, w1, w2, w3: shapes as in the module's docstring.
 
+    Raises:
+        ValueError: for other than one choice and gate a token and rank, or experts that aren't.
+
     >>> x = torch.tensor([[1.0], [2.0]])
     >>> w = torch.tensor([1.0, 3.0]).reshape(2, 1, 1)  # two experts of width 1
     >>> experts_loop(x, torch.tensor([[0], [1]]), torch.ones(2, 1), w, w, w)
     tensor([[  0.7311],
             [107.7330]])
     """
+    _check_choices(x, chosen, gates, w1)
     out = torch.zeros_like(x)
     for expert, (a, b, c) in enumerate(zip(w1, w2, w3, strict=True)):
         token, rank = torch.where(chosen == expert)
@@ -88,10 +101,14 @@ def experts_grouped(x: Tokens, chosen: Chosen, gates: Gates, w1: Up, w2: Down, w
     Args:
         x, chosen, gates, w1, w2, w3: shapes as in the module's docstring.
 
+    Raises:
+        ValueError: as `experts_loop`.
+
     >>> x, w = torch.ones(3, 1), torch.ones(2, 1, 1)
     >>> experts_grouped(x, torch.tensor([[0], [1], [0]]), torch.ones(3, 1), w, w, w).T
     tensor([[0.7311, 0.7311, 0.7311]])
     """
+    _check_choices(x, chosen, gates, w1)
     if x.is_cuda:
         from mixlab.kernels import grouped_experts
 
@@ -112,6 +129,20 @@ def experts_grouped(x: Tokens, chosen: Chosen, gates: Gates, w1: Up, w2: Down, w
     parts = [swiglu(run, *expert) for run, expert in zip(runs, experts, strict=True) if len(run)]
     unsorted = torch.cat(parts)[order.argsort()].unflatten(0, (-1, k))  # (tokens, k, dim)
     return combine(unsorted, gates, x.dtype)
+
+
+def _check_choices(x: Tensor, chosen: Tensor, gates: Tensor, w1: Tensor) -> None:
+    if chosen.shape != gates.shape or len(chosen) != len(x):
+        raise ValueError(
+            "chosen and gates must have one row a token and one column a rank: got "
+            f"{tuple(chosen.shape)} and {tuple(gates.shape)} for {len(x)} tokens"
+        )
+    if chosen.is_cuda or not chosen.numel():  # a GPU would have to wait
+        return
+    # One token's list is quicker to look through than a tensor, and that is what decoding brings.
+    ends = chosen[0].tolist() if len(chosen) == 1 else [int(end) for end in chosen.aminmax()]
+    if min(ends) < 0 or max(ends) >= len(w1):
+        raise ValueError(f"experts are numbered 0 to {len(w1) - 1}: got choices {chosen}")
 
 
 def combine(outputs: Float[Tensor, "tokens k dim"], gates: Gates, dtype: torch.dtype) -> Tokens:

@@ -7,6 +7,8 @@ section 2. The paper's text counts W earlier keys, its figures W keys in all:
 the lesson sliding_window sets the field's conventions side by side.
 """
 
+from numbers import Integral
+
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
@@ -17,7 +19,10 @@ def check_window(window: int | None) -> None:
     if window is None:
         return
     if isinstance(window, bool) or not isinstance(window, int):
-        raise ValueError(f"window must be a whole number of keys or None: got {window!r}")
+        raise ValueError(
+            f"window must be a whole number of keys or None: got {window!r}. A whole number of "
+            "another type becomes one by int(window)"
+        )
     if window < 1:
         raise ValueError(
             "window must be at least 1, because a query always sees itself, or None for no "
@@ -74,11 +79,7 @@ def window_mask(
             [0, 0, 1, 1, 1]], dtype=torch.int32)
     """
     n_keys = n_queries if n_keys is None else n_keys
-    if n_keys < n_queries:
-        raise ValueError(
-            "there must be at least as many keys as queries, because every query sees its own "
-            f"key: got {n_queries} queries and {n_keys} keys"
-        )
+    _check_counts(n_queries, n_keys)
     key = torch.arange(n_keys, device=device)
     query = key[n_keys - n_queries :]
     return visible(query[:, None], key[None, :], window)
@@ -94,6 +95,7 @@ def window_mask_loop(
     """
     check_window(window)
     n_keys = n_queries if n_keys is None else n_keys
+    _check_counts(n_queries, n_keys)
     mask = torch.zeros(n_queries, n_keys, dtype=torch.bool)
     for row in range(n_queries):
         query = n_keys - n_queries + row
@@ -107,9 +109,24 @@ def n_visible_pairs(seq: int, window: int | None) -> int:
 
     Causal attention has seq (seq + 1) / 2 pairs; a window leaves about seq * window.
 
+    Raises:
+        ValueError: if `window` is below 1, or `seq` is no number of tokens.
+
     >>> n_visible_pairs(5, window=3) == int(window_mask(5, window=3).sum()) == 12
     True
     """
     check_window(window)
+    _check_counts(seq, seq)
     reach = seq if window is None else min(window, seq)
     return reach * (reach + 1) // 2 + (seq - reach) * reach
+
+
+def _check_counts(n_queries: int, n_keys: int) -> None:
+    for name, count in (("queries", n_queries), ("keys", n_keys)):
+        if not isinstance(count, Integral) or count < 0:
+            raise ValueError(f"the number of {name} must be whole and not negative: got {count!r}")
+    if n_keys < n_queries:
+        raise ValueError(
+            "there must be at least as many keys as queries, because every query sees its own "
+            f"key: got {n_queries} queries and {n_keys} keys"
+        )
