@@ -247,7 +247,7 @@ for past in range(5):
         mask = make_causal_mask(n_queries=6, past=past, window=window)[-1]
         ours = window_mask(6, n_keys=6 + past, window=window)  # the queries are the last 6 tokens
         assert torch.equal(mask == 0, ours)
-captions = ["hide everything", "show the triangle", "show the past", "grey: too old", "hide those"]
+captions = ["hide everything", "show the triangle", "show the past", "pale: too old", "hide those"]
 pictures = [(step == 0).numpy() for step in make_causal_mask(n_queries=6, past=3, window=4)]
 figures.steps(pictures, captions, "Hide everything, show the past, hide what is too old")
 
