@@ -197,6 +197,14 @@ def test_digests_are_the_same_in_another_process_and_without_oracles(capsys):
     assert there.stdout == here
 
 
+def test_digest_tells_single_numbers_that_are_wrong_by_the_same_amount():
+    """Two of twelve, one too high and one too low: they may not cancel out under any salt."""
+    right = [np.array(0.5)] * 12
+    wrong = [np.array(1.5), np.array(-0.5), *right[2:]]
+    for n in range(200):
+        assert digest(right, f"salt{n}", 1e-6).text != digest(wrong, f"salt{n}", 1e-6).text
+
+
 def test_digest_tolerates_rounding_and_nothing_more():
     rng = np.random.default_rng(0)
     value = rng.standard_normal((40, 8))

@@ -76,6 +76,7 @@ def _project(reals: list[np.ndarray], salt: str) -> np.ndarray:
     total = np.zeros(_PROJECTIONS if any(flat.size for flat in reals) else 0)
     for flat in filter(len, reals):
         directions = rng.standard_normal((_PROJECTIONS, flat.size))
-        directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-        total += directions @ flat / len(reals) ** 0.5
+        # By the expected length, not by each one's own: a single number would then count with 1 or
+        # -1, and of two that are wrong by the same amount every sixteenth pair would cancel out.
+        total += directions @ flat / (flat.size * len(reals)) ** 0.5
     return total

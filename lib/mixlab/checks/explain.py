@@ -100,7 +100,7 @@ def _students(frame: traceback.FrameSummary) -> bool:
 
 
 def _agree(got: np.ndarray, expected: np.ndarray, atol: float) -> bool:
-    if got.shape != expected.shape:
+    if got.shape != expected.shape or (got.dtype.kind == "U") != (expected.dtype.kind == "U"):
         return False
     if expected.dtype.kind == "f":
         return bool(np.allclose(got, expected, rtol=0, atol=atol))
@@ -130,6 +130,8 @@ def _misconception(exercise: str, cases: Cases, oracle, answer) -> str | None:
     for arguments in oracle.examples:
         try:
             behaviour.append(call_answer(exercise, cases, answer, arguments))
+        except Unreadable:
+            behaviour.append(np.array("unreadable"))  # which is no mistake's result
         except Exception:
             behaviour.append(None)
     for known in oracle.misconceptions:

@@ -593,8 +593,8 @@ def judge_one_row(read):
         alone = read(x[:, before : before + real], torch.ones(1, int(real)))
         # Compared in a batch of two, so that rows of other lengths stand beside it.
         other = torch.from_numpy(rng.standard_normal(x.shape))
-        both = read(torch.cat([x, other]), torch.cat([mask, torch.ones_like(mask)]))
-        if not np.allclose(both[:1].numpy(), alone.numpy(), atol=1e-5):
+        both = read(torch.cat([other, x]), torch.cat([torch.ones_like(mask), mask]))
+        if not np.allclose(both[1:].numpy(), alone.numpy(), atol=1e-5):
             return False
     return True
 
@@ -644,11 +644,46 @@ def judge_wrong_shape(read):
     return True
 
 
+# --- and of another class ------------------------------------------------------------------
+
+
+def mixer_residual(x, w, scan):
+    return x + _mixer(x, w, scan)
+
+
+def one_token_lists(x, history, h, w):
+    y, history, h = one_token(x, history, h, w)
+    return y.tolist(), list(history), [row.numpy() for row in h]
+
+
+_kept = {}
+
+
+def one_token_remembers(x, history, h, w):
+    y, *_kept[id(w)] = one_token(x, *_kept.get(id(w), (history, h)), w)
+    return y, *_kept[id(w)]
+
+
+def one_token_adds_x(x, history, h, w):
+    y, history, h = one_token(x, history, h, w)
+    return x + y, history, h
+
+
+def crossing_rounded(mamba, transformer):
+    n_layers, d_inner, d_state, d_conv = mamba
+    state = n_layers * d_inner * (4 * d_state + 2 * (d_conv - 1))
+    return round(state / (4 * math.prod(transformer)))
+
+
+def judge_one_row_alone(read):
+    return _same_alone(read, *_rows((4,), lambda width, length: 2, 8, 3))
+
+
 RIGHT = {
     "19.1": [step_columns, step_loops, step_einsum, step_numpy],
     "19.2": [table_loops, table_cumsum, table_impulses, table_products],
     "19.3": [mixer_mended, mixer_conv1d, mixer_own_scan],
-    "19.4": [one_token, one_token_einops, one_token_in_place],
+    "19.4": [one_token, one_token_einops, one_token_in_place, one_token_lists],
     "19.5": [crossing_floor, crossing_loop, crossing_numpy],
     "19.6": [judge_both_sides, judge_one_row],
 }
@@ -668,7 +703,7 @@ WRONG = {
         (step_returns_old_state, "the state that you return is the old one"),
         (step_grows, "A is negative already"),
         (step_returns_y_only, "expected two things"),
-        (step_swaps_results, "expected real numbers in 1 axes"),
+        (step_swaps_results, "expected real numbers in 1 axis"),
         (step_without_columns, "it raised RuntimeError"),
         (step_from_library, "mixlab.ssm.selective_scan.selective_step"),
     ],
@@ -696,6 +731,7 @@ WRONG = {
         (mixer_taps_flipped, "taps are in the wrong order"),
         (mixer_drops_skip, "Move it inside the gate"),
         (mixer_clamps, "first wrong place: token"),
+        (mixer_residual, "the input itself is added"),
     ],
     "19.4": [
         (one_token_old_history, "the history doesn't move on"),
@@ -715,6 +751,8 @@ WRONG = {
         (one_token_holds, "B is discretised by zero-order hold"),
         (one_token_long_history, "the history has shape (3, 3): expected (2, 3)"),
         (one_token_output_only, "expected three things"),
+        (one_token_remembers, "no memory but the one that it is handed"),
+        (one_token_adds_x, "the input itself is added"),
     ],
     "19.5": [
         (crossing_ceil, "The cache has to take more"),
@@ -727,6 +765,7 @@ WRONG = {
         (crossing_four_bytes, "2 bytes a number, not 4"),
         (crossing_one_layer, "every layer keeps a state"),
         (crossing_fraction, "expected a whole number"),
+        (crossing_rounded, "you round to the nearest number"),
     ],
     "19.6": [
         (judge_nothing, "accepts everything"),
@@ -738,5 +777,6 @@ WRONG = {
         (judge_full_rows, "accepts everything"),
         (judge_bitwise, "torch.allclose"),
         (judge_wrong_shape, "read(x, mask) takes x of shape (batch, seq, 4)"),
+        (judge_one_row_alone, "hold one row, or rows alike"),
     ],
 }

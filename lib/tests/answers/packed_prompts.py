@@ -1,5 +1,6 @@
 """Answers to chapter 06 as students write them, right and wrong."""
 
+from fractions import Fraction
 from itertools import accumulate
 
 import numpy as np
@@ -641,12 +642,71 @@ def apart_returns_difference(layer):
     return (layer(tokens, [2, 3])[:2] - layer(tokens[:2], [2])).abs().max()
 
 
+# --- and of another class ------------------------------------------------------------------
+
+
+def mask_over_the_start(q_lengths, k_lengths, window):
+    mask, row, end = torch.zeros(sum(q_lengths), sum(k_lengths)), 0, 0
+    for n, m in zip(q_lengths, k_lengths, strict=True):
+        end += m
+        for own in range(end - n, end):
+            mask[row, max(0, own - window + 1) : own + 1] = 1
+            row += 1
+    return mask
+
+
+def rule_of_loops(q_lengths, k_lengths, window):
+    """Prompt by prompt, with NumPy."""
+
+    def sees(batch, head, query, key):
+        query, key = np.asarray(query), np.asarray(key)
+        seen, q_start, k_start = False, 0, 0
+        for n, m in zip(q_lengths, k_lengths, strict=True):
+            i, j = query - q_start + m - n, key - k_start
+            own = (i >= m - n) & (i < m) & (j >= 0) & (j < m)
+            seen |= own & (i >= j) & (i - j < window)
+            q_start, k_start = q_start + n, k_start + m
+        return seen
+
+    return sees
+
+
+def rule_of_the_whole_grid(q_lengths, k_lengths, window):
+    mask = mask_positions(q_lengths, k_lengths, window)
+    return lambda batch, head, query, key: mask
+
+
+def share_fraction(lengths, batch):
+    slots = sum(
+        max(lengths[at : at + batch]) * len(lengths[at : at + batch])
+        for at in range(0, len(lengths), batch)
+    )
+    return Fraction(slots - sum(lengths), slots)
+
+
+def share_of_strides(lengths, batch):
+    n = -(-len(lengths) // batch)
+    parts = [lengths[first::n] for first in range(n)]
+    return 1 - sum(lengths) / sum(len(part) * max(part) for part in parts)
+
+
+def apart_first_tokens(layer):
+    return all(
+        _same(layer, pack, lambda one, alone: torch.allclose(one[0], alone[0]))
+        for pack in ([3, 1, 5, 2], [3, 3, 3])
+    )
+
+
+def apart_all_but_the_first(layer):
+    return all(_same(layer, pack, judged=slice(1, None)) for pack in ([3, 2, 5, 1], [3, 3, 3]))
+
+
 RIGHT = {
     "06.1": [layout_lists, layout_tensors, layout_loop, layout_numpy],
     "06.2": [mask_blocks, mask_positions, mask_block_diag, mask_numpy_rows],
     "06.3": [ring_positions, ring_vectorised, ring_played],
-    "06.4": [rule_from_ends, rule_tables, rule_table_of_pairs],
-    "06.5": [share_loop, share_padding_counted, share_tensor],
+    "06.4": [rule_from_ends, rule_tables, rule_table_of_pairs, rule_of_loops],
+    "06.5": [share_loop, share_padding_counted, share_tensor, share_fraction],
     "06.6": [apart_packs, apart_one_pack, apart_numpy],
 }
 
@@ -684,6 +744,7 @@ WRONG = {
         (mask_for_first_chunk_only, "first wrong place: query 0, key"),
         (mask_additive, "the mask to add to the scores"),
         (mask_from_library, "mixlab.transformer.packed_masks.causal_block_mask"),
+        (mask_over_the_start, "reaches over the start of its prompt"),
     ],
     "06.3": [
         (ring_everything, "every slot of every ring"),
@@ -713,6 +774,7 @@ WRONG = {
         (rule_shift_of_first, "you shift all prompts alike"),
         (rule_shift_of_pack, "you shift all prompts alike"),
         (rule_wrong_sign, "the wrong sign"),
+        (rule_of_the_whole_grid, "when it is asked from the end"),
     ],
     "06.5": [
         (share_of_tokens, "the share of tokens"),
@@ -725,6 +787,7 @@ WRONG = {
         (share_sorted, "you sort the prompts first"),
         (share_drops_rest, "shorter batch is missing"),
         (share_slots, "expected one number"),
+        (share_of_strides, "expected:"),
     ],
     "06.6": [
         (apart_lazily, "accepts everything"),
@@ -742,5 +805,7 @@ WRONG = {
         (apart_in_any_order, "in another order and compares"),
         (apart_alone, "accepts everything"),
         (apart_returns_difference, "expected True or False"),
+        (apart_first_tokens, "expected: False"),
+        (apart_all_but_the_first, "expected: False"),
     ],
 }

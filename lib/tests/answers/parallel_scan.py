@@ -627,6 +627,37 @@ def back_wraps_around(a, h, above, state):
     return g * h.roll(1), g, to_state
 
 
+# --- and of another class ------------------------------------------------------------------
+
+
+def tests_odd_lengths(scan):
+    return _tests(_plus, lambda t: chr(97 + t), range(1, 41, 2))(scan)
+
+
+def tests_sets(scan):
+    return _tests(lambda x, y: x | y, lambda t: {t})(scan)
+
+
+def tests_without_order(scan):
+    for n in range(1, 41):
+        letters = [chr(97 + t) for t in range(n)]
+        if set(scan(_plus, letters)) != set(accumulate(letters)):
+            return False
+    return True
+
+
+def back_forward_mode(a, h, above, state):
+    def loss(a, b, level):
+        total = 0
+        for t in range(len(a)):
+            level = a[t] * level + b[t]
+            total = total + above[t] * level
+        return total
+
+    b = h - a * torch.cat([state[None], h[:-1]])
+    return [torch.func.jacfwd(loss, argument)(a, b, state) for argument in range(3)]
+
+
 RIGHT = {
     "17.1": [brim_least_of_three, brim_by_index, brim_clipped, brim_tensor],
     "17.2": [doubling_new_list, doubling_backwards, doubling_slices, doubling_halves],
@@ -691,6 +722,9 @@ WRONG = {
         (tests_the_last, "the last prefix only"),
         (tests_with_zip, "`zip` stops"),
         (returns_what_the_scan_returns, "expected True or False"),
+        (tests_odd_lengths, "tries too few lengths"),
+        (tests_sets, "can't see the order"),
+        (tests_without_order, "compares the prefixes as a set"),
     ],
     "17.5": [
         (costs_everybody_works, "you let every place work in every round"),
@@ -715,5 +749,6 @@ WRONG = {
         (back_autograd, "asks autograd"),
         (back_two, "expected three gradients"),
         (back_wraps_around, "first wrong place: the gradient for a, token 0"),
+        (back_forward_mode, "asks autograd (torch.func.jacfwd)"),
     ],
 }

@@ -467,6 +467,49 @@ def judge_returns_tensor(model, n_layers, window):
     return torch.ones(3, dtype=torch.bool)
 
 
+# --- and of another class --------------------------------------------------------------------
+
+
+def field_none_at_the_end(windows, position):
+    return position + 1 if windows[-1] is None else field_skips_none(windows, position)
+
+
+def layers_rounded(i, j, window):
+    if j > i or (window == 1 and i > j):
+        return -1
+    return 0 if i == j else round((i - j) / (window - 1))
+
+
+def layers_nearly_up(i, j, window):
+    if j > i or (window == 1 and i > j):
+        return -1
+    return 0 if i == j else int((i - j) / (window - 1) + 0.999)
+
+
+def reach_in_place(masks):
+    known = torch.eye(len(masks[0]), dtype=torch.bool)
+    for mask in masks:
+        for i in range(len(mask)):
+            for j in range(len(mask)):
+                if mask[i, j]:
+                    known[i] |= known[j]
+    return known
+
+
+def reach_in_32_bits(masks):
+    eye = np.eye(len(masks[0]), dtype=np.int32)
+    known = eye
+    for mask in masks:
+        known = (mask.numpy().astype(np.int32) | eye) @ known
+    return known != 0
+
+
+def depends_last_channel(f, seq, dim):
+    x = torch.randn(seq, dim, requires_grad=True)
+    f(x)[-1, -1].backward()
+    return x.grad.norm(dim=1) > 0
+
+
 RIGHT = {
     "03.1": [field_sum, field_walk, field_sets, field_tensor],
     "03.2": [layers_closed, layers_ceil, layers_loop, layers_numpy],
@@ -487,6 +530,7 @@ WRONG = {
         (field_skips_none, "None means that it sees every earlier token"),
         (field_product, "you multiply the windows"),
         (field_none_breaks, "it raised TypeError"),
+        (field_none_at_the_end, "expected:"),
     ],
     "03.2": [
         (layers_floor, "you round down. What is left"),
@@ -498,6 +542,8 @@ WRONG = {
         (layers_negative, "right except for later tokens"),
         (layers_zero_ahead, "not 0 layers"),
         (layers_divides_by_zero, "it raised ZeroDivisionError"),
+        (layers_rounded, "you round to the nearest number"),
+        (layers_nearly_up, "expected:"),
     ],
     "03.3": [
         (reach_wrong_order, "the wrong way round"),
@@ -510,6 +556,8 @@ WRONG = {
         (reach_overflows, "outgrows 64 bits"),
         (reach_multiplies_truth, "multiplies matrices of numbers, not of truth values"),
         (reach_counts, "expected a mask of True and False"),
+        (reach_in_place, "changes what it is still reading"),
+        (reach_in_32_bits, "outgrows 64 bits"),
     ],
     "03.4": [
         (depends_as_given, "all three mistakes are still there"),
@@ -522,6 +570,7 @@ WRONG = {
         (depends_all_tokens, "Do you read all tokens"),
         (depends_always, "depends on every token"),
         (depends_returns_sizes, "expected a mask of True and False"),
+        (depends_last_channel, "you read one channel"),
     ],
     "03.5": [
         (judge_always, "accepts everything"),

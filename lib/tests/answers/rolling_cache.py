@@ -661,6 +661,49 @@ def judge_returns_list(make_cache):
     return make_cache(4)(0)
 
 
+# --- and of another class ----------------------------------------------------------------------
+
+
+class RingMinusOne(RingCounter):
+    def write(self, item):
+        old = super().write(item)
+        return -1 if old is None else old
+
+
+def past_without_zeros(ring, length):
+    rows = past_whole_ring(ring, length)
+    return rows[rows.abs().sum(1) > 0][int(length >= len(ring)) :]
+
+
+def past_three_columns(ring, length):
+    return past_rows(ring, length).reshape(-1, 3)
+
+
+def bytes_average(windows, lengths, *rest):
+    return bytes_sum(windows, [sum(lengths) / len(lengths)] * len(lengths), *rest)
+
+
+def extend_one_width(keys, values, length, q, k, v):
+    return extend_loop(keys, values, length, q * (q.shape[1] / 8) ** 0.5, k, v)
+
+
+def back_one_left(length, new, window):
+    return new <= 1 or back_oldest(length, new, window)
+
+
+def judge_short_texts(make_cache):
+    return _judge(range(1, 10), lambda w: 3 * w, sorted)(make_cache)
+
+
+def judge_nothing_foreign(make_cache):
+    for window in range(1, 10):
+        see = make_cache(window)
+        for position in range(40):
+            if not set(see(position)) <= set(range(max(0, position - window + 1), position + 1)):
+                return False
+    return True
+
+
 RIGHT = {
     "04.1": [RingCounter, RingNext, RingCycle],
     "04.2": [past_index, past_cut, past_roll, past_rows],
@@ -687,6 +730,7 @@ WRONG = {
         (RingForgetsToCount, "first wrong place: write 1"),
         (RingOverflows, "list index out of range"),
         (RingOfThreeWrites, "first wrong place: write 3"),
+        (RingMinusOne, "or None: got -1"),
     ],
     "04.2": [
         (past_whole_ring, "you return all W rows of a full ring"),
@@ -699,6 +743,8 @@ WRONG = {
         (past_rolls_always_whole, "slots that were never written; and"),
         (past_wrong_way, "the wrong way round"),
         (past_list, "expected real numbers in 2 axes"),
+        (past_without_zeros, "expected shape"),
+        (past_three_columns, "expected shape: (3, 5)"),
     ],
     "04.3": [
         (bytes_keys_only, "you count the keys and not the values"),
@@ -713,6 +759,7 @@ WRONG = {
         (bytes_first_window, "each has its own"),
         (bytes_paired, "you pair layers with sequences"),
         (bytes_min_of_none, "it raised TypeError"),
+        (bytes_average, "the batch's average length"),
     ],
     "04.4": [
         (extend_as_given, "slots are still taken for positions"),
@@ -728,6 +775,7 @@ WRONG = {
         (extend_without_scale, "not divided by √head_dim"),
         (extend_only_the_chunk, "the tokens of a chunk see each other and not the ring"),
         (extend_transposed, "should return shape"),
+        (extend_one_width, "first wrong place: the token at position"),
     ],
     "04.5": [
         (back_always, "you always say True"),
@@ -741,6 +789,7 @@ WRONG = {
         (back_forgets_nothing_left, "taken back to nothing needs nothing"),
         (back_new_is_held, "position `new` the first of them"),
         (back_returns_number, "expected True or False"),
+        (back_one_left, "expected: False"),
     ],
     "04.6": [
         (judge_lazily, "accepts everything"),
@@ -760,5 +809,7 @@ WRONG = {
         (judge_odd, "too few windows"),
         (judge_full_rings, "looks at full rings only"),
         (judge_returns_list, "expected True or False"),
+        (judge_short_texts, "before a text gets long"),
+        (judge_nothing_foreign, "hand over too little"),
     ],
 }

@@ -540,6 +540,38 @@ def chance_enumerated(n_experts, k):
     return sum(any(e < k for e in one) for one in sets) / len(sets)
 
 
+# --- and of another class -------------------------------------------------------------------
+
+
+def repeat_first_and_last_rank(chosen, lengths):
+    return repeat_arrays(chosen[..., [0, -1]], lengths)
+
+
+def repeat_one_twice(chosen, lengths):
+    return [repeat_arrays(chosen, lengths)[0]] * 2
+
+
+def dead_without_the_first_token(chosen, n_experts):
+    return dead_bincount(chosen[:, 1:], n_experts)
+
+
+def given_numbered_tokens(expert, kind, token):
+    total = 0
+    for value in range(len(set(token.tolist()))):
+        here = token == value
+        if here.any():
+            e, k = expert[here], kind[here]
+            total += here.mean() * (_entropy(e) + _entropy(k) - _entropy(e, k))
+    return total
+
+
+def without_by_ten(logits, removed, k):
+    left = logits.clone()
+    left[:, removed] -= 10
+    scores, chosen = left.topk(k, dim=1)
+    return torch.zeros_like(logits).scatter(1, chosen, scores.softmax(1))
+
+
 RIGHT = {
     "08.1": [repeat_arrays, repeat_sets, repeat_mask, repeat_torch],
     "08.2": [
@@ -570,6 +602,8 @@ WRONG = {
         (repeat_swapped, "the two numbers are swapped"),
         (repeat_one_number, "expected two numbers"),
         (repeat_from_library, "mixlab.traces.router.repetition"),
+        (repeat_first_and_last_rank, "with an expert in common"),
+        (repeat_one_twice, "asks for equal first choices, too"),
     ],
     "08.2": [
         (chance_mean_overlap, "in common on average"),
@@ -595,6 +629,7 @@ WRONG = {
         (dead_rarely, "first wrong place: layer"),
         (dead_first_two, "expected: alive"),
         (dead_never, "first wrong place: layer"),
+        (dead_without_the_first_token, "first wrong place: layer"),
     ],
     "08.4": [
         (error_of_choices, "takes all choices for independent"),
@@ -624,6 +659,7 @@ WRONG = {
         (given_what_is_left, "the part that neither explains"),
         (given_difference, "expected:"),
         (given_zero, "expected:"),
+        (given_numbered_tokens, "expected:"),
     ],
     "08.6": [
         (without_zero, "a score of 0 is a score"),
@@ -636,5 +672,6 @@ WRONG = {
         (without_columns_back, "expected shape"),
         (without_renumbered, "right weights in wrong columns"),
         (without_library, "mixlab.transformer.sparse_moe.route"),
+        (without_by_ten, "first wrong place: token"),
     ],
 }

@@ -1,6 +1,7 @@
 """Answers to chapter 02 as students write them, right and wrong."""
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import torch
@@ -439,12 +440,46 @@ def judge_returns_mask(make_mask):
     return make_mask(4, 2)
 
 
+# --- and of another class ------------------------------------------------------------------
+
+
+def count_fraction(seq, window):
+    w = min(seq, window)
+    return Fraction(w * (2 * seq - w + 1), 2)
+
+
+def chunk_sees_all_cached(n_queries, past, window):
+    own = mask_broadcast(n_queries, window)
+    return torch.cat((torch.ones(n_queries, past, dtype=torch.bool), own), dim=1)
+
+
+def judge_as_number(make_mask):
+    ok = 1
+    for seq in range(1, 10):
+        for window in range(1, 11):
+            ok *= int(torch.equal(make_mask(seq, window), mask_broadcast(seq, window)))
+    return ok
+
+
+def judge_powers_of_two(make_mask):
+    sizes = [(seq, window) for seq in (1, 2, 4, 8, 16) for window in (1, 2, 4, 8)]
+    return all(torch.equal(make_mask(*size), mask_broadcast(*size)) for size in sizes)
+
+
+def judge_wrong_reference(make_mask):
+    return all(torch.equal(make_mask(9, w), mask_broadcast(9, w + 1)) for w in range(1, 9))
+
+
+def judge_hidden_only(make_mask):
+    return all(bool((make_mask(9, w) <= mask_broadcast(9, w)).all()) for w in range(1, 10))
+
+
 RIGHT = {
     "02.1": [mask_broadcast, mask_rows, mask_triangles, mask_numpy],
     "02.2": [chunk_two_diagonals, chunk_positions, chunk_last_rows],
-    "02.3": [count_closed, count_rows, count_difference, count_numpy],
+    "02.3": [count_closed, count_rows, count_difference, count_numpy, count_fraction],
     "02.4": [band_loop, band_gather, band_blocks, band_double, band_gather_in_numpy],
-    "02.5": [judge_pairs, judge_reference],
+    "02.5": [judge_pairs, judge_reference, judge_as_number],
 }
 
 WRONG = {
@@ -478,6 +513,7 @@ WRONG = {
         (chunk_square, "expected shape"),
         (chunk_moved_left, "the wrong way"),
         (chunk_causal_not_moved, "the causal one has not"),
+        (chunk_sees_all_cached, "every cached key stays visible"),
     ],
     "02.3": [
         (count_rectangle, "you give every query W keys. The first"),
@@ -518,5 +554,8 @@ WRONG = {
         (judge_one_even_size, "your test tries one size only"),
         (judge_window_one, "is_window_mask on a mask of"),
         (judge_returns_mask, "expected True or False"),
+        (judge_powers_of_two, "your test tries too few windows"),
+        (judge_wrong_reference, "counts W + 1 keys"),
+        (judge_hidden_only, "show too little"),
     ],
 }

@@ -1,5 +1,7 @@
 """Answers to chapter 07 as students write them, right and wrong."""
 
+from fractions import Fraction
+
 import numpy as np
 import torch
 
@@ -593,13 +595,37 @@ def touched_list(chances, n_tokens):
     return [1 - (1 - q) ** n_tokens for q in chances]
 
 
+# --- and of another class -----------------------------------------------------------------------
+
+
+def gates_almost_zero(scores, k):
+    return torch.where(gates_scatter(scores, k) > 0, scores, -100.0).softmax(dim=1)
+
+
+def limit_of_the_text(x, chosen, gates, experts, capacity):
+    out = limit_where(x, chosen, gates, experts, capacity)
+    return out * (torch.arange(len(x)) < capacity)[:, None]
+
+
+def limit_four_channels(*given):
+    return limit_where(*given).reshape(-1, 4)
+
+
+def touched_fraction(chances, n_tokens):
+    return sum(1 - (1 - Fraction(q)) ** n_tokens for q in chances)
+
+
+def touched_all(chances, n_tokens):
+    return len(chances)
+
+
 RIGHT = {
     "07.1": [gates_scatter, gates_masked, gates_divided, gates_loop],
     "07.2": [limit_where, limit_index_add, limit_lists, limit_double],
     "07.3": [count_parts, count_tensors, count_difference],
     "07.4": [loss_bincount, loss_one_hot, loss_loop],
     "07.5": [sorted_inverse, sorted_mended, sorted_without_a_sort],
-    "07.6": [touched_sum, touched_array, touched_tensor],
+    "07.6": [touched_sum, touched_array, touched_tensor, touched_fraction],
 }
 
 WRONG = {
@@ -616,6 +642,7 @@ WRONG = {
         (gates_overflow, "got:      nan"),
         (gates_top_two, "k=1"),
         (gates_from_library, "mixlab.transformer.sparse_moe.route"),
+        (gates_almost_zero, "have to be exactly 0"),
     ],
     "07.2": [
         (limit_assigns, "an assignment throws away"),
@@ -633,6 +660,8 @@ WRONG = {
         (limit_token_by_token, "a second time"),
         (limit_calls_the_empty, "without a token"),
         (limit_single_vectors, "takes a tensor of shape (tokens, 4)"),
+        (limit_of_the_text, "the first `capacity` tokens of the text alone"),
+        (limit_four_channels, "sparse_feed_forward with"),
     ],
     "07.3": [
         (count_whole_models, "multiplied the whole model"),
@@ -684,5 +713,6 @@ WRONG = {
         (touched_share, "the share of experts touched"),
         (touched_with_replacement, "each of a token's k choices by itself"),
         (touched_list, "expected one number"),
+        (touched_all, "the number of all experts"),
     ],
 }

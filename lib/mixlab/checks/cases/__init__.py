@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import torch
@@ -49,15 +51,27 @@ def _kind(value) -> str:
         return f"an array of shape {value.shape} and dtype {value.dtype}"
     if value is None:
         return "None (does the function return its result?)"
-    shown = repr(value)
+    shown = " ".join(repr(value).split())
     return f"{type(value).__name__} {shown if len(shown) < 60 else shown[:57] + '…'}"
 
 
 def _array(value) -> np.ndarray:
+    """Numbers as an array: of any kind, exact fractions too, and lists of tensors."""
     if isinstance(value, torch.Tensor):
         value = value.detach().cpu()
         return value.float().numpy() if value.dtype == torch.bfloat16 else value.numpy()
+    if isinstance(value, Fraction | Decimal):
+        value = int(value) if value == int(value) else float(value)
+    if isinstance(value, list | tuple):
+        value = [_array(part) if isinstance(part, _NESTED) else part for part in value]
     return np.asarray(value)
+
+
+_NESTED = list | tuple | torch.Tensor | Fraction | Decimal
+
+
+def _axes(count: int) -> str:
+    return "1 axis" if count == 1 else f"{count} axes"
 
 
 def read_mask(n_dims: int = 2) -> Callable:
@@ -69,12 +83,13 @@ def read_mask(n_dims: int = 2) -> Callable:
         except (TypeError, ValueError):
             array = None
         if array is None or array.dtype.kind not in "biuf" or array.ndim != n_dims:
-            raise Unreadable(f"expected a mask with {n_dims} axes: got {_kind(value)}")
+            raise Unreadable(f"expected a mask with {_axes(n_dims)}: got {_kind(value)}")
         if array.dtype.kind != "b":
             if not np.isin(array, (0, 1)).all():
+                asked = " Is it the mask to add to the scores?" if array.min() < -1e3 else ""
                 raise Unreadable(
                     "expected a mask of True and False (or 1 and 0): got other numbers, "
-                    f"from {array.min()} to {array.max()}. Is it the mask to add to the scores?"
+                    f"from {array.min()} to {array.max()}.{asked}"
                 )
             array = array.astype(bool)
         return array
@@ -86,8 +101,10 @@ def read_count(value) -> np.ndarray:
     """A reader of one whole number; 12.0 is taken for 12."""
     try:
         array = _array(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         array = None
+    if array is not None and array.dtype.kind == "O" and isinstance(array.item(), int):
+        raise Unreadable(f"expected a smaller number: got one of {len(str(array.item()))} digits")
     if array is None or array.dtype.kind not in "iuf" or array.size != 1:
         raise Unreadable(f"expected one whole number: got {_kind(value)}")
     number = array.reshape(()).item()
@@ -105,16 +122,27 @@ def read_reals(n_dims: int) -> Callable:
         except (TypeError, ValueError):
             array = None
         if array is None or array.dtype.kind not in "iuf" or array.ndim != n_dims:
-            raise Unreadable(f"expected real numbers in {n_dims} axes: got {_kind(value)}")
+            raise Unreadable(f"expected real numbers in {_axes(n_dims)}: got {_kind(value)}")
         return array.astype(np.float64)
 
     return read
 
 
+def read_real(value) -> np.ndarray:
+    """A reader of one real number; a fraction or a decimal is one."""
+    try:
+        array = _array(value)
+    except (TypeError, ValueError, OverflowError):
+        array = None
+    if array is None or array.dtype.kind not in "iuf" or array.size != 1:
+        raise Unreadable(f"expected one number: got {_kind(value)}")
+    return array.astype(np.float64).reshape(())
+
+
 def read_verdict(value) -> np.ndarray:
-    """A reader of one True or False."""
-    if isinstance(value, bool | np.bool_):
-        return np.array(bool(value))
-    if isinstance(value, torch.Tensor) and value.dtype == torch.bool and value.numel() == 1:
-        return np.array(bool(value))
+    """A reader of one True or False; 1 and 0 are taken for these."""
+    if isinstance(value, bool | int | np.generic | np.ndarray | torch.Tensor):
+        array = _array(value)
+        if array.size == 1 and array.dtype.kind in "biu" and array.item() in (0, 1):
+            return np.array(bool(array.item()))
     raise Unreadable(f"expected True or False: got {_kind(value)}")

@@ -23,8 +23,8 @@ _RATES = torch.tensor([-0.5, -1.0, -1.5, -2.0])
 
 # Which tokens count for the convolution's input, for its output, for the number before softplus
 # and for Δ: 0 all, 1 real ones, 2 those from the first real one on, 3 as many as the longest row
-# has. Then whether a row is read after its last column or its last real token, and how much its
-# width changes the last digits.
+# has, 4 those where the first row has real ones. Then whether a row is read after its last column
+# or its last real token, and how much its width changes the last digits.
 ROWS = (
     (1, 0, 0, 1, 0, 0),
     (2, 0, 0, 2, 1, 0),
@@ -39,6 +39,7 @@ ROWS = (
     (2, 0, 0, 2, 0, 0),
     (3, 0, 0, 3, 0, 0),
     (0, 0, 0, 0, 0, 0),
+    (4, 0, 0, 4, 0, 0),
 )
 
 
@@ -71,7 +72,8 @@ def made_from(row: tuple[int, ...]) -> Callable[[Tensor, Tensor], Tensor]:
                 f"with a real token in each row: got {tuple(x.shape)} and {tuple(mask.shape)}"
             )
         column = torch.arange(x.shape[1]).expand(mask.shape)
-        counts = torch.ones_like(mask), mask, mask.cumsum(1) > 0, column < mask.sum(1).max()
+        longest, first = mask.sum(1).max(), mask[:1].expand_as(mask)
+        counts = torch.ones_like(mask), mask, mask.cumsum(1) > 0, column < longest, first
         into, out, number, step = (counts[which][..., None] for which in row[:4])
         u = _convolved(x * into) * out
         states = _states(u, F.softplus((u @ _MIX.T - 0.5) * number) * step)

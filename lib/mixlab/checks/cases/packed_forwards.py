@@ -91,6 +91,14 @@ _ALL = (
         _layer(lambda c, a, b, i, j, n: (c & (a == b)) | (a + 1 == b)),
     ),
     (
+        "blocks, of which only the first token is kept from the prompt before it",
+        _layer(lambda c, a, b, i, j, n: c & ((a == b) | ((a == b + 1) & (i > 0)))),
+    ),
+    (
+        "a first prompt that also sees the token behind it",
+        _layer(lambda c, a, b, i, j, n: (c & (a == b)) | ((a == 0) & (b == 1) & (j == 0))),
+    ),
+    (
         "the third prompt sees the second",
         _layer(lambda c, a, b, i, j, n: c & ((a == b) | ((a == 2) & (b == 1)))),
     ),

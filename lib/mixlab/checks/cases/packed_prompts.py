@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from mixlab.checks.cases import Cases, Unreadable, _array, _kind, read_mask, read_verdict
+from mixlab.checks.cases import Cases, Unreadable, _array, _kind, read_mask, read_real, read_verdict
 
 _OURS = (
     "mixlab.transformer.packed_masks",
@@ -52,8 +52,8 @@ def _read_layout(value) -> np.ndarray:
             raise Unreadable(f"expected {name} as one list of whole numbers: got {_kind(part)}")
         if len(array) > WIDTH or (array < 0).any():
             raise Unreadable(
-                f"expected {name} of 0 or more, one a packed token: got {len(array)} numbers from "
-                f"{array.min():.0f} to {array.max():.0f}"
+                f"expected {name} of 0 or more: got {len(array)} numbers from {array.min():.0f} to "
+                f"{array.max():.0f}"
             )
         rows[row, : len(array)] = array
     return rows
@@ -91,10 +91,31 @@ def _call_rule(answer, q_lengths, k_lengths, window):
         )
     query = torch.arange(sum(q_lengths))[:, None]
     key = torch.arange(sum(k_lengths))[None, :]
-    seen = rule(torch.tensor(0), torch.tensor(0), query, key)
-    if isinstance(seen, torch.Tensor) and seen.ndim == 2:
-        seen = seen.expand(len(query), key.shape[1])
+    seen = _read_seen(rule, query, key)
+    # A rule is asked about any places, in any order, and not about the whole grid alone.
+    asked = {
+        "from the end": lambda: _read_seen(rule, query.flip(0), key.flip(1))[::-1, ::-1],
+        "one query a time": lambda: np.array([_read_seen(rule, i, key[0]) for i in query[:, 0]]),
+    }
+    for how, ask in asked.items():
+        if ((again := ask()) != seen).any():
+            i, j = np.argwhere(again != seen)[0]
+            raise Unreadable(
+                f"asked about all places at once, `sees` says {seen[i, j]} for query {i} and key "
+                f"{j}, and {again[i, j]} when it is asked {how}: it has to answer for the places "
+                "`query` and `key` that it is given"
+            )
     return seen
+
+
+def _read_seen(rule: Callable, query: torch.Tensor, key: torch.Tensor) -> np.ndarray:
+    """What a rule says of these places, in the shape to which they broadcast."""
+    shape = torch.broadcast_shapes(query.shape, key.shape)
+    seen = read_mask(len(shape))(rule(torch.tensor(0), torch.tensor(0), query, key))
+    try:
+        return np.broadcast_to(seen, shape)
+    except ValueError:
+        raise Unreadable(f"expected shape: {tuple(shape)}, got shape: {seen.shape}") from None
 
 
 def _draw_shares(rng: np.random.Generator) -> list[tuple]:
@@ -104,16 +125,6 @@ def _draw_shares(rng: np.random.Generator) -> list[tuple]:
         drawn.append((lengths, int(rng.integers(1, 6))))
     same = int(rng.integers(2, 40))
     return [*drawn, ([same] * 5, 3), (_ints(rng, 1, 60, 7), 3), (_ints(rng, 1, 60, 6), 50)]
-
-
-def _read_share(value) -> np.ndarray:
-    try:
-        array = _array(value)
-    except (TypeError, ValueError):
-        array = np.array("")
-    if array.dtype.kind not in "iuf" or array.size != 1:
-        raise Unreadable(f"expected one number, the share of padding: got {_kind(value)}")
-    return array.reshape(()).astype(np.float64)
 
 
 def _draw_layers(rng: np.random.Generator) -> list[tuple]:
@@ -183,7 +194,9 @@ EXERCISES = {
     ),
     "06.5": Cases(
         draw=_draw_shares,
-        read=_read_share,
+        read=read_real,
+        atol=1e-6,
+        seed=2,
         forbids=_OURS,
         hints=(
             "Count slots, batch by batch: a batch of three prompts, the longest of 7 tokens, "

@@ -1,12 +1,13 @@
 """Inputs for the exercises of chapter 17: an operator, two scans, suspects, costs, a way back."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from unittest.mock import patch
 
 import numpy as np
 import torch
 
-from mixlab.checks.cases import Cases, Unreadable, read_reals, read_verdict
+from mixlab.checks.cases import Cases, Unreadable, read_real, read_reals, read_verdict
 from mixlab.checks.cases.scan_items import rounds_of, scan_outcome
 
 _OURS = ("mixlab.ssm.scan", "mixlab.traces.scan")
@@ -131,23 +132,49 @@ def levels(a: torch.Tensor, b: torch.Tensor, state: torch.Tensor) -> torch.Tenso
     return torch.stack(h)
 
 
-def _refuse(*args, **kwargs):
-    raise Unreadable("the answer asks autograd for the gradients, which this exercise asks for")
+_AUTOGRAD = {
+    torch.autograd: ("grad", "backward"),
+    torch.autograd.forward_ad: ("enter_dual_level", "make_dual"),
+    torch.autograd.functional: ("hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"),
+    torch.func: (
+        "grad",
+        "grad_and_value",
+        "hessian",
+        "jacfwd",
+        "jacrev",
+        "jvp",
+        "linearize",
+        "vjp",
+    ),
+}
+
+
+def _refusal(name: str) -> Callable:
+    """In place of a function of autograd, one for each: PyTorch keeps lists of its functions."""
+
+    def refuse(*args, **kwargs):
+        raise Unreadable(
+            f"the answer asks autograd ({name}) for the gradients, which this exercise asks for"
+        )
+
+    return refuse
 
 
 class _NoEngine:
     """In the place of autograd's engine, to which every way of asking for gradients leads."""
 
-    run_backward = staticmethod(_refuse)
+    run_backward = staticmethod(_refusal("torch.autograd"))
 
 
 def _call_backward(answer, *arguments):
-    """Without autograd: no graph is recorded, and asking for one is told, in either direction."""
-    with (
-        torch.inference_mode(),
-        patch.object(torch.autograd.Variable, "_execution_engine", _NoEngine),
-        patch.object(torch.autograd.forward_ad, "enter_dual_level", _refuse),
-    ):
+    """Without autograd: no graph is recorded, and asking for one is told."""
+    with ExitStack() as undo:
+        undo.enter_context(torch.inference_mode())
+        undo.enter_context(patch.object(torch.autograd.Variable, "_execution_engine", _NoEngine))
+        for module, names in _AUTOGRAD.items():
+            for name in names:
+                refuse = _refusal(f"{module.__name__}.{name}")
+                undo.enter_context(patch.object(module, name, refuse))
         return _three(answer(*arguments), len(arguments[0]))
 
 
@@ -157,12 +184,18 @@ def _three(value, seq: int) -> np.ndarray:
         shown = "None (does the function return?)" if value is None else type(value).__name__
         size = f" of {len(value)}" if isinstance(value, tuple | list) else ""
         raise Unreadable(f"expected three gradients, for a, b and the state: got {shown}{size}")
-    one = read_reals(1)
-    a, b = one(value[0]), one(value[1])
-    state = np.asarray(getattr(value[2], "tolist", lambda: value[2])(), dtype=np.float64)
-    for name, found, size in (("a", a, seq), ("b", b, seq), ("the state", state, 1)):
-        if found.size != size:
-            raise Unreadable(f"the gradient for {name} has {size} numbers: got {found.size}")
+    found = []
+    readers = (read_reals(1), read_reals(1), read_real)
+    for name, read, part in zip(("a", "b", "the state"), readers, value, strict=True):
+        try:
+            found.append(read(part))
+        except Unreadable as error:
+            raise Unreadable(f"the gradient for {name}: {error}") from None
+        if name != "the state" and len(found[-1]) != seq:
+            raise Unreadable(
+                f"the gradient for {name} has {seq} numbers here, one a token: got {len(found[-1])}"
+            )
+    a, b, state = found
     return np.stack([a, b, np.pad(state.reshape(1), (0, seq - 1))])
 
 

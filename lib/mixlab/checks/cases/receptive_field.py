@@ -20,6 +20,7 @@ def _draw_mixed(rng: np.random.Generator) -> list[tuple]:
     drawn += [(stack(int(rng.integers(1, 6)), True), int(rng.integers(3, 60))) for _ in range(3)]
     drawn += [(stack(int(rng.integers(4, 9)), False), int(rng.integers(0, 9))) for _ in range(3)]
     mistral = [4096] * int(rng.integers(20, 40))
+    drawn += [([2, None, 3], int(rng.integers(9, 40))), ([None, 2], int(rng.integers(9, 40)))]
     return [*drawn, (mistral, int(rng.integers(200_000, 300_000))), ([1, 1, 1], 7), ([None], 0)]
 
 
@@ -31,7 +32,7 @@ def _draw_layers(rng: np.random.Generator) -> list[tuple]:
     drawn = [far(int(rng.integers(3, 12)), int(rng.integers(1, 9)), 0) for _ in range(3)]
     drawn += [far(int(rng.integers(4, 12)), int(rng.integers(0, 9)), 1) for _ in range(3)]
     drawn += [far(int(rng.integers(5, 12)), int(rng.integers(1, 9)), 3) for _ in range(2)]
-    drawn += [far(int(rng.integers(1000, 5000)), int(rng.integers(100, 300)), 999)]
+    drawn += [far(int(rng.integers(1002, 5000)), int(rng.integers(100, 300)), n) for n in (1, 999)]
     i = int(rng.integers(3, 60))
     return [*drawn, (i, i, 4), (i, i, 1), (i, i - 2, 1), (i - 2, i, 5), (i, i - 3, 2)]
 
@@ -46,6 +47,8 @@ def _draw_masks(rng: np.random.Generator) -> list[tuple]:
     drawn = [([mask(seq, chance) for _ in range(n)],) for n, seq, chance in sizes]
     # So many layers that the number of paths outgrows 64 bits.
     deep = [mask(40, 0.9) for _ in range(int(rng.integers(68, 76)))]
+    for layer in deep:  # their number doubles at every layer here: in 64 bits it comes to 0
+        layer[:2, :2] = True
     both_ways = [torch.from_numpy(rng.random((8, 8)) < 0.15) for _ in range(2)]
     return [*drawn, (both_ways,), (deep,)]
 

@@ -54,21 +54,26 @@ def _item(value) -> int:
         return NOTHING
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise Unreadable(f"expected an item that was written, or None: got {_kind(value)}")
+    if value == NOTHING:
+        raise Unreadable(f"expected an item that was written, or None: got {value}")
     return int(value)
 
 
 def _draw_past(rng: np.random.Generator) -> list[tuple]:
-    sizes = [(4, 6), (3, 9), (5, 3), (6, 6), (1, 4), (3, 0), (4, 5)]
+    sizes = [(4, 6), (3, 9), (5, 3), (6, 6), (1, 4), (3, 0), (4, 5), (4, 10), (5, 13)]
     for _ in range(5):
         window = int(rng.integers(2, 10))
         sizes.append((window, int(rng.integers(0, 4 * window))))
-    return [(written(rng, window, length), length) for window, length in sizes]
+    drawn = [(written(rng, *size, int(rng.integers(1, 6))), size[1]) for size in sizes]
+    drawn[-1][0][:] = 0  # what was written may be zeros, too
+    drawn[0][0][0] = 0
+    return drawn
 
 
-def written(rng: np.random.Generator, window: int, length: int) -> torch.Tensor:
-    """A ring of random rows of three channels, after `length` writes."""
-    ring = torch.zeros(window, 3)
-    rows = torch.from_numpy(rng.standard_normal((length, 3))).float()
+def written(rng: np.random.Generator, window: int, length: int, head_dim: int = 3) -> torch.Tensor:
+    """A ring of random rows, after `length` writes."""
+    ring = torch.zeros(window, head_dim)
+    rows = torch.from_numpy(rng.standard_normal((length, head_dim))).float()
     for position in range(length):
         ring[position % window] = rows[position]
     return ring
@@ -94,12 +99,17 @@ def _draw_extend(rng: np.random.Generator) -> list[tuple]:
         window = int(rng.integers(2, 7))
         chunks = tuple(rng.integers(1, window + 3, size=int(rng.integers(3, 7))).tolist())
         schedules.append((window, chunks))
-    return [(window, chunks, *qkv(rng, sum(chunks))) for window, chunks in schedules]
+    dims = rng.permutation([2, 3, 4, 5, 6, 8, 10, 12])
+    return [
+        (window, chunks, *qkv(rng, sum(chunks), int(head_dim)))
+        for (window, chunks), head_dim in zip(schedules, dims, strict=True)
+    ]
 
 
-def qkv(rng: np.random.Generator, seq: int) -> list[torch.Tensor]:
-    """Random queries, keys and values of one head, (seq, 8) each."""
-    return [torch.from_numpy(1.5 * rng.standard_normal((seq, 8))).float() for _ in range(3)]
+def qkv(rng: np.random.Generator, seq: int, head_dim: int = 8) -> list[torch.Tensor]:
+    """Random queries, keys and values of one head, (seq, head_dim) each."""
+    shape = (seq, head_dim)
+    return [torch.from_numpy(1.5 * rng.standard_normal(shape)).float() for _ in range(3)]
 
 
 def _call_extend(answer, window, chunks, q, k, v) -> np.ndarray:
@@ -135,9 +145,14 @@ def _hold(name: str, ring: torch.Tensor, rows: torch.Tensor, n: int, length: int
 
 
 def _draw_back(rng: np.random.Generator) -> list[tuple]:
-    drawn = [(9, 8, 4), (9, 5, 4), (9, 0, 4), (3, 1, 4), (4, 1, 4), (7, 2, 1), (6, 6, 3)]
+    drawn = [
+        (length, new, window)
+        for window in (1, 2, 3)
+        for length in range(2 * window + 2)
+        for new in range(length + 1)
+    ]
     for _ in range(24):
-        window = int(rng.integers(1, 8))
+        window = int(rng.integers(4, 9))
         length = int(rng.integers(1, 3 * window + 3))
         drawn.append((length, int(rng.integers(0, length + 1)), window))
     return drawn
@@ -235,8 +250,8 @@ EXERCISES = {
             "with the positions that the rule allows. Order doesn't matter, so sort first.",
             "A list can hold a position twice, and a set can't: compare sorted lists. A key that "
             "is read twice gets twice the weight.",
-            "Try every window from 1 to 9, and for each one more than three times as many tokens: "
-            "some caches go wrong at the second wrap, some only where W is no power of two.",
+            "Try every window from 1 to 9 with forty tokens: some caches go wrong at the second "
+            "wrap, some only late, some only where W is no power of two.",
         ),
     ),
 }

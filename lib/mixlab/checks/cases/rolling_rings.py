@@ -151,6 +151,17 @@ def wraps_once(window):
     return see
 
 
+def counts_to_32(window):
+    """slot p % W, with a p that starts anew after 32 tokens"""
+    slots = {}
+
+    def see(position):
+        slots[position % 32 % window] = position
+        return list(slots.values())
+
+    return see
+
+
 def never_more_than_four(window):
     """at most four slots"""
     return slots_by_position(min(window, 4))
@@ -190,6 +201,7 @@ CACHES = (
     alone_until_full,
     masks_bits,
     wraps_once,
+    counts_to_32,
     never_more_than_four,
     at_least_two_slots,
     an_even_number_of_slots,

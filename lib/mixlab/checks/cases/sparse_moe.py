@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from mixlab.checks.cases import Cases, Unreadable, _array, _kind, read_reals
+from mixlab.checks.cases import Cases, Unreadable, _kind, read_count, read_real, read_reals
 from mixlab.checks.cases.sparse_moe_experts import (
     call_capacity,
     call_sorted,
@@ -19,6 +19,8 @@ _OURS = (
     "mixlab.traces.router",
 )
 
+_TINY = 1e-4  # below it, the comparison alone wouldn't tell a gate from 0
+
 
 def _draw_gates(rng: np.random.Generator) -> list[tuple]:
     sizes = [(int(rng.integers(1, 7)), int(rng.integers(3, 9))) for _ in range(5)]
@@ -26,6 +28,21 @@ def _draw_gates(rng: np.random.Generator) -> list[tuple]:
     square = router_scores(rng, 4, 4)
     hundreds = 300 * router_scores(rng, 3, 8)  # whose exp is infinite in float32
     return [*drawn, (square, 2), (square, 1), (square, 4), (hundreds, 2)]
+
+
+def _call_gates(answer, scores, k):
+    """The table, and nothing but zeros beside the k largest gates of each row."""
+    found = answer(scores, k)
+    table = read_reals(2)(found)
+    if table.shape == tuple(scores.shape):
+        rest = np.sort(abs(table), axis=1)[:, : table.shape[1] - k]
+        if rest.any() and rest.max() < _TINY:
+            row = int(rest.max(axis=1).argmax())
+            raise Unreadable(
+                f"row {row} has {np.count_nonzero(table[row])} gates, some as small as "
+                f"{rest[row].max():.1g}: all but the k best experts' have to be exactly 0"
+            )
+    return found
 
 
 def _draw_counts(rng: np.random.Generator) -> list[tuple]:
@@ -52,14 +69,12 @@ def _draw_counts(rng: np.random.Generator) -> list[tuple]:
 def _read_counts(value) -> np.ndarray:
     """Two whole numbers: stored and active."""
     try:
-        array = np.stack([_array(part) for part in value])
-    except (TypeError, ValueError):
-        array = None
-    if array is None or array.shape != (2,) or array.dtype.kind not in "iuf":
+        numbers = [read_count(part) for part in value]
+    except (TypeError, Unreadable):
+        numbers = []
+    if len(numbers) != 2:
         raise Unreadable(f"expected two whole numbers, (stored, active): got {_kind(value)}")
-    if not np.array_equal(array, np.round(array)):
-        raise Unreadable(f"expected two whole numbers, (stored, active): got {_kind(value)}")
-    return array.astype(np.int64)
+    return np.stack(numbers)
 
 
 def _draw_loss(rng: np.random.Generator) -> list[tuple]:
@@ -106,21 +121,12 @@ def _draw_touched(rng: np.random.Generator) -> list[tuple]:
     return [*drawn, ([2 / even] * even, int(rng.integers(3, 9))), ([0.5, 1.0, 0.5], 1)]
 
 
-def _read_number(value) -> np.ndarray:
-    """One real number, as a float, a tensor or an array."""
-    try:
-        array = _array(value)
-    except (TypeError, ValueError):
-        array = None
-    if array is None or array.dtype.kind not in "iuf" or array.size != 1:
-        raise Unreadable(f"expected one number: got {_kind(value)}")
-    return array.astype(np.float64).reshape(())
-
-
 EXERCISES = {
     "07.1": Cases(
         draw=_draw_gates,
         read=read_reals(2),
+        call=_call_gates,
+        atol=1e-5,
         seed=4,
         forbids=_OURS,
         hints=(
@@ -180,6 +186,7 @@ EXERCISES = {
         draw=draw_sorted,
         read=read_reals(2),
         call=call_sorted,
+        seed=1,
         forbids=_OURS,
         hints=(
             "Make every expert the identity, `lambda rows: rows`. Then the layer should return x "
@@ -191,7 +198,8 @@ EXERCISES = {
     ),
     "07.6": Cases(
         draw=_draw_touched,
-        read=_read_number,
+        read=read_real,
+        atol=1e-5,
         seed=1,
         forbids=_OURS,
         hints=(

@@ -33,7 +33,7 @@ def run_expert(rows: torch.Tensor, up: torch.Tensor, down: torch.Tensor) -> torc
     return F.silu(rows @ up.T) @ down.T
 
 
-def _experts(rng: np.random.Generator, n_experts: int, dim: int = 4) -> tuple:
+def _experts(rng: np.random.Generator, n_experts: int, dim: int) -> tuple:
     up = normal(rng, n_experts, 6, dim, scale=1.0)
     return up, normal(rng, n_experts, dim, 6, scale=1.0)
 
@@ -57,11 +57,13 @@ def draw_capacity(rng: np.random.Generator) -> list[tuple]:
         routing = _routing(rng, tokens, n_experts, k)
         while 1 < capacity < 99 and not _serves_some_in_part(routing[0], capacity):
             routing = _routing(rng, tokens, n_experts, k)
-        drawn.append((normal(rng, tokens, 4), *routing, *_experts(rng, n_experts), capacity))
+        dim = int(rng.integers(2, 7))
+        experts = _experts(rng, n_experts, dim)
+        drawn.append((normal(rng, tokens, dim), *routing, *experts, capacity))
     tokens = int(rng.integers(4, 9))
     crowd = torch.full((tokens, 1), int(rng.integers(0, 3))), torch.ones(tokens, 1)
     for capacity in (99, 3):  # all tokens on one expert
-        drawn.append((normal(rng, tokens, 4), *crowd, *_experts(rng, 3), capacity))
+        drawn.append((normal(rng, tokens, 4), *crowd, *_experts(rng, 3, 4), capacity))
     return drawn
 
 
@@ -116,7 +118,8 @@ def draw_sorted(rng: np.random.Generator) -> list[tuple]:
         (1, 6, 2),
     ):
         scores = router_scores(rng, tokens, n_experts)
-        drawn.append((normal(rng, tokens, 4), scores, k, *_experts(rng, n_experts)))
+        dim = int(rng.integers(2, 7))
+        drawn.append((normal(rng, tokens, dim), scores, k, *_experts(rng, n_experts, dim)))
     return drawn
 
 

@@ -1,4 +1,4 @@
-"""The masks that exercise 02.5 hands to an answer, one right and eleven wrong ones, as tables.
+"""The masks that exercise 02.5 hands to an answer, one right and twelve wrong ones, as tables.
 
 Every mask is the same code and looks its rows up, so nothing but what it returns tells a right one
 from a wrong one. The tables answer exercise 02.1 too: a grader leaves them out where they would

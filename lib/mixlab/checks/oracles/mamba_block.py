@@ -50,8 +50,13 @@ def _run_block(
     plain_gate=False,
     reads_old=False,
     hold=False,
+    swapped=False,
+    residual=False,
+    positive=_softplus,
+    plain_A=False,
 ):
     w = {name: value.double().numpy() for name, value in w.items()}
+    given = x.double().numpy()
     x, z = np.split(x.double().numpy() @ w["in_proj"].T, 2, axis=1)
     seq, taps = len(x), w["conv"].shape[1]
     left = taps // 2 if ahead else taps - 1
@@ -69,8 +74,9 @@ def _run_block(
     rank, n = w["dt_proj"].shape[1], w["A_log"].shape[1]
     first, B, C = np.split((x if choose_from_x else u) @ w["x_proj"].T, [rank, rank + n], axis=1)
     delta = first @ w["dt_proj"].T + w["dt_bias"]
-    delta = delta if raw else _softplus(delta)
-    A = np.exp(w["A_log"]) * (1 if grows else -1)
+    delta = delta if raw else positive(delta)
+    B, C = (C, B) if swapped else (B, C)
+    A = (w["A_log"] if plain_A else np.exp(w["A_log"])) * (1 if grows else -1)
     h, y = np.zeros_like(A), np.zeros_like(x)
     for t in range(seq):
         decay, before = np.exp(delta[t][:, None] * A), 0 * h if forgets else h
@@ -80,7 +86,7 @@ def _run_block(
     opened = (z if plain_gate else _silu(z)) if gate else 1
     direct = w["D"] * u if skip else 0
     y = y * opened + direct if early else (y + direct) * opened
-    return y @ w["out_proj"].T
+    return y @ w["out_proj"].T + (given if residual else 0)
 
 
 def _still(wrong):
@@ -115,6 +121,34 @@ _examples_of_blocks = tuple(
     )
 )
 
+# What both the block and its step may do otherwise.
+_OF_BOTH = (
+    Misconception(
+        "Δ is positive now, and another number than softplus makes of it.",
+        lambda x, w, *scan: _block(x, w, positive=np.exp),
+    ),
+    *(
+        Misconception(
+            "Δ isn't negative any more, and another number than softplus makes of it: a token "
+            "whose Δ is cut off, or turned round, is read with the wrong length.",
+            lambda x, w, *scan, how=how: _block(x, w, positive=how),
+        )
+        for how in (lambda d: d.clip(0), np.abs)
+    ),
+    Misconception(
+        "A_log is the logarithm of the rates: A is -exp(A_log).",
+        lambda x, w, *scan: _block(x, w, plain_A=True),
+    ),
+    Misconception(
+        "B and C are swapped: `x_proj` gives the rows of Δ, of B and of C, in this order.",
+        lambda x, w, *scan: _block(x, w, swapped=True),
+    ),
+    Misconception(
+        "the input itself is added. The residual stands outside of the block.",
+        lambda x, w, *scan: _block(x, w, residual=True),
+    ),
+)
+
 EXERCISES = {
     "19.3": Oracle(
         expected=lambda x, w, scan: _block(x, w),
@@ -131,6 +165,11 @@ EXERCISES = {
                 "the taps are in the wrong order: the last column of `conv` belongs to the newest "
                 "input.",
                 lambda x, w, s: _block(x, w, reverse=True),
+            ),
+            *_OF_BOTH,
+            Misconception(
+                "the gate is z itself now: it has to pass silu, as before.",
+                lambda x, w, s: _block(x, w, plain_gate=True),
             ),
             Misconception(
                 "D·u is gone. Move it inside the gate, don't drop it.",
@@ -176,6 +215,7 @@ EXERCISES = {
                 "what comes out of it after silu.",
                 lambda x, w: _block(x, w, choose_from_x=True),
             ),
+            *_OF_BOTH,
             Misconception(
                 "silu after the convolution is missing.", lambda x, w: _block(x, w, activate=False)
             ),

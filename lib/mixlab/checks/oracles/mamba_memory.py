@@ -7,13 +7,23 @@ from mixlab.checks.oracles import Misconception, Oracle
 
 
 def _crossing(
-    mamba, transformer, scan_bytes=4, pairs=2, past=None, layers=None, depth=None, equal=False
+    mamba,
+    transformer,
+    scan_bytes=4,
+    pairs=2,
+    past=None,
+    layers=None,
+    depth=None,
+    equal=False,
+    rounded=False,
 ):
     n_layers, d_inner, d_state, d_conv = mamba
     n_layers, depth = layers or n_layers, depth or transformer[0]
     past = d_conv - 1 if past is None else past(d_conv)
     state = n_layers * d_inner * (scan_bytes * d_state + 2 * past)
     token = depth * transformer[1] * transformer[2] * pairs * 2
+    if rounded:
+        return np.array(round(state / token))
     return np.array(-(-state // token) if equal else state // token + 1)
 
 
@@ -22,12 +32,23 @@ EXERCISES = {
         expected=_crossing,
         show=lambda mamba, transformer: f"crossing(mamba={mamba}, transformer={transformer})",
         place=lambda index: "",
-        examples=(EQUAL_AT_175, ((2, 8, 4, 4), (1, 1, 16)), ((24, 1536, 16, 4), (30, 3, 64))),
+        examples=(
+            EQUAL_AT_175,
+            ((2, 8, 4, 4), (1, 1, 16)),
+            ((24, 1536, 16, 4), (30, 3, 64)),
+            ((4, 64, 2, 5), (1, 1, 2)),
+            ((1, 10, 2, 4), (1, 1, 8)),
+        ),
         misconceptions=(
             Misconception(
                 "at your number of tokens the two can take equally many bytes. The cache has to "
                 "take more.",
                 lambda m, t: _crossing(m, t, equal=True),
+            ),
+            Misconception(
+                "you round to the nearest number of tokens. The cache has to take more bytes than "
+                "the state, be it by one.",
+                lambda m, t: _crossing(m, t, rounded=True),
             ),
             Misconception(
                 "at your number of tokens the cache isn't larger yet. The first that is larger "

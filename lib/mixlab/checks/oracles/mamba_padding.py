@@ -28,10 +28,14 @@ WORDS = dict(
             "filler before the text kept out, filler behind it read",
             "every row read as far as the longest one",
             "filler read like any token",
+            "the first row's filler kept out of every row, wherever a row's own stands",
         ),
         strict=True,
     )
 )
+
+
+_ONE_SIDE = ("left", "right")
 
 
 def _words(read):
@@ -41,7 +45,7 @@ def _words(read):
 def _batch(side, filler, lengths=(3, 5, 1)):
     """(x, mask, rows): rows of real tokens, with filler to their left or right, or both."""
     rng = np.random.default_rng(7)
-    width = max(lengths) + (2 if side == "both" else 0)
+    width = max(lengths) + 2 * (side == "both" or len(set(lengths)) == 1)
     x, mask, rows = np.full((len(lengths), width, 4), filler), np.zeros((len(lengths), width)), []
     for number, length in enumerate(lengths):
         start = {"right": 0, "left": width - length, "both": 1}[side]
@@ -50,9 +54,9 @@ def _batch(side, filler, lengths=(3, 5, 1)):
     return torch.from_numpy(x).float(), torch.from_numpy(mask).bool(), rows
 
 
-def _safe_on(read, side, filler, same=torch.allclose):
-    x, mask, rows = _batch(side, filler)
-    for state, row in zip(read(x, mask), rows, strict=True):
+def _safe_on(read, side, filler, lengths=(3, 5, 1), same=torch.allclose, rows=None):
+    x, mask, real = _batch(side, filler, lengths)
+    for state, row in list(zip(read(x, mask), real, strict=True))[:rows]:
         row = torch.from_numpy(row).float()[None]
         if not same(state, read(row, torch.ones(row.shape[:2], dtype=torch.bool))[0]):
             return False
@@ -65,14 +69,19 @@ def _is_safe(read, **how):
     return np.array(all(tried))
 
 
-def _judged(*tried):
-    return lambda read: np.array(all(_safe_on(read, *batch) for batch in tried))
+def _judged(*tried, **how):
+    return lambda read: np.array(all(_safe_on(read, *batch, **how) for batch in tried))
 
 
-def _ignores_filler(read):
+def _ignores_filler(read, lengths):
     """Whether the result is the same for two kinds of filler, without asking what it should be."""
-    pairs = [(_batch(side, 0.0), _batch(side, 2.0)) for side in ("left", "right")]
-    return np.array(all(torch.allclose(read(*a[:2]), read(*b[:2])) for a, b in pairs))
+    pairs = [[_batch(side, filler, lengths)[:2] for filler in (0.0, 2.0)] for side in _ONE_SIDE]
+    return np.array(all(torch.allclose(read(*a), read(*b)) for a, b in pairs))
+
+
+def _of_lengths(says, make):
+    """One mistake, on a batch that begins with a short row and on one that doesn't."""
+    return tuple(Misconception(says, make(lengths)) for lengths in ((3, 5, 1), (1, 3, 5)))
 
 
 EXERCISES = {
@@ -90,7 +99,8 @@ EXERCISES = {
             ),
             Misconception(
                 "your test rejects everything, safe layers too. Compare each row with itself "
-                "alone, and with torch.allclose: real numbers differ in the last digits.",
+                "alone, and with torch.allclose: real numbers differ in the last digits. (If your "
+                "filler is NaN or infinite: 0 times either is NaN, so zeroing doesn't help.)",
                 lambda read: np.array(False),
             ),
             Misconception(
@@ -98,24 +108,37 @@ EXERCISES = {
                 "batch and a single row: compare with torch.allclose.",
                 lambda read: _is_safe(read, same=torch.equal),
             ),
-            Misconception(
+            *_of_lengths(
                 "your test only tries filler behind the text. Some layers leak filler that stands "
                 "before it.",
-                _judged(("right", 2.0)),
+                lambda lengths: _judged(("right", 2.0, lengths)),
             ),
-            Misconception(
+            *_of_lengths(
                 "your test only tries filler before the text. Some layers leak filler that stands "
                 "behind it.",
-                _judged(("left", 2.0)),
+                lambda lengths: _judged(("left", 2.0, lengths)),
             ),
-            Misconception(
+            *(
+                Misconception(
+                    "your batches hold one row, or rows alike. Some layers keep one row's filler "
+                    "out and another's in: rows of different lengths belong into one batch.",
+                    _judged(*((side, 2.0, lengths) for side in sides)),
+                )
+                for lengths in ((4,), (4, 4), (1,), (1, 1))
+                for sides in (("both",), ("left", "right"))
+            ),
+            *_of_lengths(
                 "your filler is all zeros, and some layers only leak other numbers.",
-                _judged(("left", 0.0), ("right", 0.0)),
+                lambda lengths: _judged(("left", 0.0, lengths), ("right", 0.0, lengths)),
             ),
-            Misconception(
+            *_of_lengths(
                 "your test asks whether two kinds of filler give the same state. A layer can turn "
                 "all filler into one and the same wrong step: hold each row against itself alone.",
-                _ignores_filler,
+                lambda lengths: lambda read: _ignores_filler(read, lengths),
+            ),
+            *_of_lengths(
+                "your test looks at the first row only. A layer may use one row's mask for all.",
+                lambda lengths: _judged(("both", 2.0, lengths), rows=1),
             ),
         ),
     ),

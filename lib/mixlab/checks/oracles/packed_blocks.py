@@ -107,6 +107,15 @@ def _from_ends(q_lengths, k_lengths, q, k):
     return before_end_k[None, :] - before_end_q[:, None]
 
 
+def _over_the_start(q_lengths, k_lengths, window):
+    """The last W keys up to a query's own, wherever its prompt begins."""
+    own = np.concatenate(
+        [end - n + np.arange(n) for n, end in zip(q_lengths, np.cumsum(k_lengths), strict=True)]
+    )
+    distance = own[:, None] - np.arange(sum(k_lengths))
+    return (distance >= 0) & (distance < window)
+
+
 def _query_key(index):
     return f"query {index[0]}, key {index[1]}" if len(index) == 2 else ""
 
@@ -123,6 +132,10 @@ _PACKED = (
 _LEAK = (
     "your mask leaks: it treats the pack as one sequence, so a prompt sees the end of the one "
     "before it."
+)
+_OVER_THE_START = (
+    "your window reaches over the start of its prompt, into the one before it: no key of another "
+    "prompt is visible, however near."
 )
 _AHEAD = "your queries also see later keys of their own prompt: a distance may not be negative."
 _NO_WINDOW = "the window has no effect: keys W or more steps back must be hidden too."
@@ -169,6 +182,11 @@ EXERCISES = {
             ),
             Misconception(_AHEAD, _distances(lambda w: 1 - w, lambda w: w)),
             Misconception(_AHEAD, _distances(lambda w: -999, lambda w: w)),
+            Misconception(_OVER_THE_START, _over_the_start),
+            Misconception(
+                "rows and columns are swapped: a row is a query, a column is a key.",
+                lambda q, k, w: _mask(q, k, w).T,
+            ),
             Misconception(_NO_WINDOW, _distances(lambda w: 0, lambda w: 999)),
             Misconception(_NOT_CAUSAL, lambda q, k, w: _blocks(q, k, lambda i, j, s: True)),
             Misconception(INVERTED, lambda q, k, w: ~_mask(q, k, w)),
@@ -197,9 +215,13 @@ EXERCISES = {
             Misconception(_ONE_SHIFT, _first_surplus),
             Misconception(_TOP_LEFT, _top_left),
             Misconception(_LEAK, _one_sequence),
+            Misconception(_OVER_THE_START, _over_the_start),
             Misconception(ONE_MORE, _distances(lambda w: 0, lambda w: w + 1)),
+            Misconception(_ONE_LESS, _distances(lambda w: 0, lambda w: w - 1)),
+            Misconception(_AHEAD, _distances(lambda w: 1 - w, lambda w: w)),
             Misconception(_AHEAD, _distances(lambda w: -999, lambda w: w)),
             Misconception(_NO_WINDOW, _distances(lambda w: 0, lambda w: 999)),
+            Misconception(INVERTED, lambda q, k, w: ~_mask(q, k, w)),
         ),
     ),
 }

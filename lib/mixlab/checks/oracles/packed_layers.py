@@ -59,7 +59,8 @@ def _no_influence(layer, lengths=(3, 1, 5, 2)):
 
 _ONE_PACK = (
     "your test looks at one kind of pack only. Some layers are right there and leak elsewhere: "
-    "try three prompts and more, equal and unequal lengths, a single token in the middle."
+    "try three prompts and more, equal and unequal lengths, a single token in the middle, and look "
+    "at every token of every prompt."
 )
 
 EXERCISES = {

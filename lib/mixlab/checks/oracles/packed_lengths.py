@@ -120,7 +120,7 @@ EXERCISES = {
         show=lambda lengths, batch: f"padded_share({list(lengths)}, batch={batch})",
         place=lambda index: "",
         name=lambda value: f"{value:.4f}",
-        examples=(([3, 5, 2], 3), ([5, 8, 1, 2, 6], 2), ([4, 4, 9], 2)),
+        examples=(([3, 5, 2], 3), ([5, 8, 1, 6, 2], 2), ([4, 4, 9], 2)),
         misconceptions=(
             Misconception(
                 "that is the share of tokens. Padding is the rest.",

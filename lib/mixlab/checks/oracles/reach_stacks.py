@@ -18,9 +18,9 @@ from mixlab.checks.oracles import Misconception, Oracle
 from mixlab.checks.oracles.reach_makers import SIZES, described, inside, padded, right
 
 
-def reach_of(masks, residual=True):
+def reach_of(masks, residual=True, known=None):
     """Which input tokens each token depends on: (seq, seq) of truth values, layer by layer."""
-    known = np.eye(len(masks[0]), dtype=bool)
+    known = np.eye(len(masks[0]), dtype=bool) if known is None else known
     for mask in masks:
         step = np.asarray(mask) | known.dtype.type(residual) * np.eye(len(known), dtype=bool)
         known = np.array([known[row].any(axis=0) for row in step])
@@ -182,14 +182,18 @@ TESTS = {
                 Misconception(f"{_MISTAKES['threshold']}.", _flawed(threshold=10.0**-power))
                 for power in (2, 4, 5, 6, 7, 8)
             ),
-            Misconception(
-                "you read one channel. Another may know more: in some of these stacks a single "
-                "channel looks around.",
-                _flawed(channel=0),
+            *(
+                Misconception(
+                    "you read one channel. Another may know more: in some of these stacks a "
+                    "single channel looks around.",
+                    _flawed(channel=channel),
+                )
+                for channel in range(DIM)
             ),
             Misconception(
                 "you say that the last token depends on every token. Do you read all tokens, and "
-                "not the last one alone? What that one never sees has a derivative of exactly 0.",
+                "not the last one alone? What that one never sees has a derivative of exactly 0. "
+                "(If you put NaN into a token: a hidden one has weight 0, and 0 times NaN is NaN.)",
                 lambda stack, seq, dim: np.ones(seq, dtype=bool),
             ),
         ),

@@ -40,13 +40,26 @@ def _rounded(i, j, step, up):
 # --- 03.3: products of masks ---------------------------------------------------------------
 
 
-def _counts_overflow(masks):
-    """Paths counted in 64 bits, which wrap around."""
-    eye = np.eye(len(masks[0]), dtype=np.int64)
-    known = eye
+def _counts_overflow(whole, known_where):
+    """Paths counted in so many bits, which wrap around."""
+
+    def gives(masks):
+        eye = np.eye(len(masks[0]), dtype=whole)
+        known = eye
+        for mask in masks:
+            known = (np.asarray(mask) | eye.astype(bool)).astype(whole) @ known
+        return known_where(known, 0)
+
+    return gives
+
+
+def _updated_while_read(masks):
+    """Row by row in place: a later token reads what an earlier one learnt in the same layer."""
+    known = np.eye(len(masks[0]), dtype=bool)
     for mask in masks:
-        known = (np.asarray(mask) | eye.astype(bool)).astype(np.int64) @ known
-    return known > 0
+        for i, row in enumerate(np.asarray(mask)):
+            known[i] |= known[row].any(axis=0)
+    return known
 
 
 def _mask(*rows):
@@ -141,12 +154,18 @@ EXERCISES = {
             (2, 9, 4),
             (8, 8, 1),
             (12, 0, 5),
+            (11, 3, 4),
         ),
         misconceptions=(
             Misconception(
                 "you round down. What is left of the distance after whole steps needs one more "
                 "layer.",
                 lambda i, j, w: _rounded(i, j, w - 1, up=False),
+            ),
+            Misconception(
+                "you round to the nearest number. Any rest of the distance, however small, needs "
+                "one more layer.",
+                lambda i, j, w: np.array(round((i - j) / (w - 1))) if w > 1 and i >= j else None,
             ),
             Misconception(
                 "you divide by the window. A layer bridges W - 1 tokens, because the window "
@@ -190,7 +209,10 @@ EXERCISES = {
             (list(_EXAMPLE),),
             (list(_HIDES_ITSELF),),
             ([_mask("x...", "x...", ".x..", "..x.")] * 2,),
-            ([_mask(*("x" * (i + 1) + "." * (39 - i) for i in range(40)))] * 70,),
+            (
+                [_mask("xx" + "." * 38, *("x" * (i + 1) + "." * (39 - i) for i in range(1, 40)))]
+                * 70,
+            ),
         ),
         misconceptions=(
             Misconception(
@@ -227,9 +249,28 @@ EXERCISES = {
                 lambda masks: reach_of(masks).T,
             ),
             Misconception(
-                "every layer is right, and seventy of them are not: the number of paths outgrows "
-                "64 bits and turns negative, or 0. Make it True and False after every layer.",
-                _counts_overflow,
+                "you read each mask's columns as its rows: the row is the token that sees.",
+                lambda masks: reach_of([mask.T for mask in masks]),
+            ),
+            Misconception(
+                "a layer changes what it is still reading: a token takes over what another has "
+                "learnt in the same layer. Keep what was known before the layer.",
+                _updated_while_read,
+            ),
+            Misconception(
+                "the residual is there from the second layer on, or at the end, and not in the "
+                "first: begin with the identity, not with the first mask.",
+                lambda masks: reach_of([*masks[1:]], known=np.asarray(masks[0])),
+            ),
+            *(
+                Misconception(
+                    "every layer is right, and seventy of them are not: the number of paths "
+                    "outgrows 64 bits and turns negative, or 0. Make it True and False after "
+                    "every layer.",
+                    _counts_overflow(whole, where),
+                )
+                for whole in (np.int64, np.int32)
+                for where in (np.greater, np.not_equal)
             ),
         ),
     ),

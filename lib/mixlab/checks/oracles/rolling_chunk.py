@@ -104,8 +104,8 @@ EXERCISES = {
                 _as_given,
             ),
             Misconception(
-                "your mask is right, but the chunk is still written before it is read: its last "
-                "tokens overwrite keys that its first ones see.",
+                "the chunk's first tokens miss keys that its last ones have pushed out: the chunk "
+                "is still written before it is read, or its last token's window is used for all.",
                 lambda *arguments: _read(*arguments, _slots_once_written, _rule),
             ),
             Misconception(

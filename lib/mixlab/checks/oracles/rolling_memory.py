@@ -35,7 +35,7 @@ EXERCISES = {
         name=lambda value: f"{value:,}",
         examples=(
             ((4,), (9,), 2, 1, 8, 2),
-            ((4, None), (9, 3), 4, 2, 8, 2),
+            ((6, None), (9, 1), 4, 2, 8, 2),
             ((4096,) * 32, (32_768,), 32, 8, 128, 2),
             ((None,), (5, 1), 6, 3, 4, 4),
         ),
@@ -63,6 +63,11 @@ EXERCISES = {
             Misconception(
                 "you give every sequence of the batch as many tokens as the longest one has.",
                 lambda w, t, h, kv, d, b: _bytes(w, (max(t),) * len(t), h, kv, d, b),
+            ),
+            Misconception(
+                "you give every sequence the batch's average length. A short one may leave a ring "
+                "half empty while a long one overflows its own.",
+                lambda w, t, h, kv, d, b: _bytes(w, (sum(t) / len(t),) * len(t), h, kv, d, b),
             ),
             Misconception(
                 "you add the sequences up before you apply the window. Each sequence has a ring "
@@ -128,7 +133,7 @@ EXERCISES = {
             ),
             Misconception(
                 "the next token needs the W - 1 positions before it, not W: it is itself one of "
-                "the W.",
+                "the W. So a full ring, too, can give its last token back.",
                 lambda n, new, w: np.array(max(0, new - w) >= max(0, n - w)),
             ),
             Misconception(

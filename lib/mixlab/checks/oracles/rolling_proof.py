@@ -10,7 +10,9 @@ def _wanted(window, position):
     return list(range(max(0, position - window + 1), position + 1))
 
 
-def _judge(windows=range(1, 12), tokens=lambda w: 4 * w + 2, read=sorted, first=lambda w: 0):
+def _judge(
+    windows=range(1, 12), tokens=lambda w: 4 * w + 2, read=sorted, first=lambda w: 0, half=None
+):
     """A test that tries some windows on texts of some lengths.
 
     Args:
@@ -18,6 +20,7 @@ def _judge(windows=range(1, 12), tokens=lambda w: 4 * w + 2, read=sorted, first=
         tokens: maps a window to how many tokens are fed.
         read: what of the handed list it compares.
         first: maps a window to the first token that it looks at.
+        half: how the set of what is wanted has to lie to the set of what is handed over, instead.
     """
 
     def verdict(make_cache):
@@ -25,7 +28,10 @@ def _judge(windows=range(1, 12), tokens=lambda w: 4 * w + 2, read=sorted, first=
             see = make_cache(window)
             handed = [see(position) for position in range(tokens(window))]
             for position in range(first(window), tokens(window)):
-                if read(handed[position]) != read(_wanted(window, position)):
+                wanted = _wanted(window, position)
+                if half and half(set(wanted), set(handed[position])):
+                    continue
+                if half or read(handed[position]) != read(wanted):
                     return np.array(False)
         return np.array(True)
 
@@ -91,7 +97,8 @@ EXERCISES = {
                 _judge(range(2, 12)),
             ),
             *(
-                Misconception(_SOME_WINDOWS, _judge(windows))
+                Misconception(_SOME_WINDOWS, _judge(windows, tokens))
+                for tokens in (lambda w: 4 * w + 2, lambda w: 40)
                 for windows in (
                     *((w,) for w in range(1, 10)),
                     *(range(low, high) for low in (1, 2, 3) for high in (4, 5)),
@@ -103,9 +110,28 @@ EXERCISES = {
             Misconception(_FULL_RING, _judge(first=lambda w: w)),
             *(
                 Misconception(
-                    _FULL_RING, _judge(tokens=lambda w, n=n: n * w, first=lambda w, n=n: n * w - 1)
+                    _FULL_RING,
+                    _judge(
+                        range(1, widest + 1),
+                        tokens=lambda w, n=n: n * w,
+                        first=lambda w, n=n: n * w - 1,
+                    ),
                 )
                 for n in (2, 3, 4)
+                for widest in (8, 9)
+            ),
+            *(
+                Misconception(
+                    "your test asks for one half of the rule: every key of the window is handed "
+                    f"over, and no other one. It accepts caches that hand over {what}.",
+                    _judge(tokens=lambda w: 40, half=half),
+                )
+                for what, half in (("too little", set.issuperset), ("too much", set.issubset))
+            ),
+            Misconception(
+                "your test stops before a text gets long. Some caches lose count late: forty "
+                "tokens find them all.",
+                _judge(tokens=lambda w: 3 * w, windows=range(1, 10)),
             ),
         ),
     ),

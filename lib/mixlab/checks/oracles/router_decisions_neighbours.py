@@ -58,6 +58,12 @@ def _first_among_next(chosen, lengths):
     return np.array([_repetition(chosen, lengths)[0], kept / len(pairs)])
 
 
+def _first_of_either(chosen, lengths):
+    pairs = list(_pairs(chosen, lengths))
+    kept = sum(a[0] in b or b[0] in a for a, b in pairs)
+    return np.array([_repetition(chosen, lengths)[0], kept / len(pairs)])
+
+
 def _into_padding(chosen, lengths):
     return _rates(_pairs(chosen, [min(n + 1, chosen.shape[1]) for n in lengths]))
 
@@ -112,7 +118,12 @@ EXERCISES = {
         ),
         place=_number,
         name=_four,
-        examples=((_SMALL, [5, 2, 4]), (_SMALL[:2], [3, 4]), (_SMALL[[2, 1]], [4, 1])),
+        examples=(
+            (_SMALL, [5, 2, 4]),
+            (_SMALL[:2], [3, 4]),
+            (_SMALL[[2, 1]], [4, 1]),
+            (np.array([[[0, 1, 2], [3, 1, 4], [2, 5, 3], [2, 1, 0]]]), [4]),
+        ),
         misconceptions=(
             Misconception(
                 "you have counted padding, and compared across the borders of texts.", _flattened
@@ -144,6 +155,15 @@ EXERCISES = {
                 "an expert in common may have another rank in each token: first here, second "
                 "there. Compare every choice with every choice.",
                 _same_rank,
+            ),
+            Misconception(
+                "your second number asks for equal first choices, too.",
+                lambda chosen, lengths: _repetition(chosen, lengths)[[0, 0]],
+            ),
+            Misconception(
+                "you ask only whether one token's first choice is among the other's. Its other "
+                "choices count as well.",
+                _first_of_either,
             ),
             Misconception(
                 "you ask only whether the earlier token's first choice comes back. Its other "

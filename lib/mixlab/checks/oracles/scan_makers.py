@@ -1,4 +1,4 @@
-"""The scans that exercise 17.4 hands out, five right and thirteen wrong ones, as they were made.
+"""The scans that exercise 17.4 hands out, five right and fifteen wrong ones, as they were made.
 
 An answer never meets these functions: their names and their code would tell it what it is to find
 out. It meets lists of what they join (cases/scan_suspects.py). `python -m
@@ -103,6 +103,19 @@ def only_up(operator, items):
     return tree(operator, items, down=lambda x, y: y)
 
 
+def one_join_short(operator, items):
+    """up and down, without the last join of the way up where the length is a power of two"""
+    prefixes = tree(operator, items)
+    if len(items) & (len(items) - 1) or len(items) == 1:
+        return prefixes
+    return [*prefixes[:-1], *tree(operator, items[len(items) // 2 :])[-1:]]
+
+
+def last_first(operator, items):
+    """the right prefixes, the longest one first"""
+    return loop(operator, items)[::-1]
+
+
 def without_oneself(operator, items):
     """each place without its own item, but for the first"""
     return [items[0], *loop(operator, items)[:-1]]
@@ -146,6 +159,8 @@ WRONG = (
     one_round_short,
     forgets_the_odd_one,
     only_up,
+    one_join_short,
+    last_first,
     without_oneself,
     from_the_end,
     the_total_everywhere,
@@ -172,8 +187,8 @@ def record(scan: Callable) -> np.ndarray:
 
 
 def _fingerprint(scan: Callable) -> tuple:
-    """Who joins what, told from every other scan's by three lengths."""
-    return tuple(tuple(scan(_shorter, [str(t) for t in range(n)])) for n in (1, 7, 40))
+    """Who joins what, told from every other scan's by four lengths."""
+    return tuple(tuple(scan(_shorter, [str(t) for t in range(n)])) for n in (1, 7, 8, 40))
 
 
 def _shorter(x, y):

@@ -75,8 +75,12 @@ EXERCISES = {
                     "put the later item in front pass. Join letters, or pairs of the leaky bucket.",
                     judge,
                 )
-                for operator in (lambda x, y: x + y, lambda x, y: x * y)
+                for operator in (lambda x, y: x + y, lambda x, y: x * y, max)
                 for judge in _hidden(operator)
+            ),
+            Misconception(
+                "your test compares the prefixes as a set. They have to come in order.",
+                _judge(agree=lambda got, wanted: set(got) == set(wanted)),
             ),
             Misconception(
                 "your test refuses right scans, all but the loop: its operator isn't associative, "
@@ -110,6 +114,7 @@ EXERCISES = {
                 for lengths in (
                     *((n,) for n in range(1, LONGEST + 1)),
                     *(range(low, high) for low in (1, 2) for high in (5, 9, 11, 17, 18, 21)),
+                    range(1, LONGEST + 1, 2),
                     range(2, LONGEST + 1, 2),
                 )
             ),

@@ -94,6 +94,11 @@ def _keeps_the_rule(make_mask):
     return np.array(all((make_mask(*size).numpy() == _mask(*size)).all() for size in sizes))
 
 
+def _rule_at(sizes):
+    """A test that tries these sizes alone."""
+    return lambda mask: np.array(all((mask(*one).numpy() == _mask(*one)).all() for one in sizes))
+
+
 def _query_key(index):
     return f"query {index[0]}, key {index[1]}" if len(index) == 2 else ""
 
@@ -126,6 +131,10 @@ _AHEAD = (
     "your queries also see later keys. A language model may not look at the tokens it is to "
     "predict: query minus key must not be negative."
 )
+_FEW_WINDOWS = (
+    "your test tries too few windows, small ones only or of one kind. Some masks are right there "
+    "and wrong at others: try odd and even ones, powers of two and others, up to the text's length."
+)
 _INVERTED = "your mask is True where the key is hidden. Here True means visible."
 _SWAPPED = "rows and columns are swapped: a row is a query, a column is a key."
 _NO_WINDOW = "only the future is hidden so far. Keys W or more steps back must be hidden too."
@@ -156,7 +165,7 @@ EXERCISES = {
         show=lambda n, past, w: f"chunk_mask(n_queries={n}, past={past}, window={w})",
         place=_query_key,
         name=_seen,
-        examples=((2, 3, 3), (4, 0, 2), (1, 6, 4)),
+        examples=((2, 3, 3), (4, 0, 2), (1, 6, 4), (5, 2, 3)),
         misconceptions=(
             Misconception(
                 "both mistakes are still there: the diagonals ignore the cached keys, and the "
@@ -177,6 +186,25 @@ EXERCISES = {
                 "the causal diagonal has moved by `past`. The other one has not, and it still "
                 "keeps one key too many.",
                 lambda n, p, w: np.tri(n, n + p, p, bool) & ~np.tri(n, n + p, -w - 1, bool),
+            ),
+            Misconception(
+                "every cached key stays visible, however old: the window counts back from each "
+                "query, into the cache too.",
+                lambda n, p, w: _chunk(n, p, w) | (np.arange(n + p) < p),
+            ),
+            Misconception(
+                "no query sees a cached key. The window reaches back into the cache.",
+                lambda n, p, w: _chunk(n, p, w) & (np.arange(n + p) >= p),
+            ),
+            Misconception(
+                "your queries stand one place too early: the first one's own key is in column "
+                "`past`, counted from 0.",
+                lambda n, p, w: (_distance(n, p) >= 1) & (_distance(n, p) <= w),
+            ),
+            Misconception(
+                "your queries stand one place too late: the first one's own key is in column "
+                "`past`, counted from 0.",
+                lambda n, p, w: (_distance(n, p) >= -1) & (_distance(n, p) < w - 1),
             ),
             Misconception(
                 _ONE_MORE, lambda n, p, w: (_distance(n, p) >= 0) & (_distance(n, p) <= w)
@@ -297,13 +325,44 @@ EXERCISES = {
                 "thinks that the rule is broken.",
                 lambda mask: np.array(False),
             ),
+            Misconception(
+                "your test counts W + 1 keys in a window of W: it refuses the right mask. The rule "
+                "is `0 <= i - j < window`.",
+                lambda mask: np.array(
+                    all((mask(9, w).numpy() == _mask(9, w + 1)).all() for w in range(1, 8))
+                ),
+            ),
             *(
                 Misconception(
-                    "your test tries one size only. Some masks are right there and wrong at "
-                    "another: a window of 3 can't tell W from W rounded up to an odd number.",
-                    lambda mask, size=size: np.array((mask(*size).numpy() == _mask(*size)).all()),
+                    "your test asks for one half of the rule: every key inside the window is "
+                    f"visible, and no other one. It accepts masks that show {what}.",
+                    lambda mask, worse=worse: np.array(
+                        not any(worse(mask(9, w).numpy(), _mask(9, w)).any() for w in range(1, 11))
+                    ),
                 )
-                for size in ((9, 3), (9, 4), (9, 5), (5, 2))
+                for what, worse in (("too little", np.greater), ("too much", np.less))
+            ),
+            *(
+                Misconception(_FEW_WINDOWS, _rule_at([(9, w) for w in windows]))
+                for windows in (
+                    (1, 2, 4, 8),
+                    (1, 3, 5, 7),
+                    (2, 4, 6, 8),
+                    *(range(1, n) for n in (4, 5)),
+                )
+            ),
+            Misconception(
+                "your test has windows as long as the text, or longer: there they hide nothing.",
+                _rule_at([(n, n) for n in range(1, 10)]),
+            ),
+            *(
+                Misconception(
+                    "your test tries one size only, or so few that some masks are right there. An "
+                    "odd window can't tell W from W rounded up to an odd number. (Does it return "
+                    "inside its first loop?)",
+                    _rule_at([size]),
+                )
+                for size in ((9, 3), (9, 4), (9, 5), (5, 2), (1, 1))
             ),
             Misconception(
                 "your test only asks for causality: it accepts masks whose window is too long.",

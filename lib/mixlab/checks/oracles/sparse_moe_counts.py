@@ -145,12 +145,21 @@ EXERCISES = {
         show=lambda chances, n: f"expected_touched({[round(q, 3) for q in chances]}, {n})",
         place=lambda index: "",
         name=lambda value: f"{value:.4f}",
-        examples=(([0.25, 0.75, 1.0], 2), ([0.5, 0.5, 0.5, 0.5], 3), ([0.1, 0.9], 4)),
+        examples=(
+            ([0.25, 0.75, 1.0], 2),
+            ([0.5, 0.5, 0.5, 0.5], 3),
+            ([0.1, 0.9], 4),
+            ([0.3, 0.1, 0.3, 0.1, 0.2], 2),
+        ),
         misconceptions=(
             Misconception(
                 "you gave every expert the average chance. Experts that are rarely chosen stay "
                 "untouched more often than favourites gain: sum over the experts.",
                 _even,
+            ),
+            Misconception(
+                "this is the number of all experts. A few tokens leave some untouched.",
+                lambda q, n: np.array(float(len(q))),
             ),
             Misconception(
                 "you count choices, not experts: an expert that several tokens choose is touched "

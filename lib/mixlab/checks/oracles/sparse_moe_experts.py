@@ -122,8 +122,8 @@ EXERCISES = {
                 [[0, 1], [1, 0], [1, 0]], [[0.75, 0.25], [0.6, 0.4], [0.9, 0.1]], 2, 9
             ),
             _limited_example(
-                [[1, 0], [0, 1], [1, 2], [1, 0]],
-                [[0.9, 0.1], [0.7, 0.3], [0.6, 0.4], [0.8, 0.2]],
+                [[1, 0], [0, 1], [1, 2], [1, 0], [3, 2]],
+                [[0.9, 0.1], [0.7, 0.3], [0.6, 0.4], [0.8, 0.2], [0.7, 0.3]],
                 4,
                 2,
             ),
@@ -170,6 +170,14 @@ EXERCISES = {
                 "you serve the largest gates first. Here tokens are served in the order of the "
                 "text.",
                 _limit("by gate"),
+            ),
+            Misconception(
+                "you serve the first `capacity` tokens of the text alone. The limit is each "
+                "expert's own: it takes so many of *its* tokens.",
+                lambda x, chosen, gates, up, down, capacity: (
+                    _limited(x, chosen, gates, up, down, capacity)
+                    * (np.arange(len(x)) < capacity)[:, None]
+                ),
             ),
             Misconception(
                 "a token that one expert turned away should still get the result of its other.",

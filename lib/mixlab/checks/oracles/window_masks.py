@@ -1,4 +1,4 @@
-"""The masks that exercise 02.5 hands out, one right and eleven wrong ones, as they were made.
+"""The masks that exercise 02.5 hands out, one right and twelve wrong ones, as they were made.
 
 An answer never meets these functions: their names and their code would tell it what it is to find
 out. It meets tables of what they return (cases/window_masks.py). `python -m
@@ -76,6 +76,11 @@ def rounds_the_window_up_to_even(seq, window):
     return keeps_distance_below_window(seq, (window + 1) // 2 * 2)
 
 
+def rounds_the_window_up_to_a_power_of_two(seq, window):
+    """W keys where W is a power of two, and more, up to the next one, where it isn't"""
+    return keeps_distance_below_window(seq, 1 << (window - 1).bit_length())
+
+
 def never_more_than_four(seq, window):
     """at most four keys, even where W is larger"""
     return keeps_distance_below_window(seq, min(window, 4))
@@ -97,6 +102,7 @@ MASKS = (
     keeps_the_oldest,
     rounds_the_window_up_to_odd,
     rounds_the_window_up_to_even,
+    rounds_the_window_up_to_a_power_of_two,
     never_more_than_four,
     swaps_queries_and_keys,
 )
