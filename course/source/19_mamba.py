@@ -751,8 +751,8 @@ check("19.5", crossing)
 # `mask` (batch, seq) is True at real tokens; each row has at least one, and they stand together, with
 # filler before them, behind them, or both. It returns the state of each row after its real tokens,
 # (batch, 4). A layer keeps filler out if that is, for every row of any batch, what it returns for the
-# row's real tokens alone, with a mask of nothing but True: whatever the filler holds, wherever it
-# stands, and whatever rows stand beside it.
+# row's real tokens alone, with a mask all True: whatever the filler holds, wherever it stands, and
+# whatever rows stand beside it.
 
 # %% [markdown] exercise="19.6" role="prompt"
 # Write the test. `keeps_filler_out(read)` returns True only for such layers. The check hands it safe
