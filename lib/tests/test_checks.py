@@ -11,6 +11,7 @@ import pytest
 
 from classroom.referee import error_of
 from mixlab.checks import CheckFailed, check, hint
+from mixlab.checks.barred import call_answer
 from mixlab.checks.core import CHAPTERS, _oracle_of, cases_of, run, seed_of
 from mixlab.checks.digest import SAFE_MARGIN, digest
 from mixlab.checks.explain import _agree
@@ -95,6 +96,19 @@ def test_the_public_seed_keeps_clear_of_rounding_borders(exercise):
     values = [oracle.expected(*arguments) for arguments in drawn]
     found = digest(values, salt=f"{exercise}|{cases.seed}", atol=cases.atol)
     assert found.margin >= SAFE_MARGIN, "give these Cases another public seed"
+
+
+@pytest.mark.parametrize(("exercise", "answer"), _right())
+def test_right_answers_stay_far_within_the_tolerance(exercise, answer):
+    """Or an unlucky seed would fail them: inputs must not make results too large for float32."""
+    cases, oracle = cases_of(exercise), _oracle_of(exercise)
+    for seed in range(1000, 1006):
+        draws = (cases.draw(np.random.default_rng(seed)) for _ in range(2))  # one may be changed
+        for arguments, again in zip(*draws, strict=True):
+            expected = np.asarray(oracle.expected(*arguments))
+            if expected.dtype.kind == "f":
+                got = call_answer(exercise, cases, answer, again)
+                assert np.allclose(got, expected, rtol=0, atol=cases.atol / 4)
 
 
 @pytest.mark.parametrize("exercise", _exercises())

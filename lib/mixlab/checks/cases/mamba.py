@@ -31,6 +31,15 @@ def _real(rng: np.random.Generator, *shape: int, size: float = 1.0) -> Tensor:
     return torch.from_numpy(size * rng.standard_normal(shape)).float()
 
 
+def _bounded(rng: np.random.Generator, *shape: int, size: float = 1.0) -> Tensor:
+    """Normal numbers cut at one and a half.
+
+    A block multiplies five of its numbers, and such products have long tails: uncut, one output in
+    a hundred would be too large for a right answer in float32 to come within the tolerance.
+    """
+    return torch.from_numpy(size * np.clip(rng.standard_normal(shape), -1.5, 1.5)).float()
+
+
 def _positive(rng: np.random.Generator, *shape: int) -> Tensor:
     return torch.from_numpy(rng.uniform(0.1, 1.6, shape)).float()
 
@@ -90,21 +99,21 @@ def block_weights(
     wanted = torch.from_numpy(rng.uniform(0.1, 0.7, d_inner)).float()
     states = torch.arange(1, d_state + 1).float()
     return {
-        "in_proj": _real(rng, 2 * d_inner, dim, size=dim**-0.5),
-        "conv": _real(rng, d_inner, taps, size=0.8),
-        "conv_bias": _real(rng, d_inner, size=0.5),
-        "x_proj": _real(rng, rank + 2 * d_state, d_inner, size=1.5 * d_inner**-0.5),
-        "dt_proj": _real(rng, d_inner, rank, size=rank**-0.5),
+        "in_proj": _bounded(rng, 2 * d_inner, dim, size=dim**-0.5),
+        "conv": _bounded(rng, d_inner, taps, size=0.8),
+        "conv_bias": _bounded(rng, d_inner, size=0.5),
+        "x_proj": _bounded(rng, rank + 2 * d_state, d_inner, size=d_inner**-0.5),
+        "dt_proj": _bounded(rng, d_inner, rank, size=rank**-0.5),
         "dt_bias": wanted + torch.log(-torch.expm1(-wanted)),
-        "A_log": (states / 2).log() + _real(rng, d_inner, d_state, size=0.2),
-        "D": _real(rng, d_inner) + 1,
-        "out_proj": _real(rng, dim, d_inner, size=d_inner**-0.5),
+        "A_log": (states / 2).log() + _bounded(rng, d_inner, d_state, size=0.2),
+        "D": _bounded(rng, d_inner) + 1,
+        "out_proj": _bounded(rng, dim, d_inner, size=d_inner**-0.5),
     }
 
 
 def block_arguments(rng: np.random.Generator, seq: int, *sizes: int) -> tuple:
     """(x, weights) for (dim, d_inner, d_state, rank, taps)."""
-    return _real(rng, seq, sizes[0]), block_weights(rng, *sizes)
+    return _bounded(rng, seq, sizes[0]), block_weights(rng, *sizes)
 
 
 def _draw_blocks(rng: np.random.Generator) -> list[tuple]:
@@ -201,7 +210,7 @@ EXERCISES = {
     "19.3": Cases(
         draw=_draw_mixers,
         read=read_reals(2),
-        seed=2,
+        seed=1,
         forbids=(*_OURS, _READERS),
         hints=(
             "Go through the wiring diagram from left to right and compare piece by piece. Two "
