@@ -17,7 +17,7 @@ from mixlab.small_mixtral.corpus import KINDS, documents
 from mixlab.small_mixtral.recipe import BALANCE, CONFIG, SEED, SEQ, TRAINING, Z_LOSS, encode
 from mixlab.small_mixtral.sample import bits, bits_per_byte, sample
 from mixlab.traces.router import trace_router
-from mixlab.traces.router_decisions import mutual_information
+from mixlab.traces.router_decisions import entropy, explained, mutual_information
 from mixlab.weights import load, tokenizer
 
 WINDOW = 100  # steps that one number of the loss curve is the mean of
@@ -36,13 +36,18 @@ def measure(folder: Path) -> dict:
     chosen = np.concatenate([trace.chosen for trace in traces], axis=1)
     load_ = np.mean([trace.load for trace in traces], axis=0)
     kind = np.repeat(texts.kind, texts.tokens.shape[1])
-    told = [mutual_information(layer[..., 0].ravel(), kind) for layer in chosen]
+    token, rng = texts.tokens.numpy().ravel(), np.random.default_rng(0)
+    first = [layer[..., 0].ravel() for layer in chosen]
+    told = [mutual_information(choice, kind) for choice in first]
+    parts = [np.divide(explained(choice, token, kind, rng), entropy(choice)) for choice in first]
     measured = dict(
         bits_per_byte={name: round(cost, 4) for name, cost in costs.items()},
         mean=round(float(np.mean(list(costs.values()))), 4),
         least_used=[round(float(share), 4) for share in load_.min(axis=1)],
         most_used=[round(float(share), 4) for share in load_.max(axis=1)],
         bits_about_kind=[round(bit, 3) for bit in told],
+        by_token=[round(float(part), 3) for part, _ in parts],
+        by_kind=[round(float(part), 3) for _, part in parts],
     )
     if (checkpoint := folder / "checkpoint.safetensors").exists():
         losses = read_description(checkpoint)["losses"]
@@ -115,11 +120,20 @@ def render(numbers: dict) -> str:
         f"| {_spread([run['bits_per_byte'][kind] for run in others])} |"
         for kind, name in KINDS.items()
     ]
-    columns = [first[name] for name in ("least_used", "most_used", "bits_about_kind")]
     layers = [
-        f"| {number} | {least:.1%} | {most:.1%} | {told:.2f} "
-        f"| {_spread([run['bits_about_kind'][number] for run in others], 2)} |"
-        for number, (least, most, told) in enumerate(zip(*columns, strict=True))
+        f"| {number} | {least:.1%} | {most:.1%} |"
+        for number, (least, most) in enumerate(
+            zip(first["least_used"], first["most_used"], strict=True)
+        )
+    ]
+    decides = [
+        f"| {number} | "
+        + " | ".join(
+            f"{first[name][number]:{form}} | {_spread([run[name][number] for run in others], form)}"
+            for name, form in (("by_token", ".0%"), ("by_kind", ".0%"), ("bits_about_kind", ".2f"))
+        )
+        + " |"
+        for number in range(CONFIG.n_layers)
     ]
     steps = [
         f"| {number * WINDOW + 1}–{(number + 1) * WINDOW} | {loss:.2f} |"
@@ -149,6 +163,7 @@ def render(numbers: dict) -> str:
             mean=f"{first['mean']:.3f}",
             mean_spread=_spread([run["mean"] for run in others]),
             layers="\n".join(layers),
+            decides="\n".join(decides),
             curve="\n".join(steps),
             others="another seed" if len(others) == 1 else f"{len(others)} other seeds",
             tolerance=f"{tolerance(numbers['runs']):.2f}",
@@ -175,8 +190,8 @@ def _repeated(kind: str, letters: int = 20) -> float:
     return float(np.mean([line in known for line in held_out if len(line) >= letters]))
 
 
-def _spread(values: list[float], digits: int = 3) -> str:
+def _spread(values: list[float], form: str = ".3f") -> str:
     if not values:
         return "not measured"
-    ends = [f"{end:.{digits}f}" for end in (min(values), max(values))]
+    ends = [f"{end:{form}}" for end in (min(values), max(values))]
     return " to ".join(dict.fromkeys(ends))
