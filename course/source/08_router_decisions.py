@@ -308,12 +308,12 @@ series.shares(range(6), parts, title=title, **axes)
 
 # %% [markdown] slide="notes"
 # Layer 0 is nearly a table from tokens to experts. Much of the specialisation *was* vocabulary, not
-# all. How firm is that? Where the token does decide, shuffling takes off too much: plainly counted,
-# layer 0's part is 95%, not 90%. And it tears texts apart: kinds given to whole texts by lot leave
+# all. How firm is that? Where the token decides, shuffling takes off too much: plainly counted,
+# layer 0's part is 95%. And it tears texts apart: kinds given to whole texts by lot leave
 # 20% in layer 5, at most 10% in the middle.
 #
-# One seed is one model. In two others (model card) layer 0 follows the token as closely, by 86% and
-# 89%. But the kind's part at the top is 22% or 23%, and in one of them layer 2 has a little more.
+# In two other seeds (model card) layer 0 follows the token as closely, by 86% and 89%. But the
+# kind's part at the top is 22% or 23%, and in one of them layer 2 has more.
 
 # %% [markdown] slide="slide"
 # ## Neighbours
