@@ -1,7 +1,7 @@
 """RMSNorm: divide each vector by its root mean square, then scale each channel.
 
-Source: Zhang and Sennrich, "Root Mean Square Layer Normalization" (2019), section 3; Mistral,
-Mixtral and Mamba all use it. Compared with LayerNorm it leaves out the mean and the bias.
+Source: Zhang and Sennrich, "Root Mean Square Layer Normalization" (2019), section 4, "RMSNorm";
+Mistral, Mixtral and Mamba all use it. Compared with LayerNorm it leaves out the mean and the bias.
 """
 
 import torch
