@@ -102,7 +102,7 @@ def test_the_public_seed_keeps_clear_of_rounding_borders(exercise):
 def test_right_answers_stay_far_within_the_tolerance(exercise, answer):
     """Or an unlucky seed would fail them: inputs must not make results too large for float32."""
     cases, oracle = cases_of(exercise), _oracle_of(exercise)
-    for seed in range(1000, 1006):
+    for seed in (1000, 1001):
         draws = (cases.draw(np.random.default_rng(seed)) for _ in range(2))  # one may be changed
         for arguments, again in zip(*draws, strict=True):
             expected = np.asarray(oracle.expected(*arguments))
