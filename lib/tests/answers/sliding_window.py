@@ -180,6 +180,10 @@ def chunk_causal_not_moved(n_queries, past, window):
 # --- 02.3 n_scores(seq, window) ------------------------------------------------------------
 
 
+def count_single_precision(seq, window):
+    return torch.arange(1, seq + 1).clamp(max=window).float().sum().item()
+
+
 def count_closed(seq, window):
     w = min(seq, window)
     return w * (w + 1) // 2 + (seq - w) * w
@@ -524,6 +528,7 @@ WRONG = {
         (count_window_too_long, "longer than the sequence"),
         (count_one_more, "counts the token itself, so W in all"),
         (count_string, "expected one whole number"),
+        (count_single_precision, "got:      "),
     ],
     "02.4": [
         (band_dense, "inside the window should ever be computed"),

@@ -40,7 +40,10 @@ def _draw_chunk(rng: np.random.Generator) -> list[tuple]:
 
 def _draw_count(rng: np.random.Generator) -> list[tuple]:
     small = [(int(rng.integers(1, 40)), int(rng.integers(1, 60))) for _ in range(6)]
-    return [*small, (int(rng.integers(10**5, 10**6)), int(rng.integers(100, 5000)))]
+    # Counts of over ten digits, which float32 can't hold: there such an answer shows, and shows
+    # here, not only when it is graded on other inputs.
+    large = [(int(rng.integers(10**6, 2 * 10**6)), int(rng.integers(1000, 5000))) for _ in range(2)]
+    return [*small, *large]
 
 
 def _qkv(rng: np.random.Generator, seq: int, head_dim: int) -> list[torch.Tensor]:
