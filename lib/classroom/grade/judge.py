@@ -7,6 +7,7 @@ themselves.
 
 import builtins
 import json
+import math
 import os
 import re
 import signal
@@ -199,6 +200,9 @@ def judgement(notebook: NotebookNode, verdicts: list[dict]) -> Judgement:
     report = verdicts[failed]["report"]
     role = cells[failed].metadata.get("classroom", {}).get("role")
     kind, error, text = _reason(report)
+    limit = notebook.metadata.get("seconds", math.inf)
+    if kind == "error" and not error and verdicts[failed]["seconds"] >= limit:
+        kind = "timeout"  # which interrupts an import, say, as some error of its own
     if kind == "error" and role not in ("answer", "check"):
         kind = "setup"
     if verdicts[failed]["outcome"] == "skipped":

@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 
 import pytest
+from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from classroom.grade.class_page import class_facts
@@ -156,7 +157,7 @@ def test_only_the_line_that_awaits_an_answer_is_no_answer(message, kind):
     failed = {"passed": False, "report": report, "seconds": 0.1, "outcome": "failed"}
     cell = _printed("")
     cell.cell_type, cell.metadata = "code", {"classroom": {"role": "check"}}
-    found = judgement(type("Notebook", (), {"cells": [cell]}), [failed])
+    found = judgement(NotebookNode(cells=[cell], metadata={}), [failed])
     assert (found.kind, found.error) == (kind, "NotImplementedError")
     # Who leaves our line somewhere behind an answer has answered all the same.
     code = "if x.dtype == 'float':\n    raise NotImplementedError('02.1: …')\nreturn x.half() @ y"
@@ -189,10 +190,19 @@ def test_a_chapter_is_called_by_its_heading():
     assert REFERENCE.title == "Sliding window"
 
 
+def test_an_interrupted_import_is_told_as_a_timeout():
+    cell = _printed("")
+    cell.cell_type, cell.metadata = "code", {"classroom": {"role": "answer"}}
+    notebook = NotebookNode(cells=[cell], metadata={"seconds": 10})
+    failed = {"passed": False, "report": "OddError: no", "outcome": "failed"}
+    assert judgement(notebook, [{**failed, "seconds": 9.0}]).kind == "error"
+    assert judgement(notebook, [{**failed, "seconds": 12.4}]).kind == "timeout"
+
+
 def test_only_a_whole_set_of_passed_cells_passes():
     cell = _printed("")
     cell.cell_type, cell.metadata = "code", {}
-    notebook = type("Notebook", (), {"cells": [cell, cell]})
+    notebook = NotebookNode(cells=[cell, cell], metadata={})
     fine = {"passed": True, "report": "", "seconds": 0.1, "outcome": "passed"}
     assert judgement(notebook, [fine, fine]).passed
     for verdicts in (
