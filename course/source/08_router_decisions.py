@@ -40,7 +40,7 @@ from mixlab import load, tokenizer
 from mixlab.figures import router_decisions as figures
 from mixlab.figures import series
 from mixlab.figures.colored_text import colored_html, colored_text
-from mixlab.small_mixtral import folder
+from mixlab.small_mixtral import card, folder
 from mixlab.small_mixtral.corpus import KINDS, documents
 from mixlab.small_mixtral.sample import bits, sample
 from mixlab.traces import router_decisions as traces
@@ -298,6 +298,11 @@ told = [traces.conditional_information(experts, kind, given=token) for experts i
 strict = (told - by_lot) / uncertain  # kinds given to whole texts
 assert strict[5] > 0.2 > 0.11 > strict[1:5].max()
 assert 0.95 < traces.mutual_information(first[0], token) / uncertain[0] < 0.96  # nothing taken off
+
+seeds = card.read_numbers()["runs"][1:]  # measured alike on two other trainings
+assert [round(100 * run["by_token"][0]) for run in seeds] == [86, 89]
+assert [round(100 * run["by_kind"][5]) for run in seeds] == [23, 22]
+assert seeds[1]["by_kind"][2] > seeds[1]["by_kind"][5]
 
 # %% slide="slide" show="output" alt="Stacked bars over six layers. The blue part, which token, falls from nine tenths in layer 0 to under half in layer 5. The orange part, which kind once the token is known, is a few percent in layer 0, about an eighth in the middle and almost a third in layer 5. The rest is context."
 context = 1 - by_token - by_kind
