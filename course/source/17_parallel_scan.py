@@ -556,7 +556,7 @@ for ours, theirs in zip(gradients(leaves[0], levels, above), expected, strict=Tr
 # scans on letters: `operator = lambda x, y: x + y`, `items = list("abcdefg")`. The checks do, too.
 
 # %% to="exercise"
-import torch
+from fractions import Fraction  # noqa: F401
 
 from mixlab.checks import check, hint  # noqa: F401
 
@@ -702,22 +702,23 @@ check("17.5", costs)
 # %% [markdown] exercise="17.6" role="prompt" title="The backward pass by hand" difficulty=3 minutes=15 points=4
 # A bucket begins with `state` litres in it: $h_0 = a_0 \cdot state + b_0$, then
 # $h_t = a_t h_{t-1} + b_t$. The forward pass has been done, and `above[t]` is the loss's derivative by
-# $h_t$ that doesn't go by way of later levels. Return the loss's derivatives by `a`, by `b` and by
-# `state`, in this order.
+# $h_t$ that doesn't go by way of later levels. Return the loss's derivatives by `a`, `b` and `state`,
+# in this order: two lists and a number.
 #
-# `a`, `h` and `above` are float32 tensors of shape (seq,), `state` has shape (). A loop is fine, and so
-# is a scan; autograd isn't, and neither is dividing by $a_t$, which may be 0.
+# `a`, `h` and `above` are lists of Python's `Fraction`, and `state` is one. Fractions don't round, and
+# your result must be exact: autograd, which knows only floats, is no help. A loop is fine, and so is a
+# scan. Don't divide by $a_t$, which may be 0.
 
 
 # %% exercise="17.6" role="answer"
 def scan_backward(a, h, above, state):
-    """Gradients of shapes (seq,), (seq,) and ()."""
+    """The derivatives by a (a list), by b (a list) and by the state (a number)."""
     ### BEGIN SOLUTION
-    g = above.clone()
+    g = list(above)
     for t in reversed(range(len(a) - 1)):
         g[t] += a[t + 1] * g[t + 1]
-    previous = torch.cat([state.reshape(1), h[:-1]])
-    return g * previous, g, a[0] * g[0]
+    previous = [state, *h[:-1]]
+    return [x * y for x, y in zip(g, previous, strict=True)], g, a[0] * g[0]
     ### END SOLUTION
 
 

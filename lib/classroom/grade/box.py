@@ -16,7 +16,7 @@ import sys
 import sysconfig
 import tempfile
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -60,6 +60,7 @@ class Box:
     """A context: while it lasts, kernels may be asked for at `control`.
 
     `parent` is where its folder is made; short of name, as a socket's path has room for 107 bytes.
+    `examiner` is the zip from which a kernel's examiner is made; without it there is none.
     """
 
     libraries: tuple[Path, ...]
@@ -67,6 +68,7 @@ class Box:
     hidden: tuple[Path, ...] = ()
     limits: Limits = field(default_factory=Limits)
     imports: tuple[str, ...] = ()
+    examiner: Path | None = None
 
     def __enter__(self) -> "Box":
         self.folder = Path(tempfile.mkdtemp(prefix="b", dir=self.parent))
@@ -77,13 +79,18 @@ class Box:
         if not bubblewrap():
             self.work.mkdir()
         ends_with, self._lifeline = os.pipe()  # however this process ends, the pipe closes
-        with socket.socket(socket.AF_UNIX) as listener, os.fdopen(ends_with):
+        with ExitStack() as stack:
+            listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+            stack.enter_context(os.fdopen(ends_with))
             listener.bind(str(self.control))
             listener.listen(8)
-            facts = self._facts() | {"listener": listener.fileno(), "lifeline": ends_with}
+            files = {"listener": listener.fileno(), "lifeline": ends_with}
+            if self.examiner:
+                files["examiner"] = stack.enter_context(self.examiner.open("rb")).fileno()
+            facts = self._facts() | files
             self.process = subprocess.Popen(
                 [*self._wrapping(), PYTHON, self._inside(), json.dumps(facts)],
-                pass_fds=[listener.fileno(), ends_with],
+                pass_fds=list(files.values()),
                 env=self._environment(),
                 cwd="/",
                 stdin=subprocess.DEVNULL,
@@ -132,7 +139,11 @@ class Box:
             ],
             "write": [work, *temporary, "/dev/null"],
             "sockets": [sockets],
-            "imports": ["torch", "ipykernel.kernelapp", "ipykernel.zmqshell", *self.imports],
+            "imports": [
+                *("torch", "ipykernel.kernelapp", "ipykernel.zmqshell"),
+                *("multiprocessing.connection", "torch.utils._pytree", "importlib.resources"),
+                *self.imports,
+            ],
         }
 
     def _watch_disk(self) -> None:

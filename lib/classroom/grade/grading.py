@@ -1,6 +1,5 @@
 """Grade one submission against the references of its chapters."""
 
-import json
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -12,7 +11,7 @@ from classroom.grade.collect import Submission
 from classroom.grade.feedback import explain
 from classroom.grade.judge import Job, Judgement, judge
 from classroom.grade.reference import Reference
-from classroom.grade.stage import stage_library
+from classroom.grade.stage import stage_examiner, stage_library
 
 NOTHING = "Nothing of this chapter was handed in."
 
@@ -58,21 +57,28 @@ class Course:
         name = "|".join([kind, exercise[:2], *sorted(forbids)])
         return self.scratch / "stages" / sha256(name.encode()).hexdigest()[:12]
 
+    @property
+    def examiner(self) -> Path:
+        """What the exercises' examiners are made from."""
+        return self.scratch / "stages" / "examiner.zip"
+
     def seconds(self, exercise: str) -> float:
         """What a cell of this exercise may take: more where the solution itself takes long."""
         return max(self.cell_seconds, 5 * self.slowest.get(exercise, 0.0))
 
 
 def stage(course: Course) -> None:
-    """Lay out the parts of the library that the course's exercises may see."""
-    library = course.root / "lib"
+    """Lay out the parts of the library that answers may see, and those for their examiners."""
+    library, seeds = course.root / "lib", {}
     for reference in course.references.values():
         topic = reference.stem[3:]
         for ident, exercise in reference.exercises.items():
+            seeds[ident] = (topic, exercise.seed)
             for teaching in (False, True):
                 target = course.library(ident, teaching)
                 if not target.exists():
                     stage_library(library, target, topic, exercise.forbids, teaching)
+    stage_examiner(library, course.examiner, seeds)
 
 
 def answers_of(submission: Submission) -> tuple[dict[str, list[Answer]], list[str]]:
@@ -159,18 +165,17 @@ def judge_answers(course: Course, runs: dict[str, Answer], teaching: bool) -> di
     jobs = []
     for ident, answer in runs.items():
         reference = course.references[ident[:2]]
-        seeds = {} if teaching else {ident: reference.exercises[ident].seed}
         jobs.append(
             Job(
                 exercise=ident,
                 notebook=reference.notebook(ident, answer, public=teaching),
                 library=course.library(ident, teaching),
-                environment={"MIXLAB_SEEDS": json.dumps(seeds)},
                 seconds=course.seconds(ident),
                 room=None if teaching else reference.exercises[ident].room,
             )
         )
-    return judge(jobs, course.hidden, course.scratch, course.limits, course.imports)
+    examiner = None if teaching else course.examiner
+    return judge(jobs, course.hidden, course.scratch, course.limits, course.imports, examiner)
 
 
 def not_handed_in(student: str, number: str, reference: Reference) -> list[Grade]:

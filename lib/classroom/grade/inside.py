@@ -2,13 +2,17 @@
 
 Importing torch takes two seconds of CPU, a fork a hundredth of one. The box serves the exercises
 of one submission, in turn: a request comes over the listening socket that this process inherits,
-one line of JSON with Jupyter's connection facts, the kernel's part of the library, its environment,
-its limits and its room. The connection stands for the kernel: closed from outside, the kernel is
-killed; when the kernel ends, it closes. Between two kernels everything that the last one wrote is
-removed. A pipe stands for the grader: when that is gone, however it ended, nothing here stays.
+one line of JSON with Jupyter's connection facts, the exercise, the kernel's part of the library,
+its limits and its room. The connection stands for the kernel: closed from outside,
+the kernel is killed; when the kernel ends, it closes. Between two kernels everything that the last
+one wrote is removed. A pipe stands for the grader: when that is gone, however it ended, nothing
+here stays.
 
 This process is trusted and runs no answer. Its children are kernels: each takes limits, a few
-folders and a filter of system calls upon itself before it reads the first cell.
+folders and a filter of system calls upon itself before it reads the first cell. A kernel that is
+graded has an examiner beside it, another child, which holds the inputs and talks with the kernel's
+check over a pair of sockets. Its modules and seeds come from an open file, which this process has
+never read and no kernel has.
 """
 
 import ctypes
@@ -23,7 +27,11 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from math import inf
+from zipimport import zipimporter
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE = 1, 4
 MAX_THREADS, MAX_FILES = 512, 20_000
@@ -38,17 +46,41 @@ def serve(listener: socket.socket, facts: dict) -> None:
             if not line:
                 continue
             request = json.loads(line)
-            child = os.fork()
-            if not child:
-                os.close(facts["lifeline"])
-                listener.close()
-                connection.close()
-                become_kernel(request, facts)
-            room = request["room"]
-            most = inf if room is None else room + _held(os.getpid())
-            _wait(child, connection, facts["in_memory"], most)
+            ours = [facts["lifeline"], listener.fileno(), connection.fileno()]
+            with _examiner(request, facts, ours) as channel:
+                child = os.fork()
+                if not child:
+                    _close(*ours, facts.get("examiner"))
+                    become_kernel(request, facts, channel)
+                os.close(channel)
+                room = request["room"]
+                most = inf if room is None else room + _held(os.getpid())
+                _wait(child, connection, facts["in_memory"], most)
         for folder in facts["sweep"]:
             sweep(folder, facts["keep"])
+
+
+@contextmanager
+def _examiner(request: dict, facts: dict, ours: list[int]) -> Iterator[int]:
+    """Run a kernel's examiner meanwhile; yields the kernel's end of the channel to it."""
+    here, there = (end.detach() for end in socket.socketpair())
+    child = os.fork() if "examiner" in facts else 0
+    if not child and "examiner" in facts:
+        _close(*ours, here)
+        become_examiner(request, facts, there)
+    os.close(there)
+    try:
+        yield here
+    finally:
+        if child:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+
+def _close(*files: int | None) -> None:
+    for file in files:
+        if file is not None:
+            os.close(file)
 
 
 def end_with(lifeline: int) -> None:
@@ -122,33 +154,42 @@ def sweep(folder: str, keep: list[str]) -> None:
             subprocess.run(remove, check=True)
 
 
-def become_kernel(request: dict, facts: dict) -> None:
-    """Turn this process into a limited kernel; does not return."""
-    import landlock
-    import seccomp
+def become_examiner(request: dict, facts: dict, channel: int) -> None:
+    """Turn this process into a limited examiner; does not return. It stays closed to kernels.
 
+    It reads what a kernel sends: so it gives up its own files before it listens.
+    """
     status = 1
     try:
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        for stream in (0, 1, 2):
-            os.dup2(nowhere, stream)
+        _become_limited(request)
+        source = f"/dev/fd/{facts['examiner']}"
+        sys.path.insert(0, source)
+        from multiprocessing.connection import Connection
+
+        examiner = importlib.import_module("mixlab.checks.examiner")  # the zip's
+        exercise = request["exercise"]
+        topic, seed = json.loads(zipimporter(source).get_data("examined.json"))[exercise]
+        confine = partial(_confine, facts, facts["read"], [], [])
+        examiner.examine(Connection(channel), exercise, topic, seed, confine)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def become_kernel(request: dict, facts: dict, channel: int) -> None:
+    """Turn this process into a limited kernel; does not return."""
+    status = 1
+    try:
+        _become_limited(request)
         _prctl(PR_SET_DUMPABLE, 1)
-        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        os.environ.update(request["environment"])
+        os.environ["MIXLAB_EXAMINER"] = str(channel)
         os.chdir(facts["work"])
         connection_file = os.path.join(facts["work"], ".kernel.json")
         with open(connection_file, "w", encoding="utf-8") as file:
             json.dump(request["connection"], file)
         sys.path.insert(0, request["library"])
-        for name, limit in request["limits"].items():
-            resource.setrlimit(getattr(resource, name), (limit, limit))
-        read, write = [*facts["read"], request["library"]], facts["write"]
-        if facts["landlock"] and not landlock.restrict(read, write, facts["sockets"]):
-            raise OSError("the kernel could not be kept to its folders")
-        if not seccomp.refuse_calls():
-            if sys.platform == "linux":
-                raise OSError("this machine has no filter of system calls that we know")
-            resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))  # elsewhere threads don't count
+        read = [*facts["read"], request["library"]]
+        _confine(facts, read, facts["write"], facts["sockets"])
         from ipykernel.kernelapp import IPKernelApp
 
         sys.argv = ["ipykernel"]
@@ -156,6 +197,33 @@ def become_kernel(request: dict, facts: dict) -> None:
         status = 0
     finally:
         os._exit(status)
+
+
+def _become_limited(request: dict) -> None:
+    """A child's first steps: nothing said, no life after its parent, and its limits."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    for name, limit in request["limits"].items():
+        resource.setrlimit(getattr(resource, name), (limit, limit))
+
+
+def _confine(facts: dict, read: list[str], write: list[str], sockets: list[str]) -> None:
+    """Give up all other files and most system calls, for good.
+
+    Raises:
+        OSError: where that can't be had.
+    """
+    import landlock
+    import seccomp
+
+    if facts["landlock"] and not landlock.restrict(read, write, sockets):
+        raise OSError("the kernel could not be kept to its folders")
+    if not seccomp.refuse_calls():
+        if sys.platform == "linux":
+            raise OSError("this machine has no filter of system calls that we know")
+        resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))  # elsewhere threads don't count
 
 
 def _prctl(option: int, value: int) -> None:

@@ -34,14 +34,13 @@ LIBRARY = re.compile(r"library: the answer uses (mixlab\.[a-z_.]+)|calls (mixlab
 
 @dataclass(frozen=True)
 class Job:
-    """An exercise's notebook, the part of the library it may see, its kernel's environment, the
-    seconds that one of its cells may take, and the bytes, if these are counted, that its kernel
-    may hold beyond what every kernel does."""
+    """An exercise's notebook, the part of the library it may see, the seconds that one of its cells
+    may take, and the bytes, if these are counted, that its kernel may hold beyond what every kernel
+    does."""
 
     exercise: str
     notebook: NotebookNode
     library: Path
-    environment: dict[str, str]
     seconds: float
     room: int | None = None
 
@@ -68,20 +67,22 @@ def judge(
     scratch: Path,
     limits: Limits,
     imports: tuple[str, ...],
+    examiner: Path | None,
 ) -> dict[str, Judgement]:
-    """A judgement for each job's exercise; `imports` is what most of them will want imported.
+    """A judgement for each job's exercise; `imports` is what most of them will want imported, and
+    `examiner` what their examiners are made from, if they have any.
 
     An answer may end the box or the whole run. The exercise in which that happened and those that
     had no chance are run again, the former by itself.
     """
     found: dict[str, Judgement] = {}
     while jobs:
-        found |= _run(jobs, hidden, scratch, limits, imports)
+        found |= _run(jobs, hidden, scratch, limits, imports, examiner)
         if len(jobs) == 1:
             break
         jobs = [job for job in jobs if found[job.exercise].kind in ("unreported", "setup")]
         if jobs:
-            found |= _run(jobs[:1], hidden, scratch, limits, imports)
+            found |= _run(jobs[:1], hidden, scratch, limits, imports, examiner)
             jobs = jobs[1:]
     return found
 
@@ -92,6 +93,7 @@ def _run(
     scratch: Path,
     limits: Limits,
     imports: tuple[str, ...],
+    examiner: Path | None,
 ) -> dict[str, Judgement]:
     """One run of nbval over all jobs, a kernel each, in one box where that is safe."""
     libraries = tuple(dict.fromkeys(job.library for job in jobs))
@@ -101,7 +103,7 @@ def _run(
         boxes = {
             library: box
             for group in groups
-            for box in [stack.enter_context(Box(group, scratch, hidden, limits, imports))]
+            for box in [stack.enter_context(Box(group, scratch, hidden, limits, imports, examiner))]
             for library in group
         }
         folder = place / "notebooks"
@@ -153,8 +155,8 @@ def _run_referee(folder: Path, environment: dict[str, str], limit: float) -> Non
 
 def _write_kernelspec(place: Path, name: str, box: Box, job: Job) -> None:
     request = {
+        "exercise": job.exercise,
         "library": box.library_inside(job.library),
-        "environment": job.environment,
         "limits": box.limits.as_rlimits(cpu_seconds=3 * job.seconds),
         "room": job.room,
     }

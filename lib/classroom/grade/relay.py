@@ -4,7 +4,7 @@
 
 nbval starts this as if it were the kernel. It asks the box for one and lives exactly as long: when
 the kernel ends the connection closes and so does this process; when this process is interrupted or
-killed, the box kills the kernel. REQUEST is JSON: the kernel's library, environment, limits, room.
+killed, the box kills the kernel. REQUEST is JSON: the exercise, the kernel's library, limits, room.
 """
 
 import json

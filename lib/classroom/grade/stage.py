@@ -1,14 +1,17 @@
-"""The part of the library that an answer may see: no oracles, nothing that it is asked to write.
+"""What of the library an answer may see, and what its examiner needs.
 
-A forbidden module becomes a stub that any use of raises, so that calling the library's own
-implementation is found however it is reached: by alias, by importlib, by reading its source. Of the
-checks only those of the exercise's own chapter stay: what one chapter hands out to be judged, such
-as a stack of windowed layers, answers another's question.
+An answer's part holds no checks: neither oracles nor cases, which hand out what other exercises ask
+for. A forbidden module becomes a stub that any use of raises, so that calling the library's own
+implementation is found however it is reached: by alias, by importlib, by reading its source. The
+examiner's part is a zip, which a box gets as an open file and no answer can name.
 """
 
 import ast
+import json
 import os
 import shutil
+import tempfile
+import zipfile
 from pathlib import Path
 
 STUB = '''"""Taken away while this exercise is graded."""
@@ -20,8 +23,16 @@ def __getattr__(name):
     raise AssertionError("library: the answer uses {module}." + name)
 '''
 PACKAGE = '"""The course\'s library, as far as an answer may see it."""\n'
-TRUSTED_ONLY = ("seeds.py",)  # what a grader asks, not what an answer needs
+CHECKS = '''"""Checks while an answer is graded: the examiner is another process."""
+
+from mixlab.checks.candidate import CheckFailed, check, final_check, hint  # noqa: F401
+'''
+BOTH = ("gradients.py", "joins.py", "manners.py", "messages.py", "remote.py", "wire.py")
+CANDIDATE = ("candidate.py", *BOTH)
+EXAMINER = ("digest.py", "examiner.py", *BOTH)
+TRUSTED_ONLY = ("candidate.py", "examiner.py", "seeds.py")
 CASES = "mixlab.checks.cases"
+SEEDS = "examined.json"  # in the examiner's zip
 
 
 def stage_library(
@@ -29,8 +40,8 @@ def stage_library(
 ) -> None:
     """Copy `library` (the folder that holds the package mixlab) to `target`, reduced.
 
-    `topic` is the chapter's, by which its cases are called. With `teaching` the oracles stay: for
-    the run that only words the feedback. Its exercises' inputs are then not hidden either.
+    With `teaching`, for the run that only words the feedback, the checks stay as they are, oracles
+    too: the chapter's of this `topic`. Its exercises' inputs are then not hidden either.
     """
     checks = library / "mixlab" / "checks"
     cases = _cases_of(checks, topic)
@@ -38,7 +49,7 @@ def stage_library(
     def left_out(folder: str, names: list[str]) -> set[str]:
         out = {name for name in names if name == "__pycache__" or name.endswith(".pyc")}
         if Path(folder) == checks:
-            out |= set(TRUSTED_ONLY) | (set() if teaching else {"oracles"})
+            out |= set(TRUSTED_ONLY) if teaching else set(names) - set(CANDIDATE)
         elif Path(folder) == checks / "cases":
             out |= {name for name in names if name.partition(".")[0] not in cases}
         elif Path(folder) == library / "mixlab" / "kernels":
@@ -49,9 +60,11 @@ def stage_library(
     package = target / "mixlab"
     shutil.copytree(library / "mixlab", package, ignore=left_out, copy_function=_copy)
     (package / "__init__.py").write_text(PACKAGE)
+    if not teaching:
+        (package / "checks" / "__init__.py").write_text(CHECKS)
     for module in forbids:
-        if teaching and module.startswith("mixlab.checks."):
-            continue  # the oracles may stand on it
+        if module.startswith("mixlab.checks."):
+            continue  # the oracles may stand on it, and an answer's part holds none of them
         path = target / Path(*module.split("."))
         path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
         if not path.exists():
@@ -60,6 +73,28 @@ def stage_library(
         for data in path.parent.glob(f"{path.stem}.*"):  # what only this module reads
             if data != path and path.name != "__init__.py":
                 data.unlink()
+
+
+def stage_examiner(library: Path, target: Path, seeds: dict[str, tuple[str, int]]) -> None:
+    """Write to `target` a zip of all that an examiner imports, compiled, and its exercises.
+
+    Args:
+        seeds: exercise id -> (topic of its chapter, seed of its inputs).
+    """
+    source = library / "mixlab" / "checks"
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        package = Path(folder) / "mixlab"
+        checks = package / "checks"
+        shutil.copytree(source / "cases", checks / "cases", copy_function=_copy)
+        for name in EXAMINER:
+            shutil.copyfile(source / name, checks / name)
+        for part in (package, checks):
+            (part / "__init__.py").write_text(PACKAGE)
+        with zipfile.PyZipFile(target, "w") as file:
+            file.writepy(str(package))
+            for data in checks.rglob("*.npz"):
+                file.write(data, data.relative_to(folder))
+            file.writestr(SEEDS, json.dumps(seeds))
 
 
 def _cases_of(checks: Path, topic: str) -> set[str]:

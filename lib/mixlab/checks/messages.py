@@ -40,5 +40,13 @@ class CheckFailed(Plain, AssertionError):
     """An answer is not right yet; the message says where, and what was probably misunderstood."""
 
 
+class Unreadable(Exception):
+    """The answer returned something that is not of the kind the exercise asks for."""
+
+
+class TooCostly(Unreadable):
+    """The answer took far more memory than the exercise allows, whatever it returned."""
+
+
 class UnknownExerciseError(Plain, ValueError):
     """There is no exercise, or no hint, of that name."""

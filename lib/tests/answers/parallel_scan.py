@@ -1,6 +1,8 @@
 """Answers to chapter 17 as students write them, right and wrong."""
 
 import math
+from collections import deque
+from fractions import Fraction
 from itertools import accumulate, pairwise
 
 import numpy as np
@@ -535,39 +537,82 @@ def costs_two_numbers(length):
 
 
 def back_loop(a, h, above, state):
-    g, following = torch.zeros_like(a), 0.0
+    g, following = [0] * len(a), 0
     for t in reversed(range(len(a))):
         g[t] = above[t] + following
         following = a[t] * g[t]
-    before = torch.cat([state.reshape(1), h[:-1]])
-    return g * before, g, following
+    return _from(g, a, h, state)
+
+
+def _from(g, a, h, state):
+    return [x * y for x, y in zip(g, [state, *h[:-1]], strict=True)], g, a[0] * g[0]
+
+
+def back_uses_up(a, h, above, state):
+    """Takes its lists apart, from the end; hands whole numbers over as ints."""
+    to_a, g, following = deque(), deque(), 0
+    while a:
+        g.appendleft(above.pop() + following)
+        h.pop()
+        to_a.appendleft(g[0] * (h[-1] if h else state))
+        following = a.pop() * g[0]
+    return [
+        [int(x) if x.denominator == 1 else x for x in to_a],
+        tuple(int(x) if x.denominator == 1 else x for x in g),
+        following,
+    ]
 
 
 def back_scan(a, h, above, state):
     """As a scan of pairs from the end, by doubling."""
-    factor = torch.cat([a[1:], a.new_zeros(1)]).flip(0)
-    value, reach = above.flip(0), 1
+    pairs = list(zip([*a[1:], 0], above, strict=True))[::-1]
+    reach = 1
     while reach < len(a):
-        value = torch.cat([value[:reach], factor[reach:] * value[:-reach] + value[reach:]])
-        factor = torch.cat([factor[:reach], factor[reach:] * factor[:-reach]])
-        reach *= 2
-    g = value.flip(0)
-    return [g * torch.cat([state[None], h[:-1]]), g, a[0] * g[0]]
+        two = zip(pairs, pairs[reach:], strict=False)
+        joined = [(x[0] * y[0], y[0] * x[1] + y[1]) for x, y in two]
+        pairs, reach = pairs[:reach] + joined, 2 * reach
+    return _from([g for _, g in reversed(pairs)], a, h, state)
+
+
+def back_over_paths(a, h, above, state):
+    """Of every later level: what is kept until then."""
+    g = [
+        sum(above[t] * math.prod(a[s + 1 : t + 1], start=Fraction(1)) for t in range(s, len(a)))
+        for s in range(len(a))
+    ]
+    return _from(g, a, h, state)
 
 
 def back_numpy(a, h, above, state):
-    a, h, above, state = (x.numpy().astype(np.float64) for x in (a, h, above, state))
-    g = np.zeros(len(a))
-    for s in range(len(a)):
-        factor = 1.0
-        for t in range(s, len(a)):
-            factor *= a[t] if t > s else 1.0
-            g[s] += factor * above[t]
-    return g * np.concatenate([[state], h[:-1]]), g, float(a[0] * g[0])
+    """In arrays of objects, whole rows at a time; the state's gradient as an array of one."""
+    a, h, above = (np.array(row, dtype=object) for row in (a, h, above))
+    g, carried = above.copy(), above.copy()
+    for _ in range(len(a)):
+        carried = np.append(a[1:] * carried[1:], Fraction(0))
+        g = g + carried
+    return g * np.append(state, h[:-1]), g, a[:1] * g[:1]
 
 
-def _from(g, a, h, state):
-    return g * torch.cat([state.reshape(1), h[:-1]]), g, a[0] * g[0]
+def back_one_litre_more(a, h, above, state):
+    """The loss is a straight line in each number alone, so one more of it says its slope."""
+
+    def loss(a, b, level):
+        total = 0
+        for a_t, b_t, above_t in zip(a, b, above, strict=True):
+            level = a_t * level + b_t
+            total += above_t * level
+        return total
+
+    def more(row, t):
+        return [*row[:t], row[t] + 1, *row[t + 1 :]]
+
+    b = [h_t - a_t * p for h_t, a_t, p in zip(h, a, [state, *h[:-1]], strict=True)]
+    base, places = loss(a, b, state), range(len(a))
+    return (
+        [loss(more(a, t), b, state) - base for t in places],
+        [loss(a, more(b, t), state) - base for t in places],
+        loss(a, b, state + 1) - base,
+    )
 
 
 def back_above_only(a, h, above, state):
@@ -575,27 +620,27 @@ def back_above_only(a, h, above, state):
 
 
 def back_same_factor(a, h, above, state):
-    g = above.clone()
+    g = list(above)
     for t in reversed(range(len(a) - 1)):
-        g[t] = g[t] + a[t] * g[t + 1]
+        g[t] += a[t] * g[t + 1]
     return _from(g, a, h, state)
 
 
 def back_forwards(a, h, above, state):
-    g = above.clone()
+    g = list(above)
     for t in range(1, len(a)):
-        g[t] = g[t] + a[t] * g[t - 1]
+        g[t] += a[t] * g[t - 1]
     return _from(g, a, h, state)
 
 
 def back_own_level(a, h, above, state):
     _, g, to_state = back_loop(a, h, above, state)
-    return g * h, g, to_state
+    return [x * y for x, y in zip(g, h, strict=True)], g, to_state
 
 
 def back_no_state(a, h, above, state):
     _, g, to_state = back_loop(a, h, above, state)
-    return g * torch.cat([a.new_zeros(1), h[:-1]]), g, to_state
+    return _from(g, a, h, Fraction(0))[0], g, to_state
 
 
 def back_state_without_factor(a, h, above, state):
@@ -608,23 +653,142 @@ def back_exchanged(a, h, above, state):
     return g, to_a, to_state
 
 
-def back_autograd(a, h, above, state):
-    before = torch.cat([state.reshape(1), h[:-1]])
-    leaves = [x.clone().requires_grad_() for x in (a, h - a * before, state)]
-    level, levels = leaves[2], []
-    for a_t, b_t in zip(*leaves[:2], strict=True):
-        level = a_t * level + b_t
-        levels.append(level)
-    return torch.autograd.grad((torch.stack(levels) * above).sum(), leaves)
-
-
 def back_two(a, h, above, state):
     return back_loop(a, h, above, state)[:2]
 
 
+def back_one_too_few(a, h, above, state):
+    """Without the last token, whose g is `above`."""
+    to_a, g, to_state = back_loop(a, h, above, state)
+    return to_a, g[:-1], to_state
+
+
+def back_a_state_each(a, h, above, state):
+    to_a, g, _ = back_loop(a, h, above, state)
+    return to_a, g, [x * y for x, y in zip(a, g, strict=True)]
+
+
+def back_iterators(a, h, above, state):
+    to_a, g, to_state = back_loop(a, h, above, state)
+    return map(Fraction, to_a), iter(g), to_state
+
+
 def back_wraps_around(a, h, above, state):
     _, g, to_state = back_loop(a, h, above, state)
-    return g * h.roll(1), g, to_state
+    return [g[t] * h[t - 1] for t in range(len(a))], g, to_state
+
+
+def back_in_chunks(a, h, above, state):
+    """In chunks of 32 tokens; what flows back from one to the one before is lost."""
+    g = []
+    for start in range(0, len(a), 32):
+        some = slice(start, start + 32)
+        g += back_loop(a[some], h[some], above[some], state)[1]
+    return _from(g, a, h, state)
+
+
+def back_divides(a, h, above, state):
+    """Every way begins at the first token, and what was kept until s is divided out."""
+    kept = list(accumulate(a, lambda x, y: x * y))
+    g = [
+        sum(above[t] * kept[t] for t in range(s, len(a))) / kept[s] if s else None
+        for s in range(len(a))
+    ]
+    g[0] = above[0] + (a[1] * g[1] if len(a) > 1 else 0)
+    return _from(g, a, h, state)
+
+
+def back_grows(a, h, above, state):
+    to_a, g, to_state = back_loop(a, h, above, state)
+    return [x * 7**500 for x in to_a], g, to_state
+
+
+def back_explodes(a, h, above, state):
+    to_a, g, to_state = back_loop(a, h, above, state)
+    return [x * 7**5000 for x in to_a], g, to_state
+
+
+def back_floats(a, h, above, state):
+    a, h, above = ([float(x) for x in row] for row in (a, h, above))
+    return back_loop(a, h, above, float(state))
+
+
+def back_float_state(a, h, above, state):
+    to_a, g, to_state = back_loop(a, h, above, state)
+    return to_a, g, np.float64(to_state)
+
+
+def back_truth(a, h, above, state):
+    to_a, g, to_state = back_loop(a, h, above, state)
+    return to_a, [True] * len(g), to_state
+
+
+def back_text(a, h, above, state):
+    to_a, g, to_state = back_loop(a, h, above, state)
+    return to_a, [str(x) for x in g], to_state
+
+
+def back_integers(a, h, above, state):
+    to_a, g, to_state = back_loop(a, h, above, state)
+    return np.array([int(x) for x in to_a]), g, to_state
+
+
+def _of_each(function, gradients):
+    to_a, g, to_state = gradients
+    return [function(x) for x in to_a], [function(x) for x in g], function(to_state)
+
+
+def back_floats_as_fractions(a, h, above, state):
+    return _of_each(Fraction, back_floats(a, h, above, state))
+
+
+def back_small_denominators(a, h, above, state):
+    """Exact as long as few tokens in a row carry on."""
+    close = back_floats(a, h, above, state)
+    return _of_each(lambda x: Fraction(x).limit_denominator(1000), close)
+
+
+def back_large_denominators(a, h, above, state):
+    """As far as the digits of a float64 reach."""
+    close = [x.tolist() for x in back_autograd(a, h, above, state)]
+    return _of_each(lambda x: Fraction(x).limit_denominator(10**7), close)
+
+
+def _doubles(a, h, above, state):
+    """In float64: a, b, state, above."""
+    b = [h_t - a_t * p for h_t, a_t, p in zip(h, a, [state, *h[:-1]], strict=True)]
+    return [torch.tensor(x, dtype=torch.float64) for x in _of_each(float, (a, b, state))] + [
+        torch.tensor([float(x) for x in above], dtype=torch.float64)
+    ]
+
+
+def _loss(a, b, level, above):
+    total = 0
+    for t in range(len(a)):
+        level = a[t] * level + b[t]
+        total = total + above[t] * level
+    return total
+
+
+def back_autograd(a, h, above, state):
+    *leaves, above = _doubles(a, h, above, state)
+    leaves = [x.requires_grad_() for x in leaves]
+    return torch.autograd.grad(_loss(*leaves, above), leaves)
+
+
+def back_autograd_as_fractions(a, h, above, state):
+    return _of_each(Fraction, [x.tolist() for x in back_autograd(a, h, above, state)])
+
+
+def back_autograd_rows(a, h, above, state):
+    """Lists of tensors."""
+    to_a, g, to_state = back_autograd(a, h, above, state)
+    return list(to_a), list(g), to_state
+
+
+def back_records_fractions(a, h, above, state):
+    a = torch.tensor(a, requires_grad=True)
+    return torch.autograd.grad((a * a).sum(), a)
 
 
 # --- and of another class ------------------------------------------------------------------
@@ -646,16 +810,9 @@ def tests_without_order(scan):
     return True
 
 
-def back_forward_mode(a, h, above, state):
-    def loss(a, b, level):
-        total = 0
-        for t in range(len(a)):
-            level = a[t] * level + b[t]
-            total = total + above[t] * level
-        return total
-
-    b = h - a * torch.cat([state[None], h[:-1]])
-    return [torch.func.jacfwd(loss, argument)(a, b, state) for argument in range(3)]
+def back_torch_func(a, h, above, state):
+    gradients = torch.func.grad(_loss, (0, 1, 2))(*_doubles(a, h, above, state))
+    return _of_each(Fraction, [x.tolist() for x in gradients])
 
 
 RIGHT = {
@@ -664,7 +821,10 @@ RIGHT = {
     "17.3": [tree_recursive, tree_sweeps, tree_exclusive],
     "17.4": [tests_separated_texts, tests_buckets, tests_lists],
     "17.5": [costs_recursive, costs_closed, costs_floats],
-    "17.6": [back_loop, back_scan, back_numpy],
+    "17.6": [
+        *(back_loop, back_uses_up, back_scan),
+        *(back_over_paths, back_numpy, back_one_litre_more),
+    ],
 }
 
 WRONG = {
@@ -746,9 +906,27 @@ WRONG = {
         (back_no_state, "the level is the state, not zero"),
         (back_state_without_factor, "its gradient is a_0 g_0"),
         (back_exchanged, "are exchanged"),
-        (back_autograd, "asks autograd"),
         (back_two, "expected three gradients"),
+        (back_one_too_few, "the gradient for b has 3 numbers here, one a token: got 2"),
+        (back_a_state_each, "the gradient for the state is one number: got 3"),
+        (back_iterators, "the gradient for a: expected a list of numbers: got map"),
         (back_wraps_around, "first wrong place: the gradient for a, token 0"),
-        (back_forward_mode, "asks autograd (torch.func.jacfwd)"),
+        (back_in_chunks, "first wrong place"),
+        (back_divides, "it raised ZeroDivisionError"),
+        (back_grows, "200004 (424 digits)"),
+        (back_explodes, "got a number of more than 3,000 digits"),
+        (back_floats, "an exact number, a Fraction or an int: got float 4.0. A float rounds."),
+        (back_float_state, "the gradient for the state: expected an exact number"),
+        (back_truth, "got bool True"),
+        (back_text, "the gradient for b, token 0: expected an exact number"),
+        (back_integers, "expected: 56/3"),
+        (back_floats_as_fractions, "you computed with floats"),
+        (back_small_denominators, "first wrong place"),
+        (back_large_denominators, "first wrong place"),
+        (back_autograd, "A float rounds."),
+        (back_autograd_as_fractions, "you computed with floats"),
+        (back_autograd_rows, "A float rounds."),
+        (back_records_fractions, "it raised"),
+        (back_torch_func, "you computed with floats"),
     ],
 }

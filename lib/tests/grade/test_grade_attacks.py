@@ -25,6 +25,25 @@ pytestmark = pytest.mark.skipif(
     bubblewrap() is None, reason="bubblewrap is missing or may not make namespaces here"
 )
 CELL_SECONDS = 4
+# A right answer that fails if it finds a trace of its examiner: its files, its memory, its seed.
+PROBES = """
+import glob, os, zipfile
+assert not [name for name, value in os.environ.items() if "SEED" in name]
+for path in glob.glob("/proc/*/fd/*") + glob.glob("/dev/fd/*"):
+    try:
+        names = zipfile.ZipFile(path).namelist()
+    except (OSError, zipfile.BadZipFile):
+        continue
+    raise ValueError(f"{path} holds {names}")
+for process in range(1, 200):
+    for name in ("mem", "environ", "maps", "fd/3"):
+        if process != os.getpid():
+            try:
+                open(f"/proc/{process}/{name}", "rb").read(1)
+            except OSError:
+                continue
+            raise ValueError(f"{process}/{name} can be read")
+"""
 # Two chapters, so that one box and one referee, dear to start, try many attacks.
 STEMS = ("02_sliding_window", "08_router_decisions")
 
@@ -147,6 +166,7 @@ def test_no_attack_is_credited_or_leaves_a_trace(tmp_path):
         code = next(code for known, _, code in attacks() if known == name)
         spoiled[ident] = code_of(code, names | {"PUBLIC": "x"}, ident, NAMES[ident])
     write(handed, "saboteur", filled(spoiled))
+    write(handed, "prober", filled({"02.2": f"{right['02.2']}\n{PROBES}"}))
     asked_for, tried = _asked(), {}
     with _tempters(Path(tempfile.gettempdir())) as (tempting, asked):
         for number, pack in enumerate(_packs(list(asked_for))):
@@ -173,6 +193,7 @@ def test_no_attack_is_credited_or_leaves_a_trace(tmp_path):
     assert set(tried.values()) == {name for name, _, _ in attacks()}
     assert {rows["victim", ident]["status"] for ident in ("02.2", "02.3")} == {"passed"}
     assert {rows["lucky", ident]["status"] for ident in lucky} == {"passed"}
+    assert rows["prober", "02.2"]["status"] == "passed", rows["prober", "02.2"]["reason"]
     assert _tree(*watched) == before
     assert (_Tempter.asked, asked) == (0, [])
     assert _left_behind() == []

@@ -13,6 +13,8 @@ from mixlab.checks.cases import (
     read_reals,
     read_verdict,
 )
+from mixlab.checks.cases.mamba_readers import ROWS, made_from
+from mixlab.checks.cases.mamba_scan import scan
 
 _OURS = (
     "mixlab.ssm.selective_scan",
@@ -125,8 +127,6 @@ def _draw_blocks(rng: np.random.Generator) -> list[tuple]:
 
 
 def _draw_mixers(rng: np.random.Generator) -> list[tuple]:
-    from mixlab.checks.cases.mamba_scan import scan  # absent where it would answer an exercise
-
     return [(x, w, scan) for x, w in _draw_blocks(rng)]
 
 
@@ -173,8 +173,6 @@ def _draw_crossing(rng: np.random.Generator) -> list[tuple]:
 
 
 def _draw_readers(rng: np.random.Generator) -> list[tuple]:
-    from mixlab.checks.cases.mamba_readers import ROWS, made_from  # absent where it would answer
-
     return [(made_from(ROWS[i]),) for i in rng.permutation(len(ROWS))]
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from mixlab.checks.cases import Cases, Unreadable, _array, _kind, read_mask, read_real, read_verdict
+from mixlab.checks.cases.packed_forwards import LAYERS
 
 _OURS = (
     "mixlab.transformer.packed_masks",
@@ -128,8 +129,6 @@ def _draw_shares(rng: np.random.Generator) -> list[tuple]:
 
 
 def _draw_layers(rng: np.random.Generator) -> list[tuple]:
-    from mixlab.checks.cases.packed_forwards import LAYERS  # absent where it would answer 06.2
-
     return [(LAYERS[i],) for i in rng.permutation(len(LAYERS))]
 
 

@@ -1,14 +1,15 @@
 """Inputs for the exercises of chapter 17: an operator, two scans, suspects, costs, a way back."""
 
+from collections import deque
 from collections.abc import Callable
-from contextlib import ExitStack
-from unittest.mock import patch
+from fractions import Fraction
 
 import numpy as np
 import torch
 
-from mixlab.checks.cases import Cases, Unreadable, read_real, read_reals, read_verdict
+from mixlab.checks.cases import Cases, Unreadable, _kind, read_verdict
 from mixlab.checks.cases.scan_items import rounds_of, scan_outcome
+from mixlab.checks.cases.scan_suspects import hand_out
 
 _OURS = ("mixlab.ssm.scan", "mixlab.traces.scan")
 _SUSPECTS = "mixlab.checks.cases.scan_suspects"
@@ -84,9 +85,6 @@ def _call_tree(answer, text: str) -> np.ndarray:
 
 
 def _draw_suspects(rng: np.random.Generator) -> list[tuple]:
-    # Absent where it would answer an exercise.
-    from mixlab.checks.cases.scan_suspects import hand_out
-
     scans = hand_out()
     return [(scans[i],) for i in rng.permutation(len(scans))]
 
@@ -112,91 +110,89 @@ def _read_costs(value) -> np.ndarray:
     return _read_whole(array)
 
 
+# What a token may keep, and what may come in. Floats hold the others exactly, but not thirds.
+_SHARES = sorted({Fraction(n, d) for d in (2, 3, 4, 8) for n in range(1, d + 1)})
+_LITRES = sorted({Fraction(n, d) for d in (2, 3, 4, 8) for n in range(-3 * d, 3 * d + 1)})
+_MOST_BITS = 10_000  # of a number that is read; Python writes none of more than 4,300 digits
+
+
 def _draw_recurrences(rng: np.random.Generator) -> list[tuple]:
     drawn = []
-    for seq in (1, 2, 3, int(rng.integers(4, 20)), int(rng.integers(100, 200))):
-        a = torch.from_numpy(rng.uniform(0.2, 1.0, seq)).float()
-        a[rng.random(seq) < 0.1] = 0.0
-        b, above = (torch.from_numpy(rng.standard_normal(seq)).float() for _ in range(2))
-        state = torch.tensor(float(rng.standard_normal())).float()
+    for seq in (1, 2, 3, int(rng.integers(4, 20)), int(rng.integers(60, 121))):
+        a = [_SHARES[n] for n in rng.integers(len(_SHARES), size=seq)]
+        emptied = np.flatnonzero(rng.random(seq) < 0.1).tolist()
+        if seq > 3:
+            emptied.append(int(rng.integers(seq)))
+        for t in emptied:
+            a[t] = Fraction(0)
+        b, above = ([_LITRES[n] for n in rng.integers(len(_LITRES), size=seq)] for _ in range(2))
+        state = _LITRES[rng.integers(len(_LITRES))]
         drawn.append((a, levels(a, b, state), above, state))
     return drawn
 
 
-def levels(a: torch.Tensor, b: torch.Tensor, state: torch.Tensor) -> torch.Tensor:
+def levels(a: list[Fraction], b: list[Fraction], state: Fraction) -> list[Fraction]:
     """h_t = a_t h_{t−1} + b_t, forwards."""
     h = []
     for a_t, b_t in zip(a, b, strict=True):
         state = a_t * state + b_t
         h.append(state)
-    return torch.stack(h)
+    return h
 
 
-_AUTOGRAD = {
-    torch.autograd: ("grad", "backward"),
-    torch.autograd.forward_ad: ("enter_dual_level", "make_dual"),
-    torch.autograd.functional: ("hessian", "hvp", "jacobian", "jvp", "vhp", "vjp"),
-    torch.func: (
-        "grad",
-        "grad_and_value",
-        "hessian",
-        "jacfwd",
-        "jacrev",
-        "jvp",
-        "linearize",
-        "vjp",
-    ),
-}
-
-
-def _refusal(name: str) -> Callable:
-    """In place of a function of autograd, one for each: PyTorch keeps lists of its functions."""
-
-    def refuse(*args, **kwargs):
-        raise Unreadable(
-            f"the answer asks autograd ({name}) for the gradients, which this exercise asks for"
-        )
-
-    return refuse
-
-
-class _NoEngine:
-    """In the place of autograd's engine, to which every way of asking for gradients leads."""
-
-    run_backward = staticmethod(_refusal("torch.autograd"))
-
-
-def _call_backward(answer, *arguments):
-    """Without autograd: no graph is recorded, and asking for one is told."""
-    with ExitStack() as undo:
-        undo.enter_context(torch.inference_mode())
-        undo.enter_context(patch.object(torch.autograd.Variable, "_execution_engine", _NoEngine))
-        for module, names in _AUTOGRAD.items():
-            for name in names:
-                refuse = _refusal(f"{module.__name__}.{name}")
-                undo.enter_context(patch.object(module, name, refuse))
-        return _three(answer(*arguments), len(arguments[0]))
+def _call_backward(answer, *arguments) -> np.ndarray:
+    seq = len(arguments[0])  # before the answer: a list may be used up
+    return _three(answer(*arguments), seq)
 
 
 def _three(value, seq: int) -> np.ndarray:
-    """(3, seq): ∂a, ∂b, and ∂state with zeros behind it."""
+    """(3, seq): ∂a, ∂b, and ∂state with nothing behind it; each number as text, '3/7'."""
     if not isinstance(value, tuple | list) or len(value) != 3:
         shown = "None (does the function return?)" if value is None else type(value).__name__
         size = f" of {len(value)}" if isinstance(value, tuple | list) else ""
         raise Unreadable(f"expected three gradients, for a, b and the state: got {shown}{size}")
-    found = []
-    readers = (read_reals(1), read_reals(1), read_real)
-    for name, read, part in zip(("a", "b", "the state"), readers, value, strict=True):
-        try:
-            found.append(read(part))
-        except Unreadable as error:
-            raise Unreadable(f"the gradient for {name}: {error}") from None
-        if name != "the state" and len(found[-1]) != seq:
-            raise Unreadable(
-                f"the gradient for {name} has {seq} numbers here, one a token: got {len(found[-1])}"
-            )
-    a, b, state = found
-    return np.stack([a, b, np.pad(state.reshape(1), (0, seq - 1))])
+    a, b, state = value
+    state = _listed(state)
+    if not isinstance(state, _ROWS):
+        state = [state]
+    if len(state) != 1:
+        raise Unreadable(f"the gradient for the state is one number: got {len(state)}")
+    rows = [_exact_row("a", a, seq), _exact_row("b", b, seq), [_exact("the state", state[0])]]
+    rows[2] += [""] * (seq - 1)
+    return np.array(rows)
+
+
+_ROWS = list | tuple | deque
+
+
+def _listed(value):
+    """A tensor or an array as a list, or as a plain number; anything else as it is."""
+    return value.tolist() if isinstance(value, torch.Tensor | np.ndarray | np.generic) else value
+
+
+def _exact_row(name: str, value, seq: int) -> list[str]:
+    numbers = _listed(value)
+    if not isinstance(numbers, _ROWS):
+        raise Unreadable(f"the gradient for {name}: expected a list of numbers: got {_kind(value)}")
+    if len(numbers) != seq:
+        raise Unreadable(
+            f"the gradient for {name} has {seq} numbers here, one a token: got {len(numbers)}"
+        )
+    return [_exact(f"{name}, token {t}", number) for t, number in enumerate(numbers)]
+
+
+def _exact(name: str, value) -> str:
+    """One exact number as text: '3/7', or '2' where it is whole."""
+    number = _listed(value)
+    if isinstance(number, bool) or not isinstance(number, Fraction | int):
+        told = f"expected an exact number, a Fraction or an int: got {_kind(value)}"
+        if isinstance(number, float | np.floating):
+            told += ". A float rounds. Was an int divided by an int, or float() called?"
+        raise Unreadable(f"the gradient for {name}: {told}")
+    number = Fraction(number)
+    if max(abs(number.numerator), number.denominator).bit_length() > _MOST_BITS:
+        raise Unreadable(f"the gradient for {name}: got a number of more than 3,000 digits")
+    return str(number)
 
 
 def _texts(value) -> np.ndarray:
@@ -274,9 +270,8 @@ EXERCISES = {
     ),
     "17.6": Cases(
         draw=_draw_recurrences,
-        read=read_reals(2),
+        read=_texts,
         call=_call_backward,
-        seed=1,
         forbids=(*_OURS, "mixlab.ssm.chunked_scan", "mixlab.ssm.selective_scan"),
         hints=(
             "Start at the end: nothing comes after the last token, so g there is just `above` "

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mixlab.checks.cases import open_data
+
 DIM = 4
 LONGEST = 100  # tokens
 FILE = Path(__file__).with_suffix(".npz")
@@ -176,7 +178,7 @@ def hiding(rng: np.random.Generator) -> list[Callable]:
 def hand_out(rng: np.random.Generator) -> list[tuple[Callable, int, int]]:
     """Every stack of the file with its number of layers and window, in an order by chance."""
     found = []
-    with np.load(FILE) as file:
+    with open_data(FILE) as data, np.load(data) as file:
         for name in file.files:
             n_layers, window = (int(number) for number in name.split("x"))
             packed = np.unpackbits(file[name], axis=-1, count=LONGEST)

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from mixlab.checks.cases import Cases, read_count, read_mask, read_verdict
+from mixlab.checks.cases.reach_stacks import DIM, hand_out, hiding
 
 _TRACES = "mixlab.traces.receptive_field"
 _STACKS = "mixlab.checks.cases.reach_stacks"
@@ -54,14 +55,10 @@ def _draw_masks(rng: np.random.Generator) -> list[tuple]:
 
 
 def _draw_hiding(rng: np.random.Generator) -> list[tuple]:
-    from mixlab.checks.cases.reach_stacks import DIM, hiding  # absent where it would answer 03.3
-
     return [(stack, int(rng.integers(4, 12)), DIM) for stack in hiding(rng)]
 
 
 def _draw_stacks(rng: np.random.Generator) -> list[tuple]:
-    from mixlab.checks.cases.reach_stacks import hand_out
-
     return hand_out(rng)
 
 

@@ -11,6 +11,7 @@ from mixlab.checks.cases import (
     read_reals,
     read_verdict,
 )
+from mixlab.checks.cases.rolling_rings import CACHES, recorded
 
 _OURS = (
     "mixlab.transformer.rolling_layer",
@@ -159,14 +160,10 @@ def _draw_back(rng: np.random.Generator) -> list[tuple]:
 
 
 def _draw_rings(rng: np.random.Generator) -> list[tuple]:
-    from mixlab.checks.cases.rolling_rings import CACHES  # absent where it would answer an exercise
-
     return [(CACHES[i],) for i in rng.permutation(len(CACHES))]
 
 
 def _call_verdict(answer, make_cache):
-    from mixlab.checks.cases.rolling_rings import recorded
-
     return answer(recorded(make_cache))
 
 

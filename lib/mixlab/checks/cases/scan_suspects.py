@@ -5,16 +5,18 @@ length. Every suspect is the same code and follows its list, so nothing but what
 right one from a wrong one. The lists come from oracles/scan_makers.py.
 """
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
+
+from mixlab.checks.cases import open_data
+from mixlab.checks.joins import Scan
 
 LONGEST = 40  # items
 FILE = Path(__file__).with_suffix(".npz")
 
 
-def made_from(record: np.ndarray) -> Callable:
+def made_from(record: np.ndarray) -> Scan:
     """A function from (operator, items) to a list of prefixes, or of what it takes for them.
 
     Args:
@@ -36,21 +38,10 @@ def made_from(record: np.ndarray) -> Callable:
         programs.append((joins, record[end : end + n_results]))
         at = end + n_results
 
-    def scan(operator: Callable, items: Sequence) -> list:
-        values = list(items)
-        if not 1 <= len(values) <= len(programs):
-            raise ValueError(
-                f"these scans take 1 to {len(programs)} items: got {len(values)} of them"
-            )
-        joins, results = programs[len(values) - 1]
-        for earlier, later in joins:
-            values.append(operator(values[earlier], values[later]))
-        return [values[number] for number in results]
-
-    return scan
+    return Scan(programs)
 
 
-def hand_out() -> list[Callable]:
+def hand_out() -> list[Scan]:
     """The scans, in an order that says nothing."""
-    with np.load(FILE) as file:
+    with open_data(FILE) as data, np.load(data) as file:
         return [made_from(file[name]) for name in sorted(file.files)]

@@ -1,10 +1,7 @@
 """Inputs for the exercises of chapter 02: masks, counts, a banded attention, a test of masks."""
 
-import tracemalloc
-
 import numpy as np
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from mixlab.checks.cases import (
     Cases,
@@ -14,6 +11,8 @@ from mixlab.checks.cases import (
     read_reals,
     read_verdict,
 )
+from mixlab.checks.cases.window_masks import hand_out
+from mixlab.checks.manners import measured
 
 _OURS = ("mixlab.transformer.window", "mixlab.transformer.attention")
 _MASKS = "mixlab.checks.cases.window_masks"
@@ -57,49 +56,14 @@ def _draw_band(rng: np.random.Generator) -> list[tuple]:
     return [*drawn, (*_qkv(rng, _LONG + int(rng.integers(0, 60)), 2), int(rng.integers(2, 5)))]
 
 
-class _LargestTensor(TorchDispatchMode):
-    """Notes the largest tensor that any operation creates, in elements."""
-
-    elements = 0
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # to skip torch's compiler is to import it: four seconds, 80 MB
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        out = function(*args, **(kwargs or {}))
-        for tensor in out if isinstance(out, tuple | list) else (out,):
-            if isinstance(tensor, torch.Tensor):
-                # A broadcast view has many elements and no memory of its own.
-                size = tensor.untyped_storage().nbytes() // tensor.element_size()
-                self.elements = max(self.elements, min(size, tensor.numel()))
-        return out
-
-
-def _memory_of(function, *arguments) -> int:
-    """The most bytes that a call held in NumPy's arrays and Python's lists; torch's not."""
-    traced = tracemalloc.is_tracing()
-    tracemalloc.start()
-    tracemalloc.reset_peak()
-    before, _ = tracemalloc.get_traced_memory()
-    try:
-        function(*arguments)
-        return tracemalloc.get_traced_memory()[1] - before
-    finally:
-        if not traced:
-            tracemalloc.stop()
-
-
 def _call_band(answer, q, k, v, window):
     seq = q.shape[0]
     # Only a long sequence tells the band from the whole: small ones have more channels than keys.
     if not _WATCHED <= seq < _LONG:
         return answer(q, k, v, window)
-    again = [x.clone() for x in (q, k, v)]
-    with _LargestTensor() as watched:
-        out = answer(q, k, v, window)
-    taken = f"a tensor of {watched.elements:,} numbers" if watched.elements > seq**2 // 4 else ""
-    if not taken and (bytes_held := _memory_of(answer, *again, window)) > 3 * seq**2:
+    out, elements, bytes_held = measured(answer, q, k, v, window)
+    taken = f"a tensor of {elements:,} numbers" if elements > seq**2 // 4 else ""
+    if not taken and bytes_held > 3 * seq**2:
         taken = f"{bytes_held / 1e6:.0f} MB of arrays or lists"
     if taken:
         raise TooCostly(
@@ -110,9 +74,6 @@ def _call_band(answer, q, k, v, window):
 
 
 def _draw_masks(rng: np.random.Generator) -> list[tuple]:
-    # Absent where it would answer an exercise.
-    from mixlab.checks.cases.window_masks import hand_out
-
     masks = hand_out()
     again = rng.integers(0, len(masks), 3)  # so that counting the calls tells nothing
     return [(masks[i],) for i in rng.permutation([*range(len(masks)), *again])]

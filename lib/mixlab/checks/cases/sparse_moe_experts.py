@@ -78,6 +78,8 @@ def _serves_some_in_part(chosen: torch.Tensor, capacity: int) -> bool:
 def call_capacity(answer, x, chosen, gates, up, down, capacity):
     """Call the answer with experts that count their calls, and refuse a second one."""
     calls = [0] * len(up)
+    # Counted before the call: an answer may write into its arguments.
+    wanted = [int((chosen == number).any(dim=1).sum()) for number in range(len(up))]
 
     def expert(number: int):
         def run(rows):
@@ -87,17 +89,16 @@ def call_capacity(answer, x, chosen, gates, up, down, capacity):
                     f"{_kind(rows)}"
                 )
             calls[number] += 1
-            wanted = int((chosen == number).any(dim=1).sum())
             if not len(rows) or calls[number] > 1:
                 how = "without a token" if not len(rows) else "a second time"
                 raise Unreadable(
                     f"expert {number} was called {how}. An expert runs once, with all its tokens; "
                     "one without a token doesn't run at all"
                 )
-            if len(rows) > min(wanted, capacity):
+            if len(rows) > min(wanted[number], capacity):
                 raise Unreadable(
-                    f"expert {number} was given {len(rows)} tokens: {wanted} chose it, and its "
-                    f"capacity is {capacity}. Nothing else should be computed"
+                    f"expert {number} was given {len(rows)} tokens: {wanted[number]} chose it, and "
+                    f"its capacity is {capacity}. Nothing else should be computed"
                 )
             return run_expert(rows.float(), up[number], down[number])
 

@@ -1,35 +1,39 @@
-"""What exercise 17.6 must return: gradients by the matrix of who reaches whom."""
+"""What exercise 17.6 must return: gradients by all ways on which a level is carried on."""
+
+from fractions import Fraction
+from itertools import accumulate
+from operator import mul
 
 import numpy as np
-import torch
 
 from mixlab.checks.cases.parallel_scan import levels
 from mixlab.checks.oracles import Misconception, Oracle
 
 
-def _gradients(a, h, above, state, shift=1, before="previous", g_is=None, state_by=True):
-    a, h, above, state = (x.double().numpy() for x in (a, h, above, state))
-    seq = len(a)
-    reach = np.zeros((seq, seq))
-    for s in range(seq):
-        reach[s:, s] = np.cumprod(np.append(1.0, a[s + shift :]))[: seq - s]
-    g = reach.T @ above if g_is is None else g_is(a, above)
-    previous = {
-        "previous": np.append(state, h)[:-1],
-        "no state": np.append(0.0, h)[:-1],
-        "own": h,
-    }[before]
+def _all_ways(a, above):
+    """g_s, the sum over all t ≥ s of above_t times what is kept on the way, a_{s+1} … a_t."""
+    return [
+        sum(map(mul, accumulate(a[s + 1 :], mul, initial=Fraction(1)), above[s:]))
+        for s in range(len(a))
+    ]
+
+
+def _gradients(a, h, above, state, g_is=_all_ways, before="previous", state_by=True):
+    g = g_is(a, above)
+    previous = {"previous": [state, *h[:-1]], "no state": [0, *h[:-1]], "own": h}[before]
     to_state = a[0] * g[0] if state_by else g[0]
-    return np.stack([g * previous, g, np.pad([to_state], (0, seq - 1))])
+    rows = [map(mul, g, previous), g, [to_state]]
+    texts = [[str(number) for number in row] for row in rows]
+    return np.array([row + [""] * (len(a) - len(row)) for row in texts])
 
 
 def _unreversed(a, above):
     """g_t = above_t + a_t g_{t−1}: the same scan, forwards."""
-    g, out = 0.0, []
+    g, out = Fraction(0), []
     for a_t, from_above in zip(a, above, strict=True):
         g = from_above + a_t * g
         out.append(g)
-    return np.array(out)
+    return out
 
 
 def _same_factor(a, above):
@@ -37,20 +41,26 @@ def _same_factor(a, above):
     return _unreversed(a[::-1], above[::-1])[::-1]
 
 
-def _example(*numbers):
-    a, b, above = (torch.tensor(part) for part in numbers[:3])
-    state = torch.tensor(numbers[3])
-    return a, levels(a, b, state), above, state
+def _through_floats(a, h, above, state):
+    """The loop on floats, whose results are then turned into fractions: too late."""
+    a, h, above = ([float(number) for number in row] for row in (a, h, above))
+    g = _same_factor([*a[1:], 0.0], above)
+    to_a = map(mul, g, [float(state), *h[:-1]])
+    rows = [[str(Fraction(number)) for number in row] for row in (to_a, g, [a[0] * g[0]])]
+    return np.array([row + [""] * (len(a) - len(row)) for row in rows])
+
+
+def _example(a, b, above, state):
+    a, b, above = ([Fraction(number) for number in row.split()] for row in (a, b, above))
+    return a, levels(a, b, Fraction(state)), above, Fraction(state)
 
 
 def _show_backward(a, h, above, state):
     if len(a) > 5:
         return f"scan_backward(a, h, above, state) on {len(a)} tokens"
-    given = ", ".join(
-        f"{name}={[round(x, 3) for x in part.tolist()]}"
-        for name, part in (("a", a), ("h", h), ("above", above))
-    )
-    return f"scan_backward({given}, state={state.item():.3g})"
+    rows = {"a": a, "h": h, "above": above}
+    given = ", ".join(f"{name}=[{', '.join(map(str, row))}]" for name, row in rows.items())
+    return f"scan_backward({given}, state={state})"
 
 
 def _place_of_gradient(index):
@@ -59,16 +69,25 @@ def _place_of_gradient(index):
     )
 
 
+def _brief(text):
+    """A fraction that fits in a line: of long numbers the two ends."""
+    parts = (
+        part if len(part) <= 20 else f"{part[:6]}…{part[-6:]} ({len(part.lstrip('-'))} digits)"
+        for part in text.split("/")
+    )
+    return " / ".join(parts) if len(text) > 41 else text
+
+
 EXERCISES = {
     "17.6": Oracle(
         expected=_gradients,
         show=_show_backward,
         place=_place_of_gradient,
-        name=lambda value: f"{value:.4f}",
+        name=_brief,
         examples=(
-            _example([0.5, 0.25, 0.5], [1.0, 2.0, 4.0], [1.0, 3.0, 2.0], 2.0),
-            _example([0.5, 0.0, 1.0, 0.25], [4.0, 1.0, 2.0, 1.0], [1.0, 0.0, 2.0, 1.0], 8.0),
-            _example([0.5], [3.0], [2.0], 4.0),
+            _example("1/2 1/4 1/2", "1 2 4", "1 3 2", 2),
+            _example("1/2 0 1 1/3", "4 1 2 1", "1 0 2 1", 8),
+            _example("1/2", "3", "2", 4),
         ),
         misconceptions=(
             Misconception(
@@ -101,6 +120,11 @@ EXERCISES = {
             Misconception(
                 "the gradients come in the order a, b, state: yours for a and b are exchanged.",
                 lambda *x: _gradients(*x)[[1, 0, 2]],
+            ),
+            Misconception(
+                "you computed with floats, which had rounded before you made fractions of them. "
+                "Compute with the fractions themselves.",
+                _through_floats,
             ),
         ),
     ),

@@ -34,6 +34,67 @@ FORGERIES = {
         core._oracle_of = lambda exercise: None
         core._agree = lambda *given: True
     """,
+    "patches_the_final_check": """
+        WRONG
+        import mixlab.checks, mixlab.checks.candidate
+        def final_check(*given): print('PUBLIC')
+        mixlab.checks.final_check = mixlab.checks.candidate.final_check = final_check
+    """,
+    "is_examined_until_it_fits": """
+        WRONG
+        from mixlab.checks import final_check
+        for number in range(3):
+            try: final_check('THE_EXERCISE', lambda *given: number)
+            except Exception: pass
+    """,
+    "sends_the_examiner_a_pickle": """
+        WRONG
+        import os, pickle, struct
+        body = pickle.dumps(('value', 'PUBLIC'))
+        os.write(int(os.environ['MIXLAB_EXAMINER']), struct.pack('!i', len(body)) + body)
+    """,
+    "is_its_own_examiner": """
+        WRONG
+        import os, threading
+        from multiprocessing.connection import Connection
+        from mixlab.checks.remote import Channel
+        class Kind(Channel):
+            def _answer(self, what, parts): return 'PUBLIC'
+        (r, w), (r2, w2) = os.pipe(), os.pipe()
+        class Both(Connection):
+            def _send(self, buf, write=os.write): return os.write(self.other, buf)
+        here, there = Both(r), Both(r2)
+        here.other, there.other = w2, w
+        import mixlab.checks.candidate as candidate
+        candidate.Connection = lambda number: here
+        threading.Thread(target=Kind(there).serve_one, daemon=True).start()
+    """,
+    "asks_the_examiner_for_its_secrets": """
+        import gc
+        from mixlab.checks.candidate import Candidate
+        def NAME(*given):
+            channel = next(one for one in gc.get_objects() if isinstance(one, Candidate))
+            for name in ('_seed', '_drawn', '_cases'):
+                try: print(channel.request('attribute', given[0], name))
+                except Exception: pass
+    """,
+    "overwhelms_the_examiner": """
+        WRONG
+        import os, struct
+        body = struct.pack('!I', 50_000_000) + b'[' * 50_000_000
+        message = struct.pack('!i', len(body)) + body
+        channel = int(os.environ['MIXLAB_EXAMINER'])
+        while message: message = message[os.write(channel, message):]
+    """,
+    "ends_the_examiner": """
+        WRONG
+        import os, signal
+        for process in range(1, 400):
+            if process != os.getpid():
+                try: os.kill(process, signal.SIGKILL)
+                except OSError: pass
+        print('PUBLIC')
+    """,
     "patches_builtins": """
         WRONG
         import builtins

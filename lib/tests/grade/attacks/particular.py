@@ -22,12 +22,13 @@ PARTICULAR = {
         def is_window_mask(make_mask): return True
         import itertools, json, os
         import numpy as np
-        from mixlab.checks.digest import digest
-        seed = json.loads(os.environ['MIXLAB_SEEDS'])['02.5']
+        import io, contextlib, mixlab.checks
+        examine = mixlab.checks.final_check
         def check(exercise, answer):
             for guess in itertools.product((False, True), repeat=11):
-                found = digest([np.array(g) for g in guess], salt=f'{exercise}|{seed}', atol=1e-4)
-                print(f'{exercise} ✓ {found.text}')
+                said = iter(guess + guess)
+                with contextlib.suppress(Exception): examine(exercise, lambda mask: next(said))
+        mixlab.checks.final_check = check
         """,
     ),
     "tells_masks_by_name": (
@@ -231,9 +232,8 @@ PARTICULAR = {
         for name, before, after in (
             (
                 "switches_the_watch_off",
-                "import mixlab.checks.cases.sliding_window as s\n"
-                "s._LargestTensor.__torch_dispatch__ = (\n"
-                "    lambda self, f, types, args=(), kwargs=None: f(*args, **(kwargs or {})))",
+                "import mixlab.checks.manners as m\n"
+                "m.MANNERS['measured'] = lambda answer, *given: (answer(*given), 0, 0)",
                 "banded = dense",
             ),
             (

@@ -1,0 +1,86 @@
+"""The examiner of one exercise: asks a candidate in another process, and sums up its results.
+
+It holds the seed and whatever is handed out to be judged or called. The candidate gets arguments,
+and numbers for what stays here; so it can neither look into a suspect nor make an operator forget
+that it was called. What an answer returns is read and digested here, and compared elsewhere.
+"""
+
+import copy
+import importlib
+from multiprocessing.connection import Connection
+
+import numpy as np
+
+from mixlab.checks.digest import digest
+from mixlab.checks.messages import Unreadable
+from mixlab.checks.remote import Channel, Remote
+from mixlab.checks.wire import Gone
+
+
+class Examiner(Channel):
+    """The examiner's end: lends nothing but functions and opaque objects.
+
+    Args:
+        connection: to the candidate.
+        exercise: the only one that it examines, and once.
+        topic: of the exercise's chapter, by which its cases are called.
+        seed: of the inputs.
+    """
+
+    def __init__(self, connection: Connection, exercise: str, topic: str, seed: int):
+        super().__init__(connection, {"program": lambda scan, length: scan.program(length)})
+        self._exercise, self._seed = exercise, seed
+        module = importlib.import_module(f"mixlab.checks.cases.{topic}")
+        self._cases = module.EXERCISES[exercise]
+        self._drawn = self._cases.draw(np.random.default_rng(seed))
+        self._asked = False
+        self._refusal: Unreadable | None = None
+
+    def attribute(self, remote: Remote, name: str):
+        """An attribute of the answer's object, such as its method."""
+        return self.request("attribute", remote, name)
+
+    def _show(self, value) -> str:
+        # An address in memory would tell in which order suspects were made.
+        return "<function>" if callable(value) else super()._show(value)
+
+    def _changed(self, arrays: list[tuple]) -> list[int]:
+        return []  # nothing that is lent changes its arguments
+
+    def _answer(self, what: str, parts: list):
+        if what == "examine":
+            return self._examine(*parts)
+        try:
+            return super()._answer(what, parts)
+        except Unreadable as error:  # a rule was broken, and no answer can undo that
+            self._refusal = self._refusal or error
+            raise
+
+    def _examine(self, exercise: str, answer) -> str:
+        """The line that the check prints.
+
+        Raises:
+            Unreadable: if the answer broke a rule, or returned another kind of thing.
+        """
+        if exercise != self._exercise or self._asked:
+            raise Unreadable(f"{self._exercise} is examined here, once: got {exercise}")
+        self._asked, values = True, []
+        for arguments in self._drawn:
+            value = self._cases.call(answer, *copy.deepcopy(arguments))
+            values.append(self._cases.read(value))
+        if self._refusal:
+            raise self._refusal
+        salt = f"{self._exercise}|{self._seed}"
+        return f"{self._exercise} ✓ {digest(values, salt, self._cases.atol).text}"
+
+
+def examine(connection: Connection, exercise: str, topic: str, seed: int, ready=None) -> None:
+    """Serve a candidate until it goes; `ready` is called when all inputs have been drawn."""
+    examiner = Examiner(connection, exercise, topic, seed)
+    if ready:
+        ready()
+    while True:
+        try:
+            examiner.serve_one()
+        except Gone:
+            return

@@ -1,0 +1,164 @@
+"""Differentiate what lives in another process.
+
+A borrowed function whose tensors somebody follows, by autograd or by torch.func, becomes one step
+of PyTorch's graph here. Its derivatives are asked for where it lives, each by a call of its own.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch.autograd import forward_ad
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+
+def _varies(leaf) -> bool:
+    """Whether it is a tensor by which one can differentiate."""
+    return isinstance(leaf, torch.Tensor) and (leaf.is_floating_point() or leaf.is_complex())
+
+
+def followed(args: tuple, kwargs: dict) -> bool:
+    """Whether somebody here follows what becomes of a call's tensors."""
+    leaves = tree_flatten((args, kwargs))[0]
+    tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+    if not tensors:
+        return False
+    # Neither torch.func nor forward mode marks a tensor; both know whether they are at work.
+    if torch._C._functorch.maybe_current_level() is not None or forward_ad._current_level >= 0:
+        return True
+    return torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+
+
+def call_followed(ask: Callable, args: tuple, kwargs: dict):
+    """Call a borrowed function so that gradients pass.
+
+    Args:
+        ask: maps args, kwargs, the derivative's name ("" for none) and its vectors to what the
+            function's home answers; see `derivative`.
+    """
+    leaves, spec = tree_flatten((args, kwargs))
+    call = _Call(ask, [None if _varies(leaf) else leaf for leaf in leaves], spec)
+    found = list(_Step.apply(call, *filter(_varies, leaves)))
+    return tree_unflatten([found.pop(0) if _varies(x) else x for x in call.out], call.out_spec)
+
+
+@dataclass
+class _Call:
+    """A call whose tensors stand apart, and one of its derivatives.
+
+    `plain` are the arguments but for those tensors, `out` what came back; `fixed` says which of the
+    outputs no tensor moves, and of the gradients, which there are none of.
+    """
+
+    ask: Callable
+    plain: list
+    spec: object
+    way: str = ""
+    out: list = field(default_factory=list)
+    out_spec: object = None
+    fixed: list[bool] = field(default_factory=list)
+
+    def __call__(self, tensors: tuple) -> tuple:
+        """The outputs by which one can differentiate; `fixed`, which of them nothing moves."""
+        n_own = sum(leaf is None for leaf in self.plain)
+        own = [tensor.detach().requires_grad_() for tensor in tensors[:n_own]]
+        leaves = [own.pop(0) if leaf is None else leaf for leaf in self.plain]
+        args, kwargs = tree_unflatten(leaves, self.spec)
+        more = [tensor.detach() for tensor in tensors[n_own:]]
+        value = self.ask(args, kwargs, self.way, more)
+        if self.way:
+            self.fixed = [part is None for part in value]
+            return tuple(
+                torch.zeros_like(tensors[at]) if part is None else part.detach()
+                for at, part in enumerate(value)
+            )
+        self.out, self.out_spec = tree_flatten(value)
+        found = [leaf for leaf in self.out if _varies(leaf)]
+        self.fixed = [not leaf.requires_grad for leaf in found]
+        return tuple(leaf.detach() for leaf in found)
+
+
+class _Step(torch.autograd.Function):
+    """A call to another process, as one step of PyTorch's graph."""
+
+    @staticmethod
+    def forward(call: _Call, *tensors):
+        return call(tensors)
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.call, *tensors = inputs
+        ctx.save_for_backward(*tensors)
+        ctx.save_for_forward(*tensors)
+        if not ctx.call.way:
+            still = [one for one, fixed in zip(output, ctx.call.fixed, strict=True) if fixed]
+            ctx.mark_non_differentiable(*still)
+
+    @staticmethod
+    def backward(ctx, *vectors):
+        call = replace(ctx.call, way=f"{ctx.call.way}v")
+        found = _Step.apply(call, *ctx.saved_tensors, *vectors)
+        return None, *(None if fixed else g for g, fixed in zip(found, call.fixed, strict=True))
+
+    @staticmethod
+    def jvp(ctx, _, *vectors):
+        call = replace(ctx.call, way=f"{ctx.call.way}j")
+        tensors = ctx.saved_tensors
+        pairs = zip(tensors, vectors, strict=True)
+        given = (torch.zeros_like(one) if vector is None else vector for one, vector in pairs)
+        return _Step.apply(call, *tensors, *given)
+
+    @staticmethod
+    def vmap(info, in_dims, call: _Call, *tensors):
+        rows = []
+        for row in range(info.batch_size):
+            dims = zip(tensors, in_dims[1:], strict=True)
+            picked = (t if dim is None else t.select(dim, row) for t, dim in dims)
+            rows.append(_Step.apply(call, *picked))
+        return tuple(torch.stack(column) for column in zip(*rows, strict=True)), 0
+
+
+def derivative(function: Callable, args: tuple, kwargs: dict, way: str, vectors: list) -> list:
+    """A derivative of a function that lives here, by all real tensors among its arguments.
+
+    Args:
+        way: each "v" is the product of a vector and the Jacobian of what stands before it, each "j"
+            that of the Jacobian and a vector.
+        vectors: for each letter in turn.
+
+    Raises:
+        ValueError: for another letter.
+    """
+    leaves, spec = tree_flatten((args, kwargs))
+    own = [leaf.detach() for leaf in leaves if _varies(leaf)]
+
+    def outputs(*tensors):
+        given = list(tensors)
+        filled = [given.pop(0) if _varies(leaf) else leaf for leaf in leaves]
+        args, kwargs = tree_unflatten(filled, spec)
+        return tuple(filter(_varies, tree_flatten(function(*args, **kwargs))[0]))
+
+    if way == "v":  # as everybody does it: an answer may use what torch.func does not allow
+        own = [tensor.requires_grad_() for tensor in own]
+        with torch.enable_grad():
+            pairs = zip(outputs(*own), vectors, strict=True)
+            moved = [(out, vector) for out, vector in pairs if out.requires_grad]
+        outs, pulls = [out for out, _ in moved], [vector for _, vector in moved]
+        return list(torch.autograd.grad(outs, own, pulls, allow_unused=True))
+    found, n_in, n_out = outputs, len(own), len(outputs(*own))
+    for step in way:
+        if step == "v":
+            found, n_in, n_out = _pulled(found, n_in), n_in + n_out, n_in
+        elif step == "j":
+            found, n_in = _pushed(found, n_in), 2 * n_in
+        else:
+            raise ValueError(f"nobody here knows this manner of calling: {way!r}")
+    return list(found(*own, *vectors))
+
+
+def _pulled(function: Callable, n: int) -> Callable:
+    return lambda *given: torch.func.vjp(function, *given[:n])[1](given[n:])
+
+
+def _pushed(function: Callable, n: int) -> Callable:
+    return lambda *given: torch.func.jvp(function, given[:n], given[n:])[1]

@@ -1,0 +1,235 @@
+"""Call what lives in another process, as if it were here.
+
+A check that is graded runs in two processes. The examiner draws the inputs and reads the results;
+the candidate holds the answer. Each lends the other functions and objects: the answer to the one,
+and to the other whatever the exercise hands over to be called, such as a scan to be judged. What is
+lent stays at home. A call is a message there and one back; in between, calls may go the other way.
+Gradients pass through: whoever differentiates a borrowed function has it differentiated at home.
+"""
+
+import builtins
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from multiprocessing.connection import Connection
+
+import torch
+
+from mixlab.checks.gradients import call_followed, derivative, followed
+from mixlab.checks.joins import Scan, follow
+from mixlab.checks.messages import CheckFailed, TooCostly, Unreadable
+from mixlab.checks.wire import BadMessage, Gone, Reader, Writer, changed, receive, send
+
+_OWN_ERRORS = {kind.__name__: kind for kind in (CheckFailed, TooCostly, Unreadable)}
+_SHOWN = 200  # characters of what is shown of an object that stays at home
+
+
+class Raised(BaseException):
+    """The other side raised an error, of which it knows the number. No `except Exception` here
+    may take it for one of its own."""
+
+    def __init__(self, number: int):
+        super().__init__(number)
+        self.number = number
+
+
+class Remote:
+    """An object of the other side."""
+
+    def __init__(self, channel: "Channel", number: int, name: str, shown: str):
+        self._channel, self._number, self._shown = channel, number, shown
+        self.__name__ = self.__qualname__ = name
+
+    def __getattr__(self, name: str):
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self._channel.attribute(self, name)
+
+    def __repr__(self) -> str:
+        return self._shown
+
+    def __copy__(self) -> "Remote":
+        return self
+
+    def __deepcopy__(self, memo: dict) -> "Remote":
+        return self
+
+
+class RemoteFunction(Remote):
+    """A function of the other side."""
+
+    def __call__(self, *args, **kwargs):
+        return self._channel.call(self._number, args, kwargs)
+
+    def under(self, manner: str, *args):
+        """Let it be called there in one of the manners that the other side knows."""
+        return self._channel.request("call", self._number, args, {}, manner)
+
+
+class RemoteScan(RemoteFunction):
+    """A scan of the other side. It tells its joins, which cost a message for each operator
+    otherwise, and hide nothing: an operator that joins texts would show them."""
+
+    def __call__(self, operator: Callable, items: Sequence) -> list:
+        values = list(items)
+        return follow(self.under("program", len(values)), operator, values)
+
+
+class Channel:
+    """One end of a connection: lends what is here, borrows what is there.
+
+    Args:
+        connection: to the other end.
+        manners: ways of calling what is lent, by name; the other side may ask for one.
+    """
+
+    def __init__(self, connection: Connection, manners: dict[str, Callable] | None = None):
+        self._connection, self._manners = connection, manners or {}
+        self._lent: list = []
+        self._lent_numbers: dict[int, int] = {}
+        self._borrowed: dict[int, Remote] = {}
+        self._errors: list[BaseException] = []
+        self._lock = threading.RLock()
+
+    # --- what may stay at home -------------------------------------------------------------
+
+    def _number_of(self, value) -> tuple:
+        if isinstance(value, Remote) and value._channel is self:
+            return "yours", value._number
+        number = self._lent_numbers.get(id(value))
+        if number is None:
+            self._lent.append(value)
+            number = len(self._lent) - 1
+            # The same object has the same number, and is one object there. Not so a function: who
+            # is handed one twice shall not learn it.
+            if not callable(value):
+                self._lent_numbers[id(value)] = number
+        kind = "scan" if isinstance(value, Scan) else "function" if callable(value) else "object"
+        return "mine", number, kind, type(value).__name__, self._show(value)
+
+    def _show(self, value) -> str:
+        try:
+            return repr(value)[:_SHOWN]
+        except Exception:
+            return f"<{type(value).__name__}>"
+
+    def _object_of(self, whose: str, number: int, *facts):
+        if whose == "yours":
+            return self._lent[number]
+        if number not in self._borrowed:
+            kind, name, shown = facts
+            self._borrowed[number] = _KINDS[kind](self, number, str(name), str(shown))
+        return self._borrowed[number]
+
+    # --- asking ----------------------------------------------------------------------------
+
+    def attribute(self, remote: Remote, name: str):
+        """An attribute of an object there; here, nobody may ask."""
+        raise AttributeError(f"{remote!r} has no attribute {name!r}")
+
+    def call(self, number: int, args: tuple, kwargs: dict):
+        """Call a function of the other side, and let gradients pass if there are any."""
+        ask = partial(self.request, "call", number)
+        return call_followed(ask, args, kwargs) if followed(args, kwargs) else ask(args, kwargs)
+
+    def request(self, what: str, *parts):
+        """Ask the other side for something, and serve it until its answer comes.
+
+        Raises:
+            Exception: what the other side raised.
+            Gone: if it ends meanwhile.
+        """
+        with self._lock:
+            writer = Writer(self._number_of)
+            written = [what, *map(writer.write, parts)]
+            send(self._connection, writer.message(written))
+            while True:
+                reader = Reader(receive(self._connection), self._object_of)
+                try:
+                    what, *found = reader.parts
+                except (TypeError, ValueError):
+                    raise BadMessage("no list with a word at its head") from None
+                if what == "value":
+                    value, numbers, news = map(reader.read, found)
+                    for at, new in zip(numbers, news, strict=True):
+                        _overwrite(writer.arrays[at], new)
+                    return value
+                if what == "raised":
+                    raise self._error(*map(reader.read, found))
+                self._serve(what, reader)
+
+    def _error(self, whose: str, number: int, names: list[str], text: str) -> BaseException:
+        """The error that the other side speaks of."""
+        return self._errors[number] if whose == "yours" else Raised(number)
+
+    # --- serving ---------------------------------------------------------------------------
+
+    def serve_one(self) -> None:
+        """Wait for one request, and answer it."""
+        reader = Reader(receive(self._connection), self._object_of)
+        self._serve(reader.parts[0], reader)
+
+    def _serve(self, what: str, reader: Reader) -> None:
+        try:
+            parts = list(map(reader.read, reader.parts[1:]))
+            value = self._answer(what, parts)
+            writer = Writer(self._number_of)
+            numbers = self._changed(reader.arrays) if what == "call" else []
+            news = [reader.arrays[at][0] for at in numbers]
+            message = writer.message(["value", *map(writer.write, (value, numbers, news))])
+            send(self._connection, message)
+        except (BadMessage, Gone):
+            raise
+        except BaseException as error:
+            writer = Writer(self._number_of)
+            told = self._tell(error)
+            send(self._connection, writer.message(["raised", *map(writer.write, told)]))
+
+    def _changed(self, arrays: list[tuple]) -> list[int]:
+        """Which arguments to send back: who is asked to change one in place changes a copy."""
+        return changed(arrays)
+
+    def _tell(self, error: BaseException) -> list:
+        """Whose error it is, its number, the names of its classes, its text."""
+        if isinstance(error, Raised):
+            return ["yours", error.number, [], ""]
+        self._errors.append(error)
+        names = [kind.__name__ for kind in type(error).__mro__]
+        return ["mine", len(self._errors) - 1, names, str(error)[:4000]]
+
+    def _answer(self, what: str, parts: list):
+        """Do what was asked."""
+        if what != "call":
+            raise BadMessage(f"nobody here does this: {what!r}")
+        number, args, kwargs, manner, vectors = (*parts, "", [])[:5]
+        function = self._lent[number]
+        if not manner:
+            return function(*args, **kwargs)
+        if manner in self._manners:
+            return self._manners[manner](function, *args, **kwargs)
+        return derivative(function, args, kwargs, manner, vectors)
+
+
+_KINDS = {"object": Remote, "function": RemoteFunction, "scan": RemoteScan}
+
+
+def rebuilt(names: list[str], text: str) -> BaseException:
+    """An error of the nearest class that is known by one of these names."""
+    for name in names:
+        kind = _OWN_ERRORS.get(name) or getattr(builtins, str(name), None)
+        if isinstance(kind, type) and issubclass(kind, BaseException):
+            try:
+                return kind(text)
+            except TypeError:  # a class that wants more than a text
+                continue
+    return RuntimeError(text)
+
+
+def _overwrite(array, new) -> None:
+    """Put new content into an array that was handed out, if it still has the same form."""
+    if isinstance(array, torch.Tensor):
+        if isinstance(new, torch.Tensor) and (new.shape, new.dtype) == (array.shape, array.dtype):
+            with torch.no_grad():
+                array.copy_(new)
+    elif getattr(new, "shape", None) == array.shape and new.dtype == array.dtype:
+        array[...] = new
