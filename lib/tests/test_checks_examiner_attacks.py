@@ -5,7 +5,7 @@ import json
 import pickle
 import struct
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from multiprocessing import Pipe
 
 import pytest
@@ -170,6 +170,7 @@ TRICKS = [
 ]
 
 
+@cache
 def _right_line(exercise: str, seed: int) -> str:
     with examined(exercise, seed) as candidate:
         return candidate.request("examine", exercise, ANSWERS[exercise[:2]].RIGHT[exercise][0])

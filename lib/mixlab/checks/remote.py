@@ -89,7 +89,7 @@ class Channel:
         self._lent_numbers: dict[int, int] = {}
         self._borrowed: dict[int, Remote] = {}
         self._errors: list[BaseException] = []
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()  # one thread at a time sends, and waits for what comes
 
     # --- what may stay at home -------------------------------------------------------------
 
@@ -166,13 +166,18 @@ class Channel:
 
     def serve_one(self) -> None:
         """Wait for one request, and answer it."""
-        reader = Reader(receive(self._connection), self._object_of)
-        self._serve(reader.parts[0], reader)
+        with self._lock:
+            reader = Reader(receive(self._connection), self._object_of)
+            self._serve(reader.parts[0], reader)
 
     def _serve(self, what: str, reader: Reader) -> None:
         try:
             parts = list(map(reader.read, reader.parts[1:]))
-            value = self._answer(what, parts)
+            self._lock.release()  # what runs now may ask in turn, from a thread of its own too
+            try:
+                value = self._answer(what, parts)
+            finally:
+                self._lock.acquire()
             writer = Writer(self._number_of)
             numbers = self._changed(reader.arrays) if what == "call" else []
             news = [reader.arrays[at][0] for at in numbers]

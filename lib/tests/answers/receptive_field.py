@@ -332,6 +332,12 @@ def depends_one_channel(f, seq, dim):
     return x.grad.norm(dim=1) > 0
 
 
+def depends_by_one_input(f, seq, dim):
+    x = torch.randn(seq, dim, dtype=torch.float64, requires_grad=True)
+    (f(x)[-1] @ torch.randn(dim, dtype=torch.float64)).backward()
+    return x.grad[:, 0] != 0
+
+
 def depends_all_tokens(f, seq, dim):
     x = torch.randn(seq, dim, requires_grad=True)
     (f(x) @ torch.randn(dim)).sum().backward()
@@ -571,6 +577,7 @@ WRONG = {
         (depends_always, "depends on every token"),
         (depends_returns_sizes, "expected a mask of True and False"),
         (depends_last_channel, "you read one channel"),
+        (depends_by_one_input, "first wrong place"),
     ],
     "03.5": [
         (judge_always, "accepts everything"),

@@ -460,6 +460,13 @@ def without_columns(logits, removed, k):
     return out
 
 
+def without_the_worst(logits, removed, k):
+    left = logits.clone()
+    left[:, removed] = logits.min(dim=1, keepdim=True).values
+    scores, chosen = left.topk(k, dim=1)
+    return torch.zeros_like(logits).scatter(1, chosen, scores.softmax(1))
+
+
 def without_numpy(logits, removed, k):
     x = logits.numpy().astype(float)
     x[:, removed] = -np.inf
@@ -673,5 +680,6 @@ WRONG = {
         (without_renumbered, "right weights in wrong columns"),
         (without_library, "mixlab.transformer.sparse_moe.route"),
         (without_by_ten, "first wrong place: token"),
+        (without_the_worst, "first wrong place: token"),
     ],
 }

@@ -88,6 +88,13 @@ def one_channel(x: Tensor, mask: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(looks, mixed, x)
 
 
+def from_one_channel(x: Tensor, mask: Tensor, generator: torch.Generator) -> Tensor:
+    """All channels look around, but see only one of the others' channels."""
+    seen = torch.arange(DIM) == torch.randint(DIM, (1,), generator=generator)
+    mixed = _average(x * seen, mask) @ _weight(generator, DIM, DIM, x)
+    return x * seen + torch.tanh(mixed)
+
+
 # --- who reads whom ------------------------------------------------------------------------
 
 
@@ -155,6 +162,7 @@ HIDING = (
     (centred, 2),
     (faint, 2),
     *((one_channel, 1),) * 4,
+    *((from_one_channel, 1),) * 4,
 )
 
 

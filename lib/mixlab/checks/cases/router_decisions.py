@@ -125,6 +125,9 @@ def _draw_logits(rng: np.random.Generator) -> list[tuple]:
             n_removed = n_experts - k
         logits = torch.from_numpy(rng.standard_normal((tokens, n_experts)) - number % 2 * 3).float()
         removed = rng.permutation(n_experts)[:n_removed].tolist()
+        if number in (2, 3):  # and who is left is the worst, so that the worst score is no way out
+            kept = [expert for expert in range(n_experts) if expert not in removed]
+            logits[:, kept[-1]] = logits.min(dim=1).values - 1
         if removed:  # what the first token would choose is gone
             logits[0, removed[0]] = logits[0].max() + (30 if number > 3 else 1)
         drawn.append((logits, removed, k))

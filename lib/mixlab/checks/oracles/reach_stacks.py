@@ -138,6 +138,7 @@ _KINDS = {
     "centred": "attention, each token's mean then taken out",
     "faint": "averages, of which a ten-thousandth is passed on",
     "one_channel": "attention, by which one channel alone looks around",
+    "from_one_channel": "averages that see one channel of the others alone",
 }
 
 
