@@ -4,6 +4,8 @@ MIXLAB_SLOW=1 tries every wrong answer, not two an exercise.
 """
 
 import os
+from array import array
+from collections import UserList
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
@@ -15,6 +17,8 @@ from mixlab.checks.candidate import Candidate
 from mixlab.checks.core import CHAPTERS, cases_of, run
 from mixlab.checks.examiner import examine
 from mixlab.checks.manners import MANNERS
+from mixlab.checks.messages import Unreadable
+from tests.answers import packed_prompts, parallel_scan, sliding_window
 from tests.test_checks import ANSWERS
 
 
@@ -66,6 +70,77 @@ def test_what_is_handed_out_can_be_called_from_threads():
     with examined("07.2", 1) as candidate:
         line = candidate.request("examine", "07.2", answer)
     assert line == f"07.2 ✓ {run('07.2', answer, 1)[0].text}"
+
+
+class ListRing(list):
+    """A ring that is a list itself."""
+
+    def __init__(self, window):
+        super().__init__([None] * window)
+        self.seen = 0
+
+    def write(self, item):
+        place = self.seen % len(self)
+        out, self[place] = self[place], item
+        self.seen += 1
+        return out
+
+    @property
+    def slots(self):
+        return UserList(self)
+
+
+class Memo(dict):
+    """A function that remembers."""
+
+    def __call__(self, *given):
+        if given not in self:
+            self[given] = sliding_window.RIGHT["02.3"][0](*given)
+        return self[given]
+
+
+class Minute:
+    """A pair that can only be iterated over."""
+
+    def __init__(self, *pair):
+        self.pair = pair
+
+    def __iter__(self):
+        return iter(self.pair)
+
+
+def in_a_minute(one, other):
+    return Minute(*parallel_scan.RIGHT["17.1"][0](tuple(one), tuple(other)))
+
+
+def as_an_array(lengths, bounds):
+    return tuple(array("q", part) for part in packed_prompts.RIGHT["06.1"][0](lengths, bounds))
+
+
+def in_small_integers(seq, window):
+    return torch.as_tensor(sliding_window.RIGHT["02.1"][0](seq, window)).to(torch.uint16)
+
+
+UNUSUAL = [
+    *(("04.1", ListRing), ("02.3", Memo()), ("17.1", in_a_minute), ("06.1", as_an_array)),
+    ("02.1", in_small_integers),
+]
+
+
+@pytest.mark.parametrize(("exercise", "answer"), UNUSUAL)
+def test_unusual_results_are_read_as_beside_the_check(exercise, answer):
+    with examined(exercise, 1) as candidate:
+        line = candidate.request("examine", exercise, answer)
+    right = ANSWERS[exercise[:2]].RIGHT[exercise][0]
+    assert line == f"{exercise} ✓ {run(exercise, right, 1)[0].text}"
+
+
+def test_an_iterator_that_calls_what_was_handed_out_does_not_hang():
+    def answer(f, seq, dim):
+        return (f(torch.ones(seq, dim))[at, 0] > 0 for at in range(seq))
+
+    with examined("03.4", 1) as candidate, pytest.raises(Unreadable):
+        candidate.request("examine", "03.4", answer)
 
 
 # Its memory goes by where a table of weights lies, and every call gets a table of its own.

@@ -54,7 +54,7 @@ def serve(listener: socket.socket, facts: dict) -> None:
                     become_kernel(request, facts, channel)
                 os.close(channel)
                 room = request["room"]
-                most = inf if room is None else room + _held(os.getpid())
+                most = inf if room is None else room + _Memory(os.getpid()).most()
                 _wait(child, connection, facts["in_memory"], most)
         for folder in facts["sweep"]:
             sweep(folder, facts["keep"])
@@ -92,13 +92,14 @@ def end_with(lifeline: int) -> None:
 
 def _wait(child: int, connection: socket.socket, folders: list[str], most: float) -> None:
     """Until the kernel ends, the connection does, or it holds too much; then neither is left."""
+    memory = _Memory(child)
     while True:
         closed, _, _ = select.select([connection], [], [], 0.05)
         ended, _ = os.waitpid(child, os.WNOHANG)
         if ended:
             return
         too_many = _threads(child) > MAX_THREADS or sum(map(_files, folders)) > MAX_FILES
-        if closed or too_many or _held(child) > most:
+        if closed or too_many or memory.most() + sum(map(_written, folders)) > most:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             return
@@ -113,20 +114,39 @@ def _threads(pid: int) -> int:
         return 0
 
 
-def _held(pid: int) -> int:
-    """Bytes that a process holds, without files it has mapped; 0 where Linux doesn't say."""
-    try:
-        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
-            facts = dict(line.split(":", 1) for line in file)
-        return sum(int(facts[name].split()[0]) for name in ("RssAnon", "RssShmem")) * 1024
-    except (OSError, KeyError):
-        return 0
+class _Memory:
+    """What a process holds, now or at its worst, without the files that it has mapped.
+
+    Linux keeps the highest number of bytes for both together; so the most that was ever seen of
+    mapped files is taken off.
+    """
+
+    def __init__(self, pid: int):
+        self.pid, self.files = pid, 0
+
+    def most(self) -> int:
+        """Bytes; 0 where Linux doesn't say."""
+        try:
+            with open(f"/proc/{self.pid}/status", encoding="ascii", errors="replace") as file:
+                facts = dict(line.split(":", 1) for line in file)
+            names = ("RssAnon", "RssShmem", "RssFile", "VmHWM")
+            anonymous, shared, files, highest = (int(facts[n].split()[0]) * 1024 for n in names)
+        except (OSError, KeyError):
+            return 0
+        self.files = max(self.files, files)
+        return max(anonymous + shared, highest - self.files)
 
 
 def _files(folder: str) -> int:
     """Files on a filesystem in memory: it has a size, and files without content have none."""
     found = os.statvfs(folder)
     return found.f_files - found.f_ffree
+
+
+def _written(folder: str) -> int:
+    """Bytes on a filesystem in memory, which count as held."""
+    found = os.statvfs(folder)
+    return (found.f_blocks - found.f_bfree) * found.f_frsize
 
 
 def sweep(folder: str, keep: list[str]) -> None:
@@ -161,7 +181,8 @@ def become_examiner(request: dict, facts: dict, channel: int) -> None:
     """
     status = 1
     try:
-        _become_limited(request)
+        limits = request["limits"]
+        _become_limited(limits | {"RLIMIT_AS": limits["RLIMIT_AS"] // 2})  # arguments are small
         source = f"/dev/fd/{facts['examiner']}"
         sys.path.insert(0, source)
         from multiprocessing.connection import Connection
@@ -180,7 +201,7 @@ def become_kernel(request: dict, facts: dict, channel: int) -> None:
     """Turn this process into a limited kernel; does not return."""
     status = 1
     try:
-        _become_limited(request)
+        _become_limited(request["limits"])
         _prctl(PR_SET_DUMPABLE, 1)
         os.environ["MIXLAB_EXAMINER"] = str(channel)
         os.chdir(facts["work"])
@@ -199,13 +220,13 @@ def become_kernel(request: dict, facts: dict, channel: int) -> None:
         os._exit(status)
 
 
-def _become_limited(request: dict) -> None:
+def _become_limited(limits: dict[str, int]) -> None:
     """A child's first steps: nothing said, no life after its parent, and its limits."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    for name, limit in request["limits"].items():
+    for name, limit in limits.items():
         resource.setrlimit(getattr(resource, name), (limit, limit))
 
 

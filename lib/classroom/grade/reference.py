@@ -63,7 +63,7 @@ class Reference:
     def notebook(self, exercise: str, answer: Answer, public: bool = False) -> NotebookNode:
         """The notebook of one exercise with this answer, and the expected line where nbval looks.
 
-        With `public` the notebook expects what the course's own solution printed.  Without, the
+        With `public` the notebook expects what the course's own solution printed. Without, the
         check of its last cell is the one that counts, whatever the name stands for by then.
         """
         notebook = exercise_notebook(self.pristine, exercise, answer)

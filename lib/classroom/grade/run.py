@@ -118,7 +118,8 @@ def _workers(limits: Limits) -> int:
     except (OSError, KeyError, ValueError):
         free = limits.memory
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(cores or 1, free // limits.memory))
+    both = limits.memory * 3 // 2  # a kernel's, and half as much for its examiner
+    return max(1, min(cores or 1, free // both))
 
 
 def _fingerprint(course: Course, submission: Submission) -> str:

@@ -22,6 +22,7 @@ NUMBER, ARCHITECTURE, FIRST_ARGUMENT, SECOND_ARGUMENT = 0, 4, 16, 24  # in struc
 CLONE_THREAD = 0x00010000
 AF_UNIX, SOCK_STREAM, SOCKET_TYPE = 1, 1, 0xF
 F_SETOWN, F_SETOWN_EX, FIOSETOWN, SIOCSPGRP = 8, 15, 0x8901, 0x8902  # signals by another way
+SCHED_OTHER = 0
 PR_SET_PDEATHSIG = 1  # a kernel ends with its box
 
 # machine -> (audit number, {call: number}); -1 where the machine lacks the call
@@ -37,7 +38,9 @@ MACHINES = {
         | dict(io_uring_setup=425, pidfd_open=434, pidfd_getfd=438, pidfd_send_signal=424)
         | dict(rt_sigqueueinfo=129, rt_tgsigqueueinfo=297, memfd_secret=447, msgget=68)
         | dict(semget=64, open_tree=428, move_mount=429, fsopen=430, fsmount=432, setpriority=141)
-        | dict(mq_open=240, open_by_handle_at=304, name_to_handle_at=303),
+        | dict(mq_open=240, open_by_handle_at=304, name_to_handle_at=303)
+        | dict(sched_setscheduler=144, sched_setparam=142, sched_setattr=314, ioprio_set=251)
+        | dict(sched_setaffinity=203, migrate_pages=256, move_pages=279),
     ),
     "aarch64": (
         0xC00000B7,
@@ -50,12 +53,14 @@ MACHINES = {
         | dict(pidfd_open=434, pidfd_getfd=438, pidfd_send_signal=424, rt_sigqueueinfo=138)
         | dict(rt_tgsigqueueinfo=240, memfd_secret=447, msgget=186, semget=190, open_tree=428)
         | dict(move_mount=429, fsopen=430, fsmount=432, setpriority=140, mq_open=180)
-        | dict(open_by_handle_at=265, name_to_handle_at=264),
+        | dict(open_by_handle_at=265, name_to_handle_at=264)
+        | dict(sched_setscheduler=119, sched_setparam=118, sched_setattr=274, ioprio_set=30)
+        | dict(sched_setaffinity=122, migrate_pages=238, move_pages=239),
     ),
 }
 CONDITIONAL = (
     *("clone", "clone3", "socket", "kill", "tgkill", "tkill", "prlimit64", "fcntl", "ioctl"),
-    "prctl",
+    *("prctl", "sched_setaffinity", "sched_setscheduler"),
 )
 
 
@@ -96,12 +101,21 @@ def program(machine: str, pid: int) -> list[tuple[int, int, int, int]]:
         ("tgkill", (pid,), errno.EPERM),
         ("tkill", (), errno.EPERM),
         ("prlimit64", (0, pid), errno.EPERM),
+        ("sched_setaffinity", (0, pid), errno.EPERM),  # or a watch could be put to sleep
     ):
         block = [(LOAD, 0, 0, FIRST_ARGUMENT)]
         for value in allowed:
             block += [(EQUAL, 0, 1, value), (RETURN, 0, 0, ALLOW)]
         block += [(RETURN, 0, 0, _refuse(code))]
         lines += [(EQUAL, 0, len(block), calls[name]), *block]
+    # The usual way of taking turns, which libzmq asks for its threads, puts nobody to sleep.
+    lines += [
+        (EQUAL, 0, 4, calls["sched_setscheduler"]),
+        (LOAD, 0, 0, SECOND_ARGUMENT),
+        (EQUAL, 0, 1, SCHED_OTHER),
+        (RETURN, 0, 0, ALLOW),
+        (RETURN, 0, 0, _refuse(errno.EPERM)),
+    ]
     for name, argument, refused in (
         ("fcntl", SECOND_ARGUMENT, (F_SETOWN, F_SETOWN_EX)),
         ("ioctl", SECOND_ARGUMENT, (FIOSETOWN, SIOCSPGRP)),

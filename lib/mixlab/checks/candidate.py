@@ -4,13 +4,14 @@ The examiner is another process: it draws the inputs, asks this one for the resu
 in a line. What is right, neither of them knows.
 """
 
+import itertools
 import os
 from multiprocessing.connection import Connection
 
 from mixlab.checks.manners import MANNERS
 from mixlab.checks.messages import CheckFailed, TooCostly
 from mixlab.checks.remote import Channel, rebuilt
-from mixlab.checks.wire import Gone
+from mixlab.checks.wire import MOST_OF_AN_ITERATOR, Gone
 
 __all__ = ["CheckFailed", "check", "final_check", "hint"]
 
@@ -32,7 +33,11 @@ class Candidate(Channel):
         return super()._tell(error) if number is None else ["yours", number, [], ""]
 
     def _answer(self, what: str, parts: list):
-        return getattr(*parts) if what == "attribute" else super()._answer(what, parts)
+        if what == "attribute":
+            return hasattr(*parts), getattr(*parts, None)
+        if what == "iterate":
+            return list(itertools.islice(*parts, MOST_OF_AN_ITERATOR))
+        return super()._answer(what, parts)
 
 
 def final_check(exercise: str, answer) -> None:

@@ -38,7 +38,14 @@ class Examiner(Channel):
 
     def attribute(self, remote: Remote, name: str):
         """An attribute of the answer's object, such as its method."""
-        return self.request("attribute", remote, name)
+        found, value = self.request("attribute", remote, name)
+        if not found:
+            raise AttributeError(f"{remote!r} has no attribute {name!r}")
+        return value
+
+    def parts(self, remote: Remote) -> list:
+        """What the answer's object gives when it is iterated over."""
+        return self.request("iterate", remote)
 
     def _show(self, value) -> str:
         # An address in memory would tell in which order suspects were made.

@@ -6,6 +6,7 @@ of PyTorch's graph here. Its derivatives are asked for where it lives, each by a
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from torch.autograd import forward_ad
@@ -96,6 +97,8 @@ class _Step(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, *vectors):
+        if any(map(_in_a_batch, vectors)):
+            return _row_by_row(partial(_Step.backward, ctx), vectors)
         call = replace(ctx.call, way=f"{ctx.call.way}v")
         found = _Step.apply(call, *ctx.saved_tensors, *vectors)
         return None, *(None if fixed else g for g, fixed in zip(found, call.fixed, strict=True))
@@ -116,6 +119,23 @@ class _Step(torch.autograd.Function):
             picked = (t if dim is None else t.select(dim, row) for t, dim in dims)
             rows.append(_Step.apply(call, *picked))
         return tuple(torch.stack(column) for column in zip(*rows, strict=True)), 0
+
+
+_in_a_batch = torch._C._functorch.is_legacy_batchedtensor
+
+
+def _row_by_row(pull: Callable, vectors: tuple) -> tuple:
+    """Pull many vectors back, which autograd hands over at once if it is asked to (vectorize)."""
+    level = torch._C._vmapmode_increment_nesting() - 1
+    torch._C._vmapmode_decrement_nesting()
+    whole = [torch._remove_batch_dim(v, level, -1, 0) if _in_a_batch(v) else v for v in vectors]
+    pairs = list(zip(whole, map(_in_a_batch, vectors), strict=True))
+    n_rows = next(len(vector) for vector, batched in pairs if batched)
+    rows = [pull(*(v[row] if batched else v for v, batched in pairs)) for row in range(n_rows)]
+    return tuple(
+        None if column[0] is None else torch._add_batch_dim(torch.stack(column), 0, level)
+        for column in zip(*rows, strict=True)
+    )
 
 
 def derivative(function: Callable, args: tuple, kwargs: dict, way: str, vectors: list) -> list:

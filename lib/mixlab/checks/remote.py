@@ -9,11 +9,12 @@ Gradients pass through: whoever differentiates a borrowed function has it differ
 
 import builtins
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from multiprocessing.connection import Connection
 
 import torch
+from torch.utils._pytree import tree_map_only
 
 from mixlab.checks.gradients import call_followed, derivative, followed
 from mixlab.checks.joins import Scan, follow
@@ -55,6 +56,13 @@ class Remote:
         return self
 
 
+class RemoteRow(Remote):
+    """An object of the other side that can be iterated over."""
+
+    def __iter__(self) -> Iterator:
+        return iter(self._channel.parts(self))
+
+
 class RemoteFunction(Remote):
     """A function of the other side."""
 
@@ -89,7 +97,7 @@ class Channel:
         self._lent_numbers: dict[int, int] = {}
         self._borrowed: dict[int, Remote] = {}
         self._errors: list[BaseException] = []
-        self._lock = threading.Lock()  # one thread at a time sends, and waits for what comes
+        self._lock = threading.RLock()  # one thread at a time sends, and waits for what comes
 
     # --- what may stay at home -------------------------------------------------------------
 
@@ -105,6 +113,8 @@ class Channel:
             if not callable(value):
                 self._lent_numbers[id(value)] = number
         kind = "scan" if isinstance(value, Scan) else "function" if callable(value) else "object"
+        if kind == "object" and hasattr(type(value), "__iter__"):
+            kind = "row"
         return "mine", number, kind, type(value).__name__, self._show(value)
 
     def _show(self, value) -> str:
@@ -127,9 +137,15 @@ class Channel:
         """An attribute of an object there; here, nobody may ask."""
         raise AttributeError(f"{remote!r} has no attribute {name!r}")
 
+    def parts(self, remote: Remote) -> list:
+        """What an object there gives when it is iterated over; here, nobody may ask."""
+        raise TypeError(f"{remote!r} is not iterable")
+
     def call(self, number: int, args: tuple, kwargs: dict):
         """Call a function of the other side, and let gradients pass if there are any."""
         ask = partial(self.request, "call", number)
+        if not torch.is_grad_enabled():  # what comes back isn't followed either
+            args, kwargs = tree_map_only(torch.Tensor, torch.Tensor.detach, (args, kwargs))
         return call_followed(ask, args, kwargs) if followed(args, kwargs) else ask(args, kwargs)
 
     def request(self, what: str, *parts):
@@ -215,7 +231,7 @@ class Channel:
         return derivative(function, args, kwargs, manner, vectors)
 
 
-_KINDS = {"object": Remote, "function": RemoteFunction, "scan": RemoteScan}
+_KINDS = {"object": Remote, "row": RemoteRow, "function": RemoteFunction, "scan": RemoteScan}
 
 
 def rebuilt(names: list[str], text: str) -> BaseException:

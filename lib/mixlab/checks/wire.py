@@ -7,9 +7,12 @@ an object of a class that somebody wrote, stays at home; the other side gets its
 
 import itertools
 import json
+import numbers
 import struct
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, MappingView
+from contextlib import suppress
 from decimal import Decimal
 from fractions import Fraction
 from multiprocessing.connection import Connection
@@ -28,7 +31,8 @@ _TENSORS = {
     str(dtype).removeprefix("torch."): dtype
     for dtype in (
         *(torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.bool),
-        *(torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8),
+        *(torch.int64, torch.int32, torch.int16, torch.int8),
+        *(torch.uint64, torch.uint32, torch.uint16, torch.uint8),
         *(torch.complex128, torch.complex64),
     )
 }
@@ -68,11 +72,15 @@ class Writer:
         kind = type(value)
         if kind in _PLAIN or (kind is int and -_LARGE < value < _LARGE):
             return value
+        if callable(value) or _has_ways_of_its_own(kind):
+            return ["object", *self._number_of(value)]
         for kinds, form in _FORMS:
             if isinstance(value, kinds):
                 return form(self, value)
         if hasattr(kind, "__array__"):
             return self._array(np.asarray(value))
+        with suppress(TypeError, ValueError):
+            return self._array(np.asarray(memoryview(value)))
         return ["object", *self._number_of(value)]
 
     def _list(self, value) -> list:
@@ -137,6 +145,7 @@ _FORMS = (
     (str, lambda writer, value: str(value)),
     (bytes, lambda writer, value: ["bytes", writer._append(value)]),
     (Fraction, Writer._fraction),
+    (numbers.Integral, Writer._integer),
     (Decimal, lambda writer, value: ["decimal", str(value)]),
     ((list, tuple), Writer._list),
     (dict, Writer._dict),
@@ -145,6 +154,15 @@ _FORMS = (
     ((deque, MappingView), Writer._view),
     (Iterator, Writer._iterator),
 )
+
+
+def _has_ways_of_its_own(kind: type) -> bool:
+    """Whether it is somebody's own list, say, with methods that a copy wouldn't have."""
+    if not issubclass(kind, list | dict | set | deque | Iterator):
+        return False
+    if kind.__module__.partition(".")[0] in sys.stdlib_module_names:
+        return False
+    return any(callable(part) for name, part in vars(kind).items() if not name.startswith("_"))
 
 
 class Reader:
@@ -213,8 +231,8 @@ class Reader:
 
     def _tensor(self, name: str, shape: list[int], requires_grad: bool, place: int):
         dtype, content = _TENSORS[name], bytearray(self._contents[place])
-        if dtype == torch.bool:
-            tensor = torch.tensor(content, dtype=torch.uint8).reshape(shape) != 0
+        if content and dtype == torch.bool:
+            tensor = torch.frombuffer(content, dtype=torch.uint8).reshape(shape) != 0
         elif content:
             tensor = torch.frombuffer(content, dtype=dtype).reshape(shape)
         else:

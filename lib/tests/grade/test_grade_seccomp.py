@@ -51,6 +51,11 @@ def refused_if(code):
         raise OSError(ctypes.get_errno(), "")
 attempt("outlive its box", lambda: refused_if(libc.prctl(1, 0, 0, 0, 0)))
 attempt("other prctl", lambda: refused_if(libc.prctl(15, b"a name", 0, 0, 0)))
+attempt("put others to sleep", lambda: os.sched_setscheduler(
+    os.getppid(), os.SCHED_IDLE, os.sched_param(0)))
+attempt("take turns", lambda: os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0)))
+attempt("move others", lambda: os.sched_setaffinity(os.getppid(), {0}))
+attempt("move itself", lambda: os.sched_setaffinity(0, os.sched_getaffinity(0)))
 attempt("leave its session", os.setsid)
 attempt("leave its group", lambda: os.setpgid(0, 0))
 attempt("other fcntl", lambda: fcntl.fcntl(listener, fcntl.F_GETFD))
@@ -72,7 +77,7 @@ def test_the_filter_refuses_what_it_names(tmp_path):
     assert finished.returncode == 0, finished.stderr
     found = json.loads(finished.stdout)
     allowed = {"unix", "signal itself", "thread", "file", "wait to be called", "other fcntl"}
-    allowed |= {"other prctl"}
+    allowed |= {"other prctl", "move itself", "take turns"}
     assert {name for name, how in found.items() if how == "allowed"} == allowed
     assert found["outlive its box"] == found["leave its session"] == "EPERM"
     assert found["fork"] == found["exec"] == "EPERM"

@@ -112,7 +112,7 @@ def _call_rule(answer, q_lengths, k_lengths, window):
 def _read_seen(rule: Callable, query: torch.Tensor, key: torch.Tensor) -> np.ndarray:
     """What a rule says of these places, in the shape to which they broadcast."""
     shape = torch.broadcast_shapes(query.shape, key.shape)
-    seen = read_mask(len(shape))(rule(torch.tensor(0), torch.tensor(0), query, key))
+    seen = read_mask(len(shape))(rule(torch.tensor(0), torch.tensor(0), query.clone(), key.clone()))
     try:
         return np.broadcast_to(seen, shape)
     except ValueError:

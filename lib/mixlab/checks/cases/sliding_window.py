@@ -19,7 +19,7 @@ _MASKS = "mixlab.checks.cases.window_masks"
 # So many tokens that full scores show in an answer's tensors; and so many that they show from
 # outside the process, which no answer can talk out of it: 144 MB in float32. A loop over all pairs,
 # which holds nothing, still takes seconds only.
-_WATCHED, _LONG = 1_000, 6_000
+_WATCHED, _LONG = 1_000, 9_000
 _ROOM = 128 * 2**20  # bytes
 
 

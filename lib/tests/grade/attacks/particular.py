@@ -259,6 +259,44 @@ PARTICULAR = {
             ),
         )
     },
+    "puts_the_watch_to_sleep": (
+        "02.4",
+        f"""
+import os, threading
+import mixlab.checks.manners as manners
+manners.MANNERS['measured'] = lambda answer, *given: (answer(*given), 0, 0)
+watch, core = os.getppid(), sorted(os.sched_getaffinity(0))[0]
+for step in (
+    lambda: os.sched_setscheduler(watch, os.SCHED_IDLE, os.sched_param(0)),
+    lambda: os.sched_setaffinity(watch, {{core}}),
+):
+    try: step()
+    except OSError: pass
+def spin():
+    x = torch.randn(300, 300)
+    for _ in range(20_000): x @ x
+for _ in range(2): threading.Thread(target=spin, daemon=True).start()
+{DENSE}
+banded = dense
+""",
+    ),
+    "computes_in_half_precision": (
+        "02.4",
+        """
+        import mixlab.checks.manners as manners
+        manners.MANNERS['measured'] = lambda answer, *given: (answer(*given), 0, 0)
+        def banded(q, k, v, window):
+            s, n = (q.half() / q.shape[1] ** 0.5) @ k.half().T, len(q)
+            bands = [s.diagonal(-o).float() for o in range(min(window, n))]
+            del s
+            w = torch.full((n, len(bands)), -torch.inf)
+            for o, band in enumerate(bands): w[o:, o] = band
+            w = w.softmax(1)
+            out = torch.zeros_like(v)
+            for o in range(len(bands)): out[o:] += w[o:, o, None] * v[:n - o]
+            return out
+        """,
+    ),
     "reads_compiled_files": (
         "02.1",
         """
