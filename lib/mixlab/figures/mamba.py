@@ -128,8 +128,8 @@ def stepping(
     shown = make_subplots(
         3,
         1,
-        row_heights=[0.32, 0.22, 0.46],
-        vertical_spacing=0.16,
+        row_heights=[0.27, 0.3, 0.43],
+        vertical_spacing=0.145,
         subplot_titles=(
             "how far each token moved the state",
             f"the last {taps} inputs, under the taps",
