@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from classroom.environment import SLOW_IMPORT
+from classroom.environment import CELL_SECONDS, SLOW_IMPORT
 from classroom.layout import find_root, select
 
 
@@ -34,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
     )
     check.add_argument("notebook", type=Path, help="such as exercises/02_sliding_window.ipynb")
     check.add_argument(
-        "--timeout", type=float, default=60, help="seconds a cell may take (default: 60)"
+        "--timeout", type=float, default=CELL_SECONDS, help="seconds a cell may take (default: 40)"
     )
 
     grade = commands.add_parser(
@@ -48,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     grade.add_argument("--seed", type=int, help="base of the hidden inputs (default: fresh)")
     grade.add_argument("--workers", type=int, help="submissions at a time (default: by cores)")
     grade.add_argument(
-        "--timeout", type=float, default=20, help="seconds a cell may take (default: 20)"
+        "--timeout", type=float, default=CELL_SECONDS, help="seconds a cell may take (default: 40)"
     )
     grade.add_argument(
         "--chapters",

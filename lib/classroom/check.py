@@ -20,6 +20,7 @@ import nbformat
 from nbformat import NotebookNode, ValidationError
 
 from classroom.answers import Answer, drop_untouched, take_answers
+from classroom.environment import CELL_SECONDS
 from classroom.layout import FOLDERS
 from classroom.referee import Verdict, referee
 from classroom.solution_region import clear_regions
@@ -110,7 +111,9 @@ def exercise_notebook(pristine: NotebookNode, exercise: str, answer: Answer) -> 
     return notebook
 
 
-def check_submission(root: Path, path: Path, cell_timeout: float = 60) -> Iterator[Outcome]:
+def check_submission(
+    root: Path, path: Path, cell_timeout: float = CELL_SECONDS
+) -> Iterator[Outcome]:
     """The outcome of each exercise of the chapter, in order, as they become known."""
     answers = take_answers(read_notebook(path).get("cells", []))
     pristine_file = pristine_path(root, path, answers)

@@ -10,6 +10,8 @@ FOREIGN = ("PYTHONSTARTUP", "JPY_PARENT_PID", "JPY_SESSION_NAME", "PYTEST_ADDOPT
 # and that takes a second of CPU to load. A process of our own does without it.
 SLOW_IMPORT = "rfc3987_syntax"
 
+CELL_SECONDS = 40  # a student's own check and the grader give a cell the same
+
 
 def kernel_environment(scratch: Path) -> dict[str, str]:
     """This process's environment, with Jupyter's and IPython's files kept inside `scratch`.

@@ -3,15 +3,20 @@
 A notebook that can't be read, or of another format, is a ValueError that says what to do.
 """
 
+import gc
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 MAX_NOTEBOOK = 20 * 2**20
 MAX_CELLS = 5_000
+MAX_PARTS = 1_000_000  # lists and objects: some seconds and a gigabyte make ten million
+KEPT = ("cell_type", "id", "metadata")
 AGAIN = "Save it again in JupyterLab, or start from a fresh copy of the exercises."
 
 
 def read_cells(content: bytes) -> list[dict]:
-    """The cells of a notebook, of format 4 or 3, each with a text as its source.
+    """The cells of a notebook, of format 4 or 3, without outputs, each with a text as its source.
 
     Raises:
         ValueError: if the bytes are not such a notebook.
@@ -21,8 +26,13 @@ def read_cells(content: bytes) -> list[dict]:
             f"this notebook has {len(content) / 2**20:.0f} MB; {MAX_NOTEBOOK // 2**20} MB are "
             "read at most. Clear its outputs and save it again."
         )
+    if content.count(b"[") + content.count(b"{") > MAX_PARTS:
+        raise ValueError(
+            "this notebook has far too many parts to be read. Clear its outputs and save it again."
+        )
     try:
-        notebook = json.loads(content.decode("utf-8-sig"))
+        with _uncollected():
+            notebook = json.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
         raise ValueError(f"this is not a notebook: its text is not JSON. {AGAIN}") from None
     version = notebook.get("nbformat") if isinstance(notebook, dict) else None
@@ -43,10 +53,23 @@ def read_cells(content: bytes) -> list[dict]:
     if not isinstance(cells, list) or len(cells) > MAX_CELLS:
         raise ValueError(f"this notebook has no list of cells, or too long a one. {AGAIN}")
     return [
-        {**cell, "source": _text(cell.get("source", ""))}
+        {name: cell[name] for name in KEPT if name in cell}
+        | {"source": _text(cell.get("source", ""))}
         for cell in cells
         if isinstance(cell, dict)
     ]
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without garbage collection, which looks at all parts again and again while they are made."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _text(source) -> str:

@@ -7,6 +7,7 @@ What can't be read is kept as a problem beside what can.
 import hashlib
 import io
 import os
+import re
 import stat
 import struct
 import unicodedata
@@ -14,19 +15,27 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import BinaryIO
 
-from classroom.grade.cells import MAX_NOTEBOOK
+from classroom.grade.cells import MAX_NOTEBOOK, read_cells
 
 MAX_ZIP = 200 * 2**20
-MAX_MEMBERS = 5_000
+MAX_ARCHIVES = 50  # zips a student
+MAX_MEMBERS = 5_000  # files in them, all together
 MAX_READ = 4 * 2**20  # a zip's table of contents; that of MAX_MEMBERS files takes less
 MAX_FILES = 200  # notebooks a student
-MAX_BYTES = 5 * MAX_NOTEBOOK
+MAX_BYTES = 5 * MAX_NOTEBOOK  # a student, also of what turned out to be unreadable
+SIP = 2**16
 MAX_DEPTH = 20  # folders inside one another
 MAX_FOLDERS = 2_000
 MAX_PROBLEMS = 20
 IGNORED = {".ipynb_checkpoints", "__MACOSX", "__pycache__", ".git"}
+# name_number_assignsubmission_file, perhaps with a file's name behind; and
+# name_LATE_number-of-the-student_number-of-the-submission_file's-name.
+MOODLE = re.compile(r"(.+)_(\d+)_assignsubmission_(?:file|onlinetext)(?:_.*)?", re.DOTALL)
+CANVAS = re.compile(r"([^_]+)(?:_LATE)?_(\d+)_\d{3,}_.+", re.DOTALL)
 UNZIPPABLE = (
     *(zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, MemoryError),
     struct.error,
@@ -40,17 +49,58 @@ class Submission:
     student: str
     notebooks: list[tuple[str, bytes]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    read: int = 0  # bytes, of notebooks that were kept and of what broke off
+    others: list[str] = field(default_factory=list)  # files that are no notebooks
+    archives: int = 0
+    members: int = 0
 
-    def room(self, label: str) -> int:
-        """How many bytes of a notebook may still be read; 0 is told as a problem."""
+    def keep(self, label: str, stream: BinaryIO) -> None:
+        """Read a notebook to its end, or as far as there is room."""
         if len(self.notebooks) >= MAX_FILES:
             self.trouble(f"more than {MAX_FILES} notebooks; the rest is unread.")
-            return 0
-        room = MAX_BYTES - sum(len(content) for _, content in self.notebooks)
+            return
+        room = MAX_BYTES - self.read
         if room <= 0:
             self.trouble(f"{label}: more than {MAX_BYTES // 2**20} MB in all; unread.")
-            return 0
-        return min(room, MAX_NOTEBOOK) + 1  # one more tells a notebook that is too large
+            return
+        room = min(room, MAX_NOTEBOOK) + 1  # one more tells a notebook that is too large
+        parts = []
+        while room > 0:
+            asked = min(SIP, room)
+            self.read += asked  # before: what can't be unpacked has cost as much
+            part = stream.read(asked)
+            self.read -= asked - len(part)
+            if not part:
+                break
+            room -= len(part)
+            parts.append(part)
+        self.notebooks.append((label, b"".join(parts)))
+
+    def enter_archive(self, label: str) -> bool:
+        """Whether another zip may be opened."""
+        self.archives += 1
+        if self.archives > MAX_ARCHIVES:
+            self.trouble(f"{label}: more than {MAX_ARCHIVES} zips; the rest is unread.")
+        return self.archives <= MAX_ARCHIVES
+
+    def enter_members(self, label: str, number: int) -> bool:
+        """Whether a zip of this many files may be looked through."""
+        self.members += number
+        if self.members > MAX_MEMBERS:
+            self.trouble(f"{label} holds more than {MAX_MEMBERS} files, or brings them to that.")
+            self.archives = MAX_ARCHIVES  # a long table of contents takes long to read
+        return self.members <= MAX_MEMBERS
+
+    @cached_property
+    def cells(self) -> list[tuple[str, list[dict] | ValueError]]:
+        """The cells of each notebook, or what is the matter with it."""
+        found: list[tuple[str, list[dict] | ValueError]] = []
+        for label, content in self.notebooks:
+            try:
+                found.append((label, read_cells(content)))
+            except ValueError as error:
+                found.append((label, error))
+        return found
 
     def trouble(self, problem: str) -> None:
         """Note what could not be read, once."""
@@ -83,21 +133,53 @@ def find_entries(folder: Path) -> list[Entry]:
         ValueError: if the folder is missing or holds nothing that could be a submission.
     """
     if not folder.is_dir():
+        found = (
+            "this is a file: put it into a folder" if folder.exists() else "there is no such folder"
+        )
         raise ValueError(
             f"{folder}: submissions are a folder with one folder, notebook or zip a student; "
-            "there is no such folder."
+            f"{found}."
         )
     paths: dict[str, list[Path]] = {}
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.name in IGNORED:
-            continue
-        is_folder = path.is_dir() and not path.is_symlink()
-        if is_folder or path.is_symlink() or path.suffix.lower() in (".ipynb", ".zip"):
-            paths.setdefault(path.name if is_folder else path.stem, []).append(path)
+        if _is_an_entry(path):
+            is_folder = path.is_dir() and not path.is_symlink()
+            paths.setdefault(_who(path.name if is_folder else path.stem), []).append(path)
     if not paths:
         raise ValueError(f"{folder}: no folder, notebook (.ipynb) or zip of a student in it.")
     students = _names(list(paths))
     return [Entry(student, tuple(paths[raw])) for raw, student in students.items()]
+
+
+def not_looked_at(folder: Path) -> str:
+    """The names beside the submissions that are none, for one line of text."""
+    names = [
+        clean(path.name)
+        for path in sorted(folder.iterdir())
+        if not (_is_an_entry(path) or path.name.startswith(".") or path.name in IGNORED)
+    ]
+    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+
+
+def _is_an_entry(path: Path) -> bool:
+    if path.name.startswith(".") or path.name in IGNORED:
+        return False
+    return path.is_dir() or path.is_symlink() or path.suffix.lower() in (".ipynb", ".zip")
+
+
+def _who(name: str) -> str:
+    """Whose a file or folder is: Moodle and Canvas export several a student.
+
+    >>> _who("Müller Anna_12345_assignsubmission_file")
+    'Müller Anna_12345'
+    >>> _who("mulleranna_LATE_1234_5678_02_sliding_window-1")
+    'mulleranna_1234'
+    >>> _who("anna_02_sliding_window")
+    'anna_02_sliding_window'
+    """
+    if match := MOODLE.fullmatch(name) or CANVAS.fullmatch(name):
+        return "_".join(match.groups())
+    return name
 
 
 def _names(raw: list[str]) -> dict[str, str]:
@@ -152,7 +234,8 @@ def read_submission(entry: Entry) -> Submission:
         except Exception as error:  # whatever it was that somebody handed in
             submission.trouble(f"{clean(path.name)}: unreadable ({type(error).__name__}).")
     if not submission.notebooks and not submission.problems:
-        submission.trouble("no notebook (.ipynb) in this submission.")
+        others = f": it holds {', '.join(submission.others[:5])}" if submission.others else ""
+        submission.trouble(f"no notebook (.ipynb) in this submission{others}.")
     return submission
 
 
@@ -173,6 +256,7 @@ def _walk(path: Path, submission: Submission) -> Iterator[Path]:
             for name in sorted(files):
                 file = Path(folder, name)
                 if file.suffix.lower() not in (".ipynb", ".zip") or name.startswith("._"):
+                    submission.others += [clean(name)] if len(submission.others) < 5 else []
                     continue
                 if file.is_symlink():
                     submission.trouble(f"{clean(name)} is a link; links are not followed.")
@@ -182,19 +266,19 @@ def _walk(path: Path, submission: Submission) -> Iterator[Path]:
 
 def _read(file: Path, submission: Submission) -> None:
     if file.suffix.lower() == ".ipynb":
-        if room := submission.room(clean(file.name)):
-            with file.open("rb") as stream:
-                submission.notebooks.append((clean(file.name), stream.read(room)))
+        with file.open("rb") as stream:
+            submission.keep(clean(file.name), stream)
         return
     name = clean(file.name)
     if file.stat().st_size > MAX_ZIP:
         submission.trouble(f"{name} is over {MAX_ZIP // 2**20} MB.")
         return
+    if not submission.enter_archive(name):
+        return
     try:
         with _Sips(file) as stream, zipfile.ZipFile(stream) as archive:
             members = archive.infolist()
-            if len(members) > MAX_MEMBERS:
-                submission.trouble(f"{name} holds more than {MAX_MEMBERS} files.")
+            if not submission.enter_members(name, len(members)):
                 return
             for member in members:
                 try:
@@ -224,13 +308,18 @@ def _read_member(
     """Read one notebook out of a zip."""
     parts = member.filename.split("/")
     label = f"{name}: {clean(parts[-1])}"
-    ignored = IGNORED.intersection(parts) or parts[-1].startswith("._")
-    if member.is_dir() or ignored or not parts[-1].lower().endswith(".ipynb"):
+    if member.is_dir() or IGNORED.intersection(parts) or parts[-1].startswith("._"):
+        return
+    if parts[-1].lower().endswith(".zip"):
+        submission.trouble(f"{label} is a zip inside a zip, which is not looked into.")
+        return
+    if not parts[-1].lower().endswith(".ipynb"):
+        submission.others += [label] if len(submission.others) < 5 else []
         return
     if stat.S_ISLNK(member.external_attr >> 16) or member.flag_bits & 1:
         submission.trouble(f"{label} is {'encrypted' if member.flag_bits & 1 else 'a link'}.")
     elif member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         submission.trouble(f"{label} is packed in a way that is not supported.")
-    elif room := submission.room(label):
+    else:
         with archive.open(member) as stream:  # what the zip says of its size is not believed
-            submission.notebooks.append((label, stream.read(room)))
+            submission.keep(label, stream)

@@ -6,14 +6,17 @@ that the check knows, a call is one of the public ones, an error has the name of
 line of code is one of the student's own.
 """
 
+import importlib.util
 import re
 
+from classroom.environment import CELL_SECONDS
 from classroom.grade.collect import printable
 from classroom.grade.judge import Judgement
 from classroom.grade.reference import Exercise
 
 SAID = {
-    "timeout": "The answer took too long. Does a loop never end?",
+    "timeout": "The answer took too long: a cell has {seconds:.0f} seconds. Does a loop never end, "
+    "or is there a way with far fewer steps?",
     "died": "The answer ended its process: it took too much memory or CPU time, or exited.",
     "flood": "The answer printed or drew far too much.",
     "unreported": "The run gave no complete report, so nothing is credited.",
@@ -26,6 +29,7 @@ SYNTAX = {
     "IndentationError": "The answer is not valid Python: a line's indentation is off.",
     "TabError": "The answer is not valid Python: it mixes tabs and spaces.",
 }
+IMPORTED = re.compile(r"^[ \t]*(?:import|from)[ \t]+([A-Za-z]\w*)", re.MULTILINE)
 WHERE = re.compile(r"in line (\d+) of the answer: ")
 ON_FRESH = (
     "Right on the public inputs, wrong on fresh ones. Does the answer hold for every size, or only "
@@ -34,12 +38,16 @@ ON_FRESH = (
 
 
 def explain(
-    exercise: Exercise, judged: Judgement, taught: Judgement | None, code: str = ""
+    exercise: Exercise,
+    judged: Judgement,
+    taught: Judgement | None,
+    code: str = "",
+    seconds: float = CELL_SECONDS,
 ) -> tuple[str, str, str]:
     """(status, message, misconception) of an exercise that was run.
 
     `taught` is the run with oracles on public inputs; it words the message and decides nothing.
-    `code` is the student's answer.
+    `code` is the student's answer, and `seconds` what a cell of it was given.
     """
     if judged.passed:
         return "passed", "", ""
@@ -54,10 +62,12 @@ def explain(
         )
     if judged.kind == "syntax":
         return "wrong", SYNTAX.get(judged.error, SYNTAX["SyntaxError"]), ""
-    message = SAID.get(judged.kind, "")
+    message = SAID.get(judged.kind, "").format(seconds=seconds)
     if judged.kind in ("error", "empty"):
         name = judged.error or "an error of its own"
         message = f"The answer raises {name} on the inputs of the check."
+        if name in ("ModuleNotFoundError", "ImportError"):
+            message += _not_installed(code)
     if judged.kind in ("wrong", "error", "kind", "cost") and taught is not None:
         said, misconception = _taught(exercise, taught, code)
         if judged.kind != "wrong":
@@ -65,6 +75,15 @@ def explain(
         return "wrong", " ".join(filter(None, [message, said])), misconception
     status = judged.kind if judged.kind in ("timeout", "died", "flood", "unreported") else "wrong"
     return status, message, ""
+
+
+def _not_installed(code: str) -> str:
+    """Which of the packages that a code imports are missing where it is graded."""
+    names = sorted(set(IMPORTED.findall(code)))
+    missing = [name for name in names if importlib.util.find_spec(name) is None]
+    if not missing:
+        return ""
+    return f" These are not among the course's packages: {', '.join(missing)[:200]}."
 
 
 def _taught(exercise: Exercise, taught: Judgement, code: str) -> tuple[str, str]:

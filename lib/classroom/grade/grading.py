@@ -6,13 +6,13 @@ from pathlib import Path
 
 from classroom.answers import MAX_ANSWER, Answer, drop_untouched, take_answers
 from classroom.grade.box import Limits
-from classroom.grade.cells import read_cells
 from classroom.grade.collect import Submission
 from classroom.grade.feedback import explain
 from classroom.grade.judge import Job, Judgement, judge
 from classroom.grade.reference import Reference
 from classroom.grade.stage import stage_examiner, stage_library
 
+AGAIN = "Fill in a fresh copy of the exercises: each cell there has a mark that its editor keeps."
 NOTHING = "Nothing of this chapter was handed in."
 
 
@@ -85,12 +85,13 @@ def answers_of(submission: Submission) -> tuple[dict[str, list[Answer]], list[st
     """Exercise id -> answers, from all notebooks; and what is the matter with those unread."""
     found: dict[str, list[Answer]] = {}
     problems = list(submission.problems)
-    for label, content in submission.notebooks:
-        try:
-            answers = take_answers(read_cells(content))
-        except ValueError as error:
-            problems.append(f"{label}: {error}")
+    for label, cells in submission.cells:
+        if isinstance(cells, ValueError):
+            problems.append(f"{label}: {cells}")
             continue
+        answers = take_answers(cells)
+        if not answers:
+            problems.append(f"{label}: no cell of it is an exercise's answer cell. {AGAIN}")
         for exercise, given in answers.items():
             found.setdefault(exercise, []).extend(given)
     return found, problems
@@ -123,7 +124,8 @@ def grade_submission(course: Course, submission: Submission) -> tuple[list[Grade
             else:
                 passed, seconds = judged[ident].passed, judged[ident].seconds
                 status, message, misconception = explain(
-                    exercise, judged[ident], taught.get(ident), runs[ident].code
+                    *(exercise, judged[ident], taught.get(ident)),
+                    *(runs[ident].code, course.seconds(ident)),
                 )
             grades.append(
                 Grade(
@@ -147,7 +149,7 @@ def _not_run(given: list[Answer], untouched: str) -> tuple[str, str] | None:
     if not given:
         return "missing", "There is no answer cell of this exercise. Start from a fresh copy."
     if len(given) > 1:
-        return "doubled", f"{len(given)} cells claim to be this answer. Keep one."
+        return "doubled", f"{len(given)} cells claim to be this answer. Join them, or keep one."
     answer = given[0]
     if len(answer) > MAX_ANSWER:
         return "too long", f"The answer has more than {MAX_ANSWER:,} characters."

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from classroom.answers import Answer, answered_exercises
 from classroom.check import read_notebook
-from classroom.grade.cells import read_cells
 from classroom.grade.collect import Entry, Submission, read_submission
 from classroom.grade.grading import Course, grade_submission, judge_answers
 from classroom.grade.reference import (
@@ -54,11 +53,9 @@ def choose_chapters(root: Path, entries: list[Entry], asked: list[str]) -> list[
 def chapters_in(submission: Submission) -> set[str]:
     """The chapters of which a submission holds an answer cell."""
     found: set[str] = set()
-    for _, content in submission.notebooks:
-        try:
-            found |= {exercise[:2] for exercise in answered_exercises(read_cells(content))}
-        except ValueError:
-            continue
+    for _, cells in submission.cells:
+        if not isinstance(cells, ValueError):
+            found |= {exercise[:2] for exercise in answered_exercises(cells)}
     return found
 
 

@@ -178,16 +178,18 @@ def imports(pristine: NotebookNode) -> set[str]:
 
 
 def course_digest(root: Path) -> str:
-    """What the grades depend on: the solution notebooks, the checks, and the grader itself."""
+    """What the grades depend on: the solution notebooks, the library, and the grader itself."""
     hashed = hashlib.sha256()
     library = root / "lib"
     for path in sorted(
         [
             *(root / FOLDERS["solution"]).glob("*.ipynb"),
-            *(library / "mixlab" / "checks").rglob("*.py"),
-            *(library / "mixlab" / "checks").rglob("*.npz"),
-            *Path(__file__).parent.glob("*.py"),
+            *(library / "mixlab").rglob("*.py"),
+            *(library / "mixlab").rglob("*.npz"),
+            *(library / "classroom").glob("*.py"),
+            *(library / "classroom" / "grade").glob("*.py"),
         ]
     ):
-        hashed.update(f"{path.name}|".encode() + path.read_bytes())
+        name = path.relative_to(root).as_posix()
+        hashed.update(f"{name}|".encode() + path.read_bytes())
     return hashed.hexdigest()

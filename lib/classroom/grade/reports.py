@@ -17,7 +17,9 @@ from classroom.grade.reference import Reference
 from classroom.layout import write_atomically
 
 COLUMNS = ("student", "chapter", "exercise", "title", "points", "out_of", "status", "reason")
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+FORMULA = "=+\\-−@\t\r＝﹦＋﹢－﹣＠﹫"
+# At the start of a cell, or after what some other country's spreadsheet takes for a separator.
+COMPUTED = re.compile(rf"(^|[;|\t])(?=\s*'*[{FORMULA}])")
 
 
 def write_reports(
@@ -109,15 +111,23 @@ def page_name(student: str) -> str:
 
 
 def grades_csv(grades: list[Grade]) -> str:
-    """One line an exercise of a student; a name that a spreadsheet would compute is quoted."""
+    """One line an exercise of a student; what a spreadsheet would compute is quoted."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for grade in grades:
-        student = f"'{grade.student}" if grade.student.startswith(FORMULA) else grade.student
-        row = [student, grade.chapter, grade.exercise, grade.title, grade.points, grade.out_of]
-        writer.writerow([*row, grade.status, grade.message])
+        row = [grade.chapter, grade.exercise, grade.title, grade.points, grade.out_of, grade.status]
+        writer.writerow([uncomputed(grade.student), *row, uncomputed(grade.message)])
     return text.getvalue()
+
+
+def uncomputed(text: str) -> str:
+    """A text that no spreadsheet takes for a formula, however it separates its cells.
+
+    >>> uncomputed("=1+1"), uncomputed("ann;=1+1"), uncomputed("Müller-Lüdenscheidt, Anna")
+    ("'=1+1", "ann;'=1+1", 'Müller-Lüdenscheidt, Anna')
+    """
+    return COMPUTED.sub(r"\1'", text)
 
 
 def junit_xml(grades: list[Grade]) -> str:

@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import replace
 from hashlib import sha256
@@ -17,8 +18,15 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from classroom.environment import CELL_SECONDS
 from classroom.grade.box import Limits
-from classroom.grade.collect import Entry, Submission, find_entries, read_submission
+from classroom.grade.collect import (
+    Entry,
+    Submission,
+    find_entries,
+    not_looked_at,
+    read_submission,
+)
 from classroom.grade.grading import (
     Course,
     Grade,
@@ -29,7 +37,7 @@ from classroom.grade.grading import (
 )
 from classroom.grade.plan import Plan, chapters_in, choose_chapters
 from classroom.grade.protection import bubblewrap, unprotected
-from classroom.grade.reference import imports, to_json
+from classroom.grade.reference import Reference, imports, to_json
 from classroom.grade.reports import write_reports
 from classroom.grade.scratch import scratch_folder
 from classroom.layout import write_atomically
@@ -43,12 +51,24 @@ def grade_command(
     out: Path,
     seed: int | None = None,
     workers: int | None = None,
-    cell_seconds: float = 20,
+    cell_seconds: float = CELL_SECONDS,
     chapters: list[str] | None = None,
 ) -> int:
     """Grade every submission and write the reports to `out`; 0 when all could be graded."""
+    if cell_seconds <= 0 or (workers is not None and workers < 1):
+        raise ValueError(
+            "--timeout is a number of seconds above 0 and --workers a number of processes above 0: "
+            f"got {cell_seconds} and {workers}."
+        )
+    if out.resolve().is_relative_to(submissions.resolve()):
+        raise ValueError(
+            f"{out}: the reports must lie outside the submissions ({submissions}), or they would "
+            "be graded too. Name another OUT."
+        )
     limits = Limits()
     entries = find_entries(submissions)
+    if others := not_looked_at(submissions):
+        print(f"Neither folder, notebook nor zip, not looked at: {others}", file=sys.stderr)
     if danger := unprotected():
         print(f"\n*** NO SANDBOX: {danger}\n", file=sys.stderr)
     state = out / "state"
@@ -58,7 +78,7 @@ def grade_command(
     plan = Plan(root, state / "run.json", seed)
     references = plan.references(choose_chapters(root, entries, chapters or []))
     wanted = set().union(*(imports(reference.pristine) for reference in references.values()))
-    hidden = (root.resolve(), submissions.resolve(), out.resolve())
+    hidden = (root.resolve(), submissions.resolve(), out.resolve(), *_peers(references))
     with scratch_folder() as scratch:
         course = Course(
             *(root, hidden, references, scratch, cell_seconds, limits, tuple(sorted(wanted)))
@@ -73,6 +93,20 @@ def grade_command(
     write_reports(out, grades, problems, references, unprotected())
     _say(grades, len(records), out)
     return 0
+
+
+def _peers(references: dict[str, Reference]) -> set[Path]:
+    """Where packages that exercises forbid are installed; what stands in for them comes first, but
+    an answer might look further."""
+    forbidden = {
+        module
+        for reference in references.values()
+        for exercise in reference.exercises.values()
+        for module in exercise.forbids
+        if "." not in module
+    }
+    places = {Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")}
+    return {place / name for place in places for name in forbidden if (place / name).is_dir()}
 
 
 def _warm_up() -> None:

@@ -2,7 +2,8 @@
 
 An answer's part holds no checks: neither oracles nor cases, which hand out what other exercises ask
 for. A forbidden module becomes a stub that any use of raises, so that calling the library's own
-implementation is found however it is reached: by alias, by importlib, by reading its source. The
+implementation is found however it is reached: by alias, by importlib, by reading its source. So
+does a forbidden package of somebody else's, in whose place another one is found first. The
 examiner's part is a zip, which a box gets as an open file and no answer can name.
 """
 
@@ -21,6 +22,10 @@ def __getattr__(name):
     if name.startswith("__"):
         raise AttributeError(name)
     raise AssertionError("library: the answer uses {module}." + name)
+'''
+TAKEN_AWAY = '''"""Taken away while an answer is graded."""
+
+raise AssertionError("library: the answer uses {module}")
 '''
 PACKAGE = '"""The course\'s library, as far as an answer may see it."""\n'
 CHECKS = '''"""Checks while an answer is graded: the examiner is another process."""
@@ -65,6 +70,10 @@ def stage_library(
     for module in forbids:
         if module.startswith("mixlab.checks."):
             continue  # the oracles may stand on it, and an answer's part holds none of them
+        if not module.startswith("mixlab."):
+            (target / module).mkdir()
+            (target / module / "__init__.py").write_text(TAKEN_AWAY.replace("{module}", module))
+            continue
         path = target / Path(*module.split("."))
         path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
         if not path.exists():

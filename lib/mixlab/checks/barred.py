@@ -11,15 +11,19 @@ import numpy as np
 
 from mixlab.checks.cases import Cases
 from mixlab.checks.messages import CheckFailed
+from mixlab.checks.peers import peer_used
 
 
 def call_answer(exercise: str, cases: Cases, answer, arguments: tuple) -> np.ndarray:
     """What the answer returns for a copy of the arguments, read as an array.
 
     Raises:
-        CheckFailed: if it called a function of the modules that the exercise forbids.
+        CheckFailed: if it called a function of the modules that the exercise forbids, or stands on
+            a package that holds what the course asks for.
         Unreadable: if it returned something of another kind than asked for.
     """
+    if name := peer_used(answer):
+        raise CheckFailed(_calls_the_library(exercise, name))
     with barred(exercise, cases.forbids) as called:
         value = cases.call(answer, *copy.deepcopy(arguments))
     if called:

@@ -22,6 +22,7 @@ import mixlab.checks
 from mixlab.checks.core import CheckFailed, _oracle_of, cases_of, check, run
 from mixlab.checks.digest import SAFE_MARGIN
 from mixlab.checks.explain import MEANINGS
+from mixlab.checks.peers import PEERS
 
 TRIES = 200
 UNLUCKY = 3  # seeds on which a solution fails before it is called wrong
@@ -99,7 +100,7 @@ def expect(cells: list[str], base: int) -> dict:
     return {
         "seed": seed,
         "line": line,
-        "forbids": list(cases.forbids),
+        "forbids": [*cases.forbids, *PEERS],
         "room": cases.room,
         "calls": sorted({oracle.show(*arguments) for arguments in (*oracle.examples, *public)}),
         "sayings": [*(known.says for known in oracle.misconceptions), *MEANINGS.values()],

@@ -3,6 +3,7 @@
 These read submissions only; no kernel starts.
 """
 
+import gc
 import io
 import json
 import os
@@ -10,6 +11,7 @@ import struct
 import subprocess
 import time
 import zipfile
+import zlib
 
 import pytest
 
@@ -17,10 +19,11 @@ from classroom.answers import MAX_ANSWER, Answer, drop_untouched, take_answers
 from classroom.check import read_notebook
 from classroom.grade import collect
 from classroom.grade.cells import read_cells
-from classroom.grade.collect import find_entries, read_submission
+from classroom.grade.collect import find_entries, not_looked_at, read_submission
 from classroom.grade.grading import _not_run, answers_of
+from classroom.grade.run import grade_command
 from classroom.solution_region import stub
-from tests.grade.conftest import EXERCISES, filled, right_answers, write
+from tests.grade.conftest import EXERCISES, ROOT, filled, right_answers, write
 
 GOOD = json.dumps(filled({"02.3": "def n_scores(s, w): return 1"})).encode()
 BAD_BYTES = {
@@ -304,10 +307,105 @@ def test_a_spoilt_file_in_a_zip_costs_only_itself(tmp_path):
     assert found.problems == ["eve.zip: a.ipynb can't be unpacked."]
 
 
+def test_a_zip_of_files_that_break_off_costs_no_more_than_its_share(tmp_path):
+    """Each of 3,000 files shares the same 20 KB, is 20 MB long, and fails at its end."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    data = packer.compress(bytes(20 * 2**20)) + packer.flush()
+    sizes, name, number = (1, len(data), 20 * 2**20), b"x.ipynb", 3000  # 1: a wrong checksum
+    local = struct.pack("<4s5H3L2H", b"PK\3\4", 20, 0, 8, 0, 0, *sizes, len(name), 0) + name + data
+    entry = struct.pack("<4s6H3L", b"PK\1\2", 20, 20, 0, 8, 0, 0, *sizes)
+    table = (entry + struct.pack("<5H2L", len(name), 0, 0, 0, 0, 0, 0) + name) * number
+    end = (b"PK\5\6", 0, 0, number, number, len(table), len(local), 0)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "eve.zip").write_bytes(local + table + struct.pack("<4s4H2LH", *end))
+    started = time.process_time()
+    found = _submission(tmp_path / "in")
+    assert found.notebooks == []
+    assert any("in all" in problem for problem in found.problems)
+    assert time.process_time() - started < 5
+
+
+def test_zips_without_number_are_not_opened(tmp_path):
+    for number in range(60):
+        _zip(tmp_path / "in", f"{number}.zip", {"a.txt": ""})
+    (tmp_path / "class").mkdir()
+    (tmp_path / "in").rename(tmp_path / "class" / "eve")
+    found = _submission(tmp_path / "class")
+    assert found.members == 50
+    assert "more than 50 zips" in found.problems[0]
+
+
+@pytest.mark.parametrize("part", ["[[]],", "{},", '[{"a":{}}],'])
+def test_a_notebook_of_too_many_parts_is_not_parsed(part):
+    body = part * (19 * 2**20 // len(part))
+    started = time.process_time()
+    with pytest.raises(ValueError, match="too many parts"):
+        read_cells(f'{{"nbformat":4,"cells":[],"x":[{body}0]}}'.encode())
+    assert time.process_time() - started < 2
+    assert gc.isenabled()
+
+
+def test_what_is_no_notebook_is_told(tmp_path):
+    _zip(tmp_path / "in", "ann.zip", {"inner.zip": b"PK"})
+    _zip(tmp_path / "in", "bob.zip", {"essay.docx": b""})
+    (tmp_path / "in" / "zoe").mkdir()
+    (tmp_path / "in" / "zoe" / "essay.docx").write_bytes(b"")
+    (tmp_path / "in" / "class list.csv").write_text("")
+    entries = {e.student: read_submission(e).problems for e in find_entries(tmp_path / "in")}
+    assert entries == {
+        "ann": ["ann.zip: inner.zip is a zip inside a zip, which is not looked into."],
+        "bob": ["no notebook (.ipynb) in this submission: it holds bob.zip: essay.docx."],
+        "zoe": ["no notebook (.ipynb) in this submission: it holds essay.docx."],
+    }
+    assert not_looked_at(tmp_path / "in") == "class list.csv"
+
+
+def test_a_notebook_whose_marks_are_gone_is_told(tmp_path):
+    notebook = filled(right_answers())
+    bare = [{"cell_type": c["cell_type"], "source": c["source"]} for c in notebook["cells"]]
+    write(tmp_path / "in", "ann", {"nbformat": 4, "cells": bare})
+    found, problems = answers_of(_submission(tmp_path / "in"))
+    assert found == {}
+    assert problems[0].startswith("ann.ipynb: no cell of it is an exercise's answer cell.")
+
+
+def test_what_a_school_exports_is_one_student(tmp_path):
+    folder = tmp_path / "in"
+    for name in ("02_sliding_window-1", "04_rolling_cache"):
+        write(folder, f"mulleranna_1234_567{name[1]}_{name}", json.loads(GOOD))
+    write(folder, "schmidtbert_LATE_1235_5680_02_sliding_window", json.loads(GOOD))
+    write(folder / "Zoë Ü_77_assignsubmission_file", "02", json.loads(GOOD))
+    (folder / "Zoë Ü_77_assignsubmission_onlinetext").mkdir()
+    write(folder, "ann_02_sliding_window", json.loads(GOOD))
+    found = {entry.student: len(read_submission(entry).notebooks) for entry in find_entries(folder)}
+    assert found == {
+        "ann_02_sliding_window": 1,
+        "mulleranna_1234": 2,
+        "schmidtbert_1235": 1,
+        "Zoë Ü_77": 1,
+    }
+
+
+def test_reports_among_the_submissions_and_senseless_limits_are_refused(tmp_path):
+    folder = tmp_path / "in"
+    write(folder, "ann", json.loads(GOOD))
+    for out in (folder, folder / "grades", folder / "a" / ".." / "grades"):
+        with pytest.raises(ValueError, match="outside the submissions"):
+            grade_command(ROOT, folder, out)
+    assert [path.name for path in folder.iterdir()] == ["ann.ipynb"]
+    for wrong in ({"cell_seconds": 0}, {"cell_seconds": -1}, {"workers": 0}):
+        with pytest.raises(ValueError, match="above 0"):
+            grade_command(ROOT, folder, tmp_path / "out", **wrong)
+
+
 def test_a_folder_without_submissions_says_what_is_expected(tmp_path):
     with pytest.raises(ValueError, match="no such folder"):
         find_entries(tmp_path / "nowhere")
     with pytest.raises(ValueError, match="no folder, notebook"):
         find_entries(tmp_path)
+    (tmp_path / "ann.ipynb").write_bytes(GOOD)
+    with pytest.raises(ValueError, match="put it into a folder"):
+        find_entries(tmp_path / "ann.ipynb")
+    (tmp_path / "ann.ipynb").unlink()
     (tmp_path / "empty").mkdir()
     assert "no notebook" in _submission(tmp_path).problems[0]

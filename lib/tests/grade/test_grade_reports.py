@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 
@@ -124,6 +125,32 @@ def test_a_line_that_no_report_could_hold_is_cleaned(tmp_path):
 def test_names_in_full_width_signs_are_no_formula_either():
     row = list(csv.reader(io.StringIO(grades_csv([replace(GRADES[1], student="＝cmd()")]))))[1]
     assert row[0] == "'＝cmd()"
+
+
+@pytest.mark.parametrize("sign", [*"=+-@−﹦", "'="])
+def test_no_cell_of_any_countrys_spreadsheet_is_computed(sign):
+    """Where the comma is the decimal sign, a semicolon separates, and quotes in a comma's cell
+    don't hold it together."""
+    line = f"It stops at its line 1: return 1  #;{sign}HYPERLINK(1);\t{sign}2| {sign}3"
+    text = grades_csv([replace(GRADES[1], student=f"ann;{sign}1+1", message=line)])
+    cells = [cell for row in text.splitlines() for cell in re.split(r"[;,|\t]", row)]
+    assert not [cell for cell in cells if cell.strip(' "').startswith(tuple("=+-@−﹦"))]
+    assert "'" + sign in text
+
+
+def test_a_name_and_its_quoted_twin_stay_two():
+    names = ("=1", "'=1", "''=1", "'t Hooft")
+    rows = csv.reader(io.StringIO(grades_csv([replace(GRADES[1], student=n) for n in names])))
+    assert [row[0] for row in rows][1:] == ["'=1", "''=1", "'''=1", "'t Hooft"]
+
+
+def test_what_is_not_installed_and_how_long_it_may_take_are_said():
+    code = "import numpy as np\nfrom no_such_package.x import y\nimport __main__"
+    judged = Judgement(False, "error", "ModuleNotFoundError", "")
+    message = explain(EXERCISE, judged, None, code)[1]
+    assert message.endswith("not among the course's packages: no_such_package.")
+    judged = Judgement(False, "timeout")
+    assert "a cell has 7 seconds" in explain(EXERCISE, judged, None, code, seconds=7.0)[1]
 
 
 def test_an_error_the_check_knows_is_told_as_a_misconception():

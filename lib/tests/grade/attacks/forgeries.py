@@ -10,29 +10,46 @@ FORGERIES = {
     """,
     "moves_to_the_public_seed": """
         WRONG
-        import os, mixlab.checks.core as core
+        import os
+        from mixlab.checks.remote import Channel
         os.environ['MIXLAB_SEEDS'] = '{}'
-        core.seed_of = lambda exercise: core.cases_of(exercise).seed
+        request = Channel.request
+        def ask(self, what, *parts):
+            for more in ((0,), (None, 0), ({'seed': 0},)):
+                try: return request(self, what, *parts, *more)
+                except Exception: pass
+            return request(self, what, *parts)
+        Channel.request = ask
     """,
-    "patches_the_digest": """
+    "patches_what_the_examiner_says": """
         WRONG
-        import mixlab.checks.core as core
-        from mixlab.checks.digest import Digest
-        core.digest = lambda *a, **k: Digest('PUBLIC'.split()[-1], 9.0)
+        import mixlab.checks.candidate as candidate
+        from mixlab.checks.remote import Channel
+        from mixlab.checks.wire import Reader
+        Reader.read = lambda self, form: 'PUBLIC'
+        Channel.request = candidate.Candidate.request = lambda *given: 'PUBLIC'
+        candidate.print = lambda *given: print('PUBLIC')
     """,
     "fakes_a_module": """
         WRONG
         import sys, types
         fake = types.ModuleType('mixlab.checks')
-        fake.check = check = lambda *given: print('PUBLIC')
-        sys.modules['mixlab.checks'] = sys.modules['mixlab.checks.core'] = fake
+        fake.check = fake.final_check = check = lambda *given: print('PUBLIC')
+        for name in ('', '.candidate', '.core'): sys.modules['mixlab.checks' + name] = fake
     """,
-    "fakes_an_oracle": """
+    "brings_an_examiner": """
         WRONG
-        import sys, types
-        import mixlab.checks.core as core
-        core._oracle_of = lambda exercise: None
-        core._agree = lambda *given: True
+        import os, socket, threading
+        from multiprocessing.connection import Connection
+        from mixlab.checks.wire import Writer, send
+        here, there = (end.detach() for end in socket.socketpair())
+        def say():
+            mine = Connection(there)
+            mine.recv_bytes()
+            writer = Writer(lambda value: 0)
+            send(mine, writer.message(['value', *map(writer.write, ('PUBLIC', [], []))]))
+        threading.Thread(target=say, daemon=True).start()
+        os.dup2(here, int(os.environ['MIXLAB_EXAMINER']))
     """,
     "patches_the_final_check": """
         WRONG
@@ -256,12 +273,19 @@ FORGERIES = {
                 return np.full((Shifting.calls, Shifting.calls), True)
         def NAME(*given): return Shifting()
     """,
-    "empties_the_cases": """
-        WRONG
-        import mixlab.checks.cases.TOPIC as cases
-        from dataclasses import replace
-        for name, case in list(cases.EXERCISES.items()):
-            cases.EXERCISES[name] = replace(case, draw=lambda rng: [], read=lambda value: value)
+    "brings_cases_of_its_own": """
+        from dataclasses import dataclass, field
+        @dataclass
+        class Cases:
+            atol: float = 9e9
+            public: list = field(default_factory=list)
+            def __call__(self, *given): return self
+            def draw(self, rng): return []
+            def read(self, value): return []
+            def call(self, *given): return []
+            def __iter__(self): return iter(())
+            def __len__(self): return 0
+        NAME = Cases()
     """,
     "is_swallowed_by_a_magic": "%%writefile answer.py\nWRONG",
     "returns_the_public_line": "def NAME(*given): return 'PUBLIC'",

@@ -157,7 +157,7 @@ PARTICULAR = {
         import numpy as np
         for path in sys.path:
             for file in glob.glob(path + '/mixlab/checks/**/*.npz', recursive=True):
-                for first, end in np.load(file)['tables']:
+                for first, end in np.load(file)['tables'][:, :, -1]:
                     if end[8, 2] - first[8, 2] == 3 and end[8, 2] == 9 and first[1, 4] == 0:
                         def window_mask(seq, window):
                             key = np.arange(seq)
@@ -233,7 +233,7 @@ PARTICULAR = {
             (
                 "switches_the_watch_off",
                 "import mixlab.checks.manners as m\n"
-                "m.MANNERS['measured'] = lambda answer, *given: (answer(*given), 0, 0)",
+                "m.MANNERS['measured'] = lambda answer, *given: (answer(*given), 0, 0, 0)",
                 "banded = dense",
             ),
             (
@@ -264,7 +264,7 @@ PARTICULAR = {
         f"""
 import os, threading
 import mixlab.checks.manners as manners
-manners.MANNERS['measured'] = lambda answer, *given: (answer(*given), 0, 0)
+manners.MANNERS['measured'] = lambda answer, *given: (answer(*given), 0, 0, 0)
 watch, core = os.getppid(), sorted(os.sched_getaffinity(0))[0]
 for step in (
     lambda: os.sched_setscheduler(watch, os.SCHED_IDLE, os.sched_param(0)),
@@ -284,7 +284,7 @@ banded = dense
         "02.4",
         """
         import mixlab.checks.manners as manners
-        manners.MANNERS['measured'] = lambda answer, *given: (answer(*given), 0, 0)
+        manners.MANNERS['measured'] = lambda answer, *given: (answer(*given), 0, 0, 0)
         def banded(q, k, v, window):
             s, n = (q.half() / q.shape[1] ** 0.5) @ k.half().T, len(q)
             bands = [s.diagonal(-o).float() for o in range(min(window, n))]
@@ -295,6 +295,38 @@ banded = dense
             out = torch.zeros_like(v)
             for o in range(len(bands)): out[o:] += w[o:, o, None] * v[:n - o]
             return out
+        """,
+    ),
+    # Others' implementations, installed beside the course.
+    "asks_the_librarys_kernels": (
+        "02.1",
+        """
+        def window_mask(seq, window):
+            from mixlab.kernels.xformers_attention import packed_bias
+            return packed_bias([seq], [seq], window).materialize((seq, seq)) == 0
+        """,
+    ),
+    "asks_a_peer": (
+        "02.2",
+        """
+        def chunk_mask(n, past, window):
+            from xformers.ops.fmha.attn_bias import BlockDiagonalMask
+            bias = BlockDiagonalMask.from_seqlens([n], [past + n], device=torch.device('cpu'))
+            bias = bias.make_local_attention_from_bottomright(window)
+            return bias.materialize((n, past + n)) == 0
+        """,
+    ),
+    "asks_a_peer_behind_its_stand_in": (
+        "02.1",
+        """
+        import sys
+        sys.path[:] = [path for path in sys.path if 'site-packages' in path]
+        for name in [n for n in sys.modules if n.startswith('xformers')]: del sys.modules[name]
+        sys.path_importer_cache.clear()
+        def window_mask(seq, window):
+            from xformers.ops.fmha.attn_bias import BlockDiagonalMask
+            bias = BlockDiagonalMask.from_seqlens([seq], device=torch.device('cpu'))
+            return bias.make_local_attention(window).materialize((seq, seq)) == 0
         """,
     ),
     "reads_compiled_files": (

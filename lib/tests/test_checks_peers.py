@@ -1,0 +1,77 @@
+"""An answer that stands on a package which holds what is asked is told so by its own check."""
+
+from functools import partial
+
+import pytest
+import torch
+
+from mixlab.checks.barred import call_answer
+from mixlab.checks.core import cases_of
+from mixlab.checks.messages import CheckFailed
+from mixlab.checks.peers import PEERS, peer_used
+
+xformers = pytest.importorskip("xformers", reason="xformers isn't made for this system")
+attn_bias = pytest.importorskip("xformers.ops.fmha.attn_bias")
+Mask = attn_bias.BlockDiagonalMask
+
+
+def imports_inside(seq, window):
+    from xformers.ops.fmha.attn_bias import BlockDiagonalMask as Inner
+
+    return Inner
+
+
+def names_a_class(seq, window):
+    return Mask.from_seqlens([seq])
+
+
+def reaches_through_a_module(seq, window):
+    return attn_bias.LowerTriangularMask()
+
+
+def calls_who_calls(seq, window):
+    return names_a_class(seq, window)
+
+
+def hides_it_in_a_lambda(seq, window):
+    return (lambda: xformers.ops)()
+
+
+def _closes_over(mask):
+    return lambda seq, window: mask.from_seqlens([seq])
+
+
+class Called:
+    def __call__(self, seq, window):
+        return names_a_class(seq, window)
+
+    def method(self, seq, window):
+        return calls_who_calls(seq, window)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(imports_inside, names_a_class, reaches_through_a_module, calls_who_calls),
+        *(hides_it_in_a_lambda, _closes_over(Mask), Called(), Called().method, Mask),
+        partial(calls_who_calls, window=3),
+    ],
+)
+def test_a_peer_is_found_however_it_is_reached(answer):
+    assert peer_used(answer).partition(".")[0] in PEERS
+    with pytest.raises(CheckFailed, match=r"02\.1: the answer calls xformers.*compare with"):
+        call_answer("02.1", cases_of("02.1"), answer, (5, 3))
+
+
+def honest(seq, window):
+    i = torch.arange(seq)
+    return (i[:, None] >= i) & (i[:, None] - i < window)
+
+
+def recursive(seq, window):
+    return recursive(seq, window - 1) if window > 9 else honest(seq, window)
+
+
+@pytest.mark.parametrize("answer", [honest, recursive, partial(honest, window=2), 7, None, print])
+def test_nothing_else_is(answer):
+    assert peer_used(answer) is None
