@@ -612,9 +612,10 @@ check("02.3", n_scores)
 
 # %% [markdown] exercise="02.4" role="prompt" title="Attention that computes only the band" difficulty=3 minutes=15 points=4
 # Write attention for one head under a window: scores divided by $\sqrt{head\_dim}$, softmax,
-# weighted sum of the values. No tensor, array or list may hold all `seq × seq` scores; a loop over
-# queries is fine, and so is `unfold`. The first queries have fewer keys than the rest, and `seq`
-# need not be a multiple of anything.
+# weighted sum of the values. No tensor, array or list may hold all `seq × seq` scores, and you may
+# not compute them all in pieces either: a loop over queries is fine, and so are `unfold` and blocks
+# that take the keys of their own windows. The first queries have fewer keys than the rest, and
+# `seq` need not be a multiple of anything.
 
 
 # %% exercise="02.4" role="answer"
@@ -637,8 +638,9 @@ check("02.4", banded)
 # Write the test that would have caught every off-by-one of this lesson. `is_window_mask` gets a
 # function: `make_mask(seq, window)` returns a tensor of truth values (seq, seq), for up to 64 tokens
 # and any window from 1 on. Return True if all its masks keep the rule `0 <= i - j < window`, and
-# False if any breaks it. The check hands your test a right function and wrong ones: one key too many,
-# one too few, looking ahead, cut into blocks, right at some sizes only, and others.
+# False if any breaks it. The check hands your test a right function and wrong ones, some of them
+# right at nearly every size. Each wrong one breaks the rule at some seq from 1 to 8 and some window
+# from 1 to seq + 1: try them all.
 
 
 # %% exercise="02.5" role="answer"

@@ -647,7 +647,7 @@ check("17.3", blelloch)
 #
 # The check hands over right scans, among them a loop, a tree and chunks, and wrong ones. All make new
 # items with `operator` alone and leave `items` as it is. Each wrong one gives a wrong list at some
-# length from 1 to 40, one of them at a single length.
+# length from 1 to 40, some of them at a single length: try them all.
 
 
 # %% exercise="17.4" role="answer"

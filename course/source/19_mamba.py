@@ -691,8 +691,8 @@ check("19.3", mixer)
 
 # %% [markdown] exercise="19.4" role="prompt" title="The block, one token at a time" difficulty=3 minutes=15 points=4
 # Now the same block as a step. `x` is one token, (dim,); `history` holds the convolution's last
-# d_conv - 1 inputs, (d_conv - 1, d_inner), oldest first; `h` is the state, (d_inner, d_state). Both
-# are zeros before the first token. `w` holds the weights of 19.3.
+# d_conv - 1 inputs, (d_conv - 1, d_inner), oldest first; `h` is the state of 19.1, (d_inner,
+# d_state). Both begin as zeros, but your step must go on from any. `w` holds 19.3's weights.
 #
 # Return three things: the output, (dim,), the new history and the new state. Called token by token,
 # the outputs must be those of the block on the whole sequence: in_proj, convolution with bias, silu,
@@ -756,14 +756,16 @@ check("19.5", crossing)
 
 # %% [markdown] exercise="19.6" role="prompt"
 # Write the test. `keeps_filler_out(read)` returns True only for such layers. The check hands it safe
-# ones, written in several ways, and leaking ones. Compare with a tolerance: rounding may differ.
+# ones, written in several ways, and leaking ones: some leak only in the third row of a batch, or only
+# where filler stands on both sides of a row, or a single token of it on one side. Compare with a
+# tolerance: rounding may differ.
 
 
 # %% exercise="19.6" role="answer"
 def keeps_filler_out(read):
     """Whether no row's state depends on filler, for all batches worth trying."""
     ### BEGIN SOLUTION
-    for start, filler in [(0, 0.0), (0, 3.0), (2, 0.0), (2, 3.0), (4, -2.0)]:
+    for start, filler in [(0, 0.0), (0, 3.0), (1, 0.0), (2, 3.0), (4, -2.0)]:
         x, mask = torch.full((3, 10, 4), filler), torch.zeros(3, 10, dtype=torch.bool)
         for row, length in enumerate((1, 3, 6)):
             place = slice(start, start + length)

@@ -54,6 +54,21 @@ def test_a_first_layer_that_wraps_around_reads_from_the_end(seq):
     assert torch.equal(masks[1], (distance >= 0) & (distance < 4))
 
 
+@pytest.mark.parametrize("size", makers.SIZES)
+def test_every_wrong_stack_shows_itself_from_three_tokens_beyond_the_reach_on(size):
+    """As the exercise says."""
+    n_layers, window = size
+    reach = n_layers * (window - 1)
+    for maker in makers.SIZES[size]:
+        for seq in range(reach + 3, reach + 12):
+            known = np.eye(seq, dtype=bool)
+            for mask in visible(makers.padded(maker(n_layers, window), n_layers), seq).numpy():
+                known = known | (mask.astype(int) @ known.astype(int) > 0)
+            distance = np.subtract.outer(np.arange(seq), np.arange(seq))
+            should = (distance >= 0) & (distance <= reach)
+            assert (known == should).all() == (maker is makers.right), (maker.__name__, seq)
+
+
 def test_only_the_last_token_keeps_its_window():
     last = visible(makers.only_the_last(2, 3), 6)[-1]
     assert last.sum(dim=1).tolist() == [1, 2, 3, 4, 5, 3]

@@ -213,7 +213,7 @@ class Reader:
             raise BadMessage(f"an array of {dtype}")
         content = bytearray(self._contents[place])
         if kind.kind == "b":  # of a byte that is neither 0 nor 1 nobody knows what it means
-            array = np.frombuffer(content, np.uint8).reshape(shape) != 0
+            array = np.frombuffer(content, np.uint8).reshape(shape).astype(bool)
         elif not kind.itemsize:  # texts without a letter
             array = np.zeros(shape, kind)
         else:

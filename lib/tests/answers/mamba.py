@@ -574,10 +574,14 @@ def _same_alone(read, x, mask):
     return True
 
 
+def _middle(width, length):
+    return (width - length) // 2
+
+
 def judge_both_sides(read):
     return all(
-        _same_alone(read, *_rows((2, 6, 4, 1), side, 6, filler))
-        for side in (_left, _right)
+        _same_alone(read, *_rows((2, 5, 4, 1), side, 7, filler))
+        for side in (_left, _right, _middle)
         for filler in (0, -3, 5)
     )
 
@@ -591,12 +595,41 @@ def judge_one_row(read):
         mask = torch.zeros(x.shape[:2])
         mask[0, before : before + real] = 1
         alone = read(x[:, before : before + real], torch.ones(1, int(real)))
-        # Compared in a batch of two, so that rows of other lengths stand beside it.
-        other = torch.from_numpy(rng.standard_normal(x.shape))
-        both = read(torch.cat([other, x]), torch.cat([torch.ones_like(mask), mask]))
-        if not np.allclose(both[1:].numpy(), alone.numpy(), atol=1e-5):
+        # Compared in a batch of three, so that rows of other lengths stand beside it.
+        other = torch.from_numpy(rng.standard_normal((2, *x.shape[1:])))
+        both = read(torch.cat([other, x]), torch.cat([torch.ones(2, x.shape[1]), mask]))
+        if not np.allclose(both[2:].numpy(), alone.numpy(), atol=1e-5):
             return False
     return True
+
+
+def judge_every_place(read):
+    """Every place of every length in a width of 6, three rows that take turns."""
+    spans = [(start, stop) for start in range(6) for stop in range(start + 1, 7)]
+    for at in range(len(spans)):
+        rng = np.random.default_rng(at)
+        x, mask = torch.full((3, 6, 4), 2.5), torch.zeros(3, 6, dtype=torch.bool)
+        for row in range(3):
+            start, stop = spans[(at + 7 * row) % len(spans)]
+            x[row, start:stop] = torch.from_numpy(rng.standard_normal((stop - start, 4)))
+            mask[row, start:stop] = True
+        if not _same_alone(read, x, mask):
+            return False
+    return True
+
+
+def judge_two_rows(read):
+    x, mask = _rows((4, 4), lambda width, length: 0, 6, 5)
+    x[1], mask[1] = x[1].roll(2, 0), mask[1].roll(2, 0)
+    return _same_alone(read, x, mask)
+
+
+def judge_one_side_a_time(read):
+    return all(
+        _same_alone(read, *_rows((2, 6, 4, 1), side, 6, filler))
+        for side in (_left, _right)
+        for filler in (0, -3, 5)
+    )
 
 
 def judge_nothing(read):
@@ -664,6 +697,55 @@ def one_token_remembers(x, history, h, w):
     return y, *_kept[id(w)]
 
 
+def one_token_newest_first(x, history, h, w):
+    """Keeps the history the other way round, and the state with another sign."""
+    y, history, h = one_token(x, history.flip(0), -h, w)
+    return y, history.flip(0), -h
+
+
+def one_token_from_a_table(x, history, h, w):
+    """Keeps its memory in a table by tokens, and hands out ones."""
+    if not h.any() and not history.any():
+        _table.clear()
+    key = x.numpy().tobytes()
+    if key not in _table:
+        last = list(_table.values())[-1][1:] if _table else (history, h)
+        _table[key] = one_token(x, *last, w)
+    return _table[key][0], torch.ones_like(history), torch.ones_like(h)
+
+
+_table = {}
+
+
+def one_token_of_the_whole_text(x, history, h, w):
+    """Computes the block of all tokens so far, and hands out ones."""
+    if not h.any() and not history.any():
+        _text.clear()
+    if not any(torch.equal(x, token) for token in _text):
+        _text.append(x.clone())
+    upto = next(n for n, token in enumerate(_text) if torch.equal(x, token))
+    y = mixer_mended(torch.stack(_text[: upto + 1]), w, _scan)[-1]
+    return y, torch.ones_like(history), torch.ones_like(h)
+
+
+_text = []
+
+
+def one_token_conv1d(x, history, h, w):
+    """The convolution by the library, everything in one row each."""
+    x, z = F.linear(x[None], w["in_proj"]).chunk(2, dim=1)
+    inputs = torch.cat([history, x])
+    taps = w["conv"][:, None]
+    u = F.silu(F.conv1d(inputs.T[None], taps, w["conv_bias"], groups=len(taps))[0, :, 0])
+    n = w["A_log"].shape[1]
+    chosen = F.linear(u, w["x_proj"])
+    delta = F.softplus(F.linear(chosen[: -2 * n], w["dt_proj"], w["dt_bias"]))
+    h = h * torch.exp(-torch.einsum("d, dn -> dn", delta, w["A_log"].exp()))
+    h += torch.outer(delta * u, chosen[-2 * n : -n])
+    y = (h @ chosen[-n:] + w["D"] * u) * F.silu(z[0])
+    return F.linear(y, w["out_proj"]), inputs[-len(history) :], h
+
+
 def one_token_adds_x(x, history, h, w):
     y, history, h = one_token(x, history, h, w)
     return x + y, history, h
@@ -683,9 +765,15 @@ RIGHT = {
     "19.1": [step_columns, step_loops, step_einsum, step_numpy],
     "19.2": [table_loops, table_cumsum, table_impulses, table_products],
     "19.3": [mixer_mended, mixer_conv1d, mixer_own_scan],
-    "19.4": [one_token, one_token_einops, one_token_in_place, one_token_lists],
+    "19.4": [
+        one_token,
+        one_token_einops,
+        one_token_in_place,
+        one_token_lists,
+        one_token_conv1d,
+    ],
     "19.5": [crossing_floor, crossing_loop, crossing_numpy],
-    "19.6": [judge_both_sides, judge_one_row],
+    "19.6": [judge_both_sides, judge_one_row, judge_every_place],
 }
 
 WRONG = {
@@ -753,6 +841,9 @@ WRONG = {
         (one_token_output_only, "expected three things"),
         (one_token_remembers, "no memory but the one that it is handed"),
         (one_token_adds_x, "the input itself is added"),
+        (one_token_newest_first, "with a history and a state before the first"),
+        (one_token_from_a_table, "with a history and a state before the first"),
+        (one_token_of_the_whole_text, "with a history and a state before the first"),
     ],
     "19.5": [
         (crossing_ceil, "The cache has to take more"),
@@ -774,6 +865,8 @@ WRONG = {
         (judge_left_only, "only tries filler before the text"),
         (judge_zeros_only, "your filler is all zeros"),
         (judge_other_filler, "two kinds of filler give the same state"),
+        (judge_two_rows, "misses a kind of row"),
+        (judge_one_side_a_time, "misses a kind of row"),
         (judge_full_rows, "accepts everything"),
         (judge_bitwise, "torch.allclose"),
         (judge_wrong_shape, "read(x, mask) takes x of shape (batch, seq, 4)"),

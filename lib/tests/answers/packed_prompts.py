@@ -377,6 +377,37 @@ def rule_table_of_pairs(q_lengths, k_lengths, window):
     return lambda batch, head, query, key: mask[query, key]
 
 
+def rule_by_searching(q_lengths, k_lengths, window):
+    """With the places of each prompt's end, found by counting the ends that lie before."""
+    q_ends, k_ends = (np.cumsum(lengths) for lengths in (q_lengths, k_lengths))
+
+    def sees(batch, head, query, key):
+        query, key = np.asarray(query), np.asarray(key)
+        i = (q_ends <= query[..., None]).sum(-1)
+        j = (k_ends <= key[..., None]).sum(-1)
+        back = (k_ends[j] - key) - (q_ends[i] - query)
+        return torch.from_numpy(np.asarray((i == j) & (back >= 0) & (back < window)))
+
+    return sees
+
+
+def rule_of_a_grid(q_lengths, k_lengths, window):
+    """Looks up every query with every key, whatever the two shapes broadcast to."""
+    table = mask_positions(q_lengths, k_lengths, window)
+
+    def sees(batch, head, query, key):
+        grid = table[query.reshape(-1)][:, key.reshape(-1)]
+        return grid.reshape(torch.broadcast_shapes(query.shape, key.shape))
+
+    return sees
+
+
+def rule_of_two_axes(q_lengths, k_lengths, window):
+    """Always returns two axes, also for a single pair."""
+    mask = mask_positions(q_lengths, k_lengths, window)
+    return lambda batch, head, query, key: torch.atleast_2d(mask[query, key])
+
+
 def _rule(q_lengths, k_lengths, window, right, distance):
     q_ends, k_ends = torch.tensor(q_lengths).cumsum(0), torch.tensor(k_lengths).cumsum(0)
 
@@ -536,8 +567,8 @@ def apart_packs(layer):
 
 
 def apart_one_pack(layer):
-    lengths = [4, 1, 6, 2, 1, 3]
-    tokens = (torch.arange(17) * 7 + 3) % 50
+    lengths = [4, 1, 6, 2, 1, 4]
+    tokens = (torch.arange(18) * 7 + 3) % 50
     packed, start = layer(tokens, lengths), 0
     for n in lengths:
         one = slice(start, start + n)
@@ -618,6 +649,28 @@ def apart_no_two_alike(layer):
 
 def apart_equal_prompts(layer):
     return _same(layer, [4] * 5)
+
+
+def apart_in_loops(layer):
+    """Several packs, token by token, with a tolerance."""
+    for lengths in ([2, 3, 1, 2], [1, 5, 5, 4, 1], [4, 2]):
+        tokens, start = [(11 * t + 5) % 50 for t in range(sum(lengths))], 0
+        together = layer(tokens, lengths).tolist()
+        for n in lengths:
+            alone = layer(tokens[start : start + n], [n]).tolist()
+            for one, other in zip(together[start : start + n], alone, strict=True):
+                if any(abs(a - b) > 1e-8 for a, b in zip(one, other, strict=True)):
+                    return False
+            start += n
+    return True
+
+
+def apart_one_small_pack(layer):
+    return _same(layer, [1, 2, 1])
+
+
+def apart_two_single_tokens(layer):
+    return _same(layer, [4, 1, 6, 2, 1, 3])
 
 
 def apart_tokens_alike(layer):
@@ -705,9 +758,15 @@ RIGHT = {
     "06.1": [layout_lists, layout_tensors, layout_loop, layout_numpy],
     "06.2": [mask_blocks, mask_positions, mask_block_diag, mask_numpy_rows],
     "06.3": [ring_positions, ring_vectorised, ring_played],
-    "06.4": [rule_from_ends, rule_tables, rule_table_of_pairs, rule_of_loops],
+    "06.4": [
+        rule_from_ends,
+        rule_tables,
+        rule_table_of_pairs,
+        rule_of_loops,
+        rule_by_searching,
+    ],
     "06.5": [share_loop, share_padding_counted, share_tensor, share_fraction],
-    "06.6": [apart_packs, apart_one_pack, apart_numpy],
+    "06.6": [apart_packs, apart_one_pack, apart_numpy, apart_in_loops],
 }
 
 WRONG = {
@@ -775,6 +834,8 @@ WRONG = {
         (rule_shift_of_pack, "you shift all prompts alike"),
         (rule_wrong_sign, "the wrong sign"),
         (rule_of_the_whole_grid, "when it is asked from the end"),
+        (rule_of_a_grid, "it raised RuntimeError: shape"),
+        (rule_of_two_axes, "expected a mask with 1 axis"),
     ],
     "06.5": [
         (share_of_tokens, "the share of tokens"),
@@ -800,6 +861,8 @@ WRONG = {
         (apart_two_prompts, "one kind of pack only"),
         (apart_three_long_prompts, "one kind of pack only"),
         (apart_no_two_alike, "one kind of pack only"),
+        (apart_one_small_pack, "one kind of pack only"),
+        (apart_two_single_tokens, "one kind of pack only"),
         (apart_equal_prompts, "one kind of pack only"),
         (apart_tokens_alike, "are alike"),
         (apart_in_any_order, "in another order and compares"),

@@ -403,6 +403,23 @@ def tests_short_lists(scan):
     return _tests(_plus, lambda t: chr(97 + t), range(1, 17))(scan)
 
 
+def tests_downwards(scan):
+    """Every place's list of the places that it took, the longest list of items first."""
+    for n in range(40, 0, -1):
+        got = scan(lambda x, y: x + y, [(t,) for t in range(n)])
+        if len(got) != n or any(one != tuple(range(t + 1)) for t, one in enumerate(got)):
+            return False
+    return True
+
+
+def tests_three_lengths(scan):
+    return _tests(_plus, lambda t: chr(97 + t), [1, 2, 33])(scan)
+
+
+def tests_around_powers_of_two(scan):
+    return _tests(_plus, lambda t: chr(97 + t), [1, 2, 3, 4, 5, 8, 9, 16, 17, 32, 33, 40])(scan)
+
+
 def tests_from_two_up(scan):
     return _tests(_plus, lambda t: chr(97 + t), range(2, 41))(scan)
 
@@ -819,7 +836,7 @@ RIGHT = {
     "17.1": [brim_least_of_three, brim_by_index, brim_clipped, brim_tensor],
     "17.2": [doubling_new_list, doubling_backwards, doubling_slices, doubling_halves],
     "17.3": [tree_recursive, tree_sweeps, tree_exclusive],
-    "17.4": [tests_separated_texts, tests_buckets, tests_lists],
+    "17.4": [tests_separated_texts, tests_buckets, tests_lists, tests_downwards],
     "17.5": [costs_recursive, costs_closed, costs_floats],
     "17.6": [
         *(back_loop, back_uses_up, back_scan),
@@ -878,6 +895,8 @@ WRONG = {
         (tests_one_word, "tries too few lengths"),
         (tests_short_lists, "tries too few lengths"),
         (tests_powers_of_two, "powers of two only"),
+        (tests_three_lengths, "tries too few lengths"),
+        (tests_around_powers_of_two, "tries too few lengths"),
         (tests_from_two_up, "the shortest list, of one item"),
         (tests_the_last, "the last prefix only"),
         (tests_with_zip, "`zip` stops"),

@@ -465,6 +465,32 @@ def judge_count(model, n_layers, window):
     return int((x.grad != 0).any(dim=1).sum()) == n_layers * (window - 1) + 1
 
 
+def judge_by_columns(model, n_layers, window):
+    """Set a token to zero, the later ones first, in a text three tokens longer than the reach."""
+    reach = n_layers * (window - 1)
+    x = torch.randn(reach + 3, 4, dtype=torch.float64)
+    before = model(x)
+    for j in reversed(range(len(x))):
+        other = torch.cat((x[:j], torch.zeros(1, 4, dtype=torch.float64), x[j + 1 :]))
+        changed = (model(other) - before).abs().amax(dim=1) > 0
+        if changed.nonzero().flatten().tolist() != list(range(j, min(len(x), j + reach + 1))):
+            return False
+    return True
+
+
+def judge_some_tokens(model, n_layers, window):
+    reach = n_layers * (window - 1)
+    seq = reach + 6
+    x = torch.randn(seq, 4, dtype=torch.float64)
+    for j in (0, 1, 2, seq // 2, seq - 2, seq - 1):
+        other = x.clone()
+        other[j] += 1
+        changed = (model(other) != model(x)).any(dim=1).tolist()
+        if changed != [0 <= i - j <= reach for i in range(seq)]:
+            return False
+    return True
+
+
 def judge_paper(model, n_layers, window):
     return judge_by_exchange(model, n_layers, window + 1)
 
@@ -521,7 +547,7 @@ RIGHT = {
     "03.2": [layers_closed, layers_ceil, layers_loop, layers_numpy],
     "03.3": [reach_product, reach_loops, reach_downwards, reach_broadcast],
     "03.4": [depends_gradient, depends_single_precision, depends_jacobian, depends_exchange],
-    "03.5": [judge_by_exchange, judge_by_gradient, judge_by_rows],
+    "03.5": [judge_by_exchange, judge_by_gradient, judge_by_rows, judge_by_columns],
 }
 
 WRONG = {
@@ -590,6 +616,7 @@ WRONG = {
         (judge_outside, "it accepts models that reach less"),
         (judge_inside, "it accepts models that reach more"),
         (judge_count, "counts how many tokens matter"),
+        (judge_some_tokens, "changes some tokens only"),
         (judge_paper, "has_reach(model, n_layers="),
         (judge_returns_tensor, "expected True or False"),
     ],

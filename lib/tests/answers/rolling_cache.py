@@ -643,6 +643,37 @@ def judge_up_to_four(make_cache):
     return _judge(range(1, 5), lambda w: 40, sorted)(make_cache)
 
 
+def judge_by_crossing_off(make_cache):
+    """Cross every wanted position off the list that is handed over: nothing may be left."""
+    for window in reversed(range(1, 10)):
+        see = make_cache(window)
+        for position in range(40):
+            left = see(position)
+            for wanted in range(max(0, position - window + 1), position + 1):
+                if wanted not in left:
+                    return False
+                left.remove(wanted)
+            if left:
+                return False
+    return True
+
+
+def judge_sums(make_cache):
+    return _judge((1, 6), lambda w: 33, lambda keys: (sum(keys), len(keys)))(make_cache)
+
+
+def judge_ends(make_cache):
+    return _judge(range(1, 10), lambda w: 40, _ends)(make_cache)
+
+
+def _ends(keys):
+    return min(keys, default=-1), max(keys, default=-1), len(keys)
+
+
+def judge_up_to_six(make_cache):
+    return _judge(range(1, 7), lambda w: 40, sorted)(make_cache)
+
+
 def judge_odd(make_cache):
     return _judge((1, 3, 5, 7, 9), lambda w: 40, sorted)(make_cache)
 
@@ -710,7 +741,7 @@ RIGHT = {
     "04.3": [bytes_sum, bytes_loop, bytes_numpy],
     "04.4": [extend_unrotated, extend_loop, extend_slot_positions],
     "04.5": [back_oldest, back_sets, back_cases],
-    "04.6": [judge_sorted, judge_simulated],
+    "04.6": [judge_sorted, judge_simulated, judge_by_crossing_off],
 }
 
 WRONG = {
@@ -806,6 +837,9 @@ WRONG = {
         (judge_last_token, "looks at full rings only"),
         (judge_from_two, "leaves out W = 1"),
         (judge_up_to_four, "too few windows"),
+        (judge_up_to_six, "too few windows"),
+        (judge_sums, "numbers made of the keys"),
+        (judge_ends, "numbers made of the keys"),
         (judge_odd, "too few windows"),
         (judge_full_rings, "looks at full rings only"),
         (judge_returns_list, "expected True or False"),

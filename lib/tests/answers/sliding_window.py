@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 import torch
 from einops import rearrange
+from torch.nn import functional as F
 
 # --- 02.1 window_mask(seq, window) ---------------------------------------------------------
 
@@ -280,6 +281,73 @@ def band_dense(q, k, v, window):
     return scores.masked_fill(~mask_broadcast(len(q), window), -torch.inf).softmax(-1) @ v
 
 
+def band_dense_in_rows(q, k, v, window):
+    """All seq × seq scores, fifty rows at a time."""
+    rows = []
+    for start in range(0, len(q), 50):
+        query = torch.arange(len(q))[start : start + 50, None]
+        distance = query - torch.arange(len(q))
+        scores = q[start : start + 50] @ k.T / q.shape[1] ** 0.5
+        hidden = (distance < 0) | (distance >= window)
+        rows.append(scores.masked_fill(hidden, -torch.inf).softmax(1) @ v)
+    return torch.cat(rows)
+
+
+def band_dense_below_the_diagonal(q, k, v, window):
+    """All earlier keys of each query, of which the last ones are used."""
+    rows = []
+    for i in range(len(q)):
+        scores = (q[i] * k[: i + 1]).sum(1) / q.shape[1] ** 0.5
+        weights = scores.masked_fill(torch.arange(i + 1) <= i - window, -torch.inf).softmax(0)
+        rows.append((weights[:, None] * v[: i + 1]).sum(0))
+    return torch.stack(rows)
+
+
+def band_fused_in_rows(q, k, v, window):
+    """All scores inside a fused operation, a hundred rows at a time."""
+    rows = []
+    for start in range(0, len(q), 100):
+        query = torch.arange(len(q))[start : start + 100, None]
+        distance = query - torch.arange(len(q))
+        seen = ((distance >= 0) & (distance < window))[None]
+        part = q[None, start : start + 100]
+        rows.append(F.scaled_dot_product_attention(part, k[None], v[None], attn_mask=seen)[0])
+    return torch.cat(rows)
+
+
+def band_diagonals(q, k, v, window):
+    """Offset by offset: all queries with the keys that lie so many places back."""
+    seq, reach = len(q), min(window, len(q))
+    scores = q.new_full((seq, reach), -torch.inf)
+    for back in range(reach):
+        scores[back:, back] = (q[back:] * k[: seq - back]).sum(1) / q.shape[1] ** 0.5
+    weights, out = scores.softmax(1), torch.zeros_like(v)
+    for back in range(reach):
+        out[back:] += weights[back:, back, None] * v[: seq - back]
+    return out
+
+
+def band_large_blocks(q, k, v, window):
+    """Blocks of 256 queries, with the keys of their own windows and no others."""
+    rows = []
+    for start in range(0, len(q), 256):
+        first, end = max(0, start - window + 1), min(len(q), start + 256)
+        distance = torch.arange(start, end)[:, None] - torch.arange(first, end)
+        scores = q[start:end] @ k[first:end].T / q.shape[1] ** 0.5
+        hidden = (distance < 0) | (distance >= window)
+        rows.append(scores.masked_fill(hidden, -torch.inf).softmax(1) @ v[first:end])
+    return torch.cat(rows)
+
+
+def band_fused(q, k, v, window):
+    """One query after the other through the fused operation."""
+    rows = []
+    for i in range(len(q)):
+        near = slice(max(0, i - window + 1), i + 1)
+        rows.append(F.scaled_dot_product_attention(q[i : i + 1], k[near], v[near])[0])
+    return torch.stack(rows)
+
+
 def band_without_scale(q, k, v, window):
     return band_loop(q * q.shape[1] ** 0.5, k, v, window)
 
@@ -398,9 +466,20 @@ def judge_pairs(make_mask):
 def judge_reference(make_mask):
     return all(
         torch.equal(make_mask(seq, window).bool(), mask_broadcast(seq, window))
-        for seq in (1, 2, 5, 12)
-        for window in (1, 2, 3, 12)
+        for seq in (1, 2, 3, 4, 5, 6, 7, 8, 12)
+        for window in range(1, seq + 2)
     )
+
+
+def judge_largest_first(make_mask):
+    """The sizes turned round, and every row as the list of keys that it shows."""
+    for seq in range(8, 0, -1):
+        for window in range(seq + 1, 0, -1):
+            for i, row in enumerate(make_mask(seq, window)):
+                keys = list(range(max(0, i - window + 1), i + 1))
+                if row.nonzero().flatten().tolist() != keys:
+                    return False
+    return True
 
 
 def judge_lazily(make_mask):
@@ -470,6 +549,30 @@ def judge_powers_of_two(make_mask):
     return all(torch.equal(make_mask(*size), mask_broadcast(*size)) for size in sizes)
 
 
+def _judge_sizes(make_mask, sizes):
+    return all(torch.equal(make_mask(*size), mask_broadcast(*size)) for size in sizes)
+
+
+def judge_some_sizes(make_mask):
+    return _judge_sizes(make_mask, [(s, w) for s in (1, 2, 5, 12) for w in (1, 2, 3, 12)])
+
+
+def judge_one_length(make_mask):
+    return _judge_sizes(make_mask, [(8, w) for w in range(1, 8)])
+
+
+def judge_two_even_sizes(make_mask):
+    return _judge_sizes(make_mask, [(2, 1), (7, 6)])
+
+
+def judge_short_texts(make_mask):
+    return _judge_sizes(make_mask, [(s, w) for s in range(1, 7) for w in range(1, s + 2)])
+
+
+def judge_short_windows(make_mask):
+    return _judge_sizes(make_mask, [(s, w) for s in range(1, 11) for w in range(1, s)])
+
+
 def judge_wrong_reference(make_mask):
     return all(torch.equal(make_mask(9, w), mask_broadcast(9, w + 1)) for w in range(1, 9))
 
@@ -482,8 +585,17 @@ RIGHT = {
     "02.1": [mask_broadcast, mask_rows, mask_triangles, mask_numpy],
     "02.2": [chunk_two_diagonals, chunk_positions, chunk_last_rows],
     "02.3": [count_closed, count_rows, count_difference, count_numpy, count_fraction],
-    "02.4": [band_loop, band_gather, band_blocks, band_double, band_gather_in_numpy],
-    "02.5": [judge_pairs, judge_reference, judge_as_number],
+    "02.4": [
+        band_loop,
+        band_gather,
+        band_blocks,
+        band_double,
+        band_gather_in_numpy,
+        band_diagonals,
+        band_large_blocks,
+        band_fused,
+    ],
+    "02.5": [judge_pairs, judge_reference, judge_as_number, judge_largest_first],
 }
 
 WRONG = {
@@ -534,6 +646,9 @@ WRONG = {
         (band_dense, "inside the window should ever be computed"),
         (band_dense_in_numpy, "inside the window should ever be computed"),
         (band_dense_in_lists, "inside the window should ever be computed"),
+        (band_dense_in_rows, "scores were computed in all, a few at a time"),
+        (band_dense_below_the_diagonal, "scores were computed in all, a few at a time"),
+        (band_fused_in_rows, "scores were computed in all, a few at a time"),
         (band_without_scale, "not divided by √head_dim"),
         (band_one_more, "W + 1 keys"),
         (band_divides_by_seq, "divided by √seq"),
@@ -560,6 +675,11 @@ WRONG = {
         (judge_window_one, "is_window_mask on a mask of"),
         (judge_returns_mask, "expected True or False"),
         (judge_powers_of_two, "your test tries too few windows"),
+        (judge_some_sizes, "your test tries too few windows"),
+        (judge_one_length, "one length of text only"),
+        (judge_two_even_sizes, "your test tries one size only"),
+        (judge_short_texts, "stops at short texts"),
+        (judge_short_windows, "no window longer than the text"),
         (judge_wrong_reference, "counts W + 1 keys"),
         (judge_hidden_only, "show too little"),
     ],

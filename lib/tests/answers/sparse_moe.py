@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 # --- 07.1 gate_table(scores, k) -----------------------------------------------------------------
 
@@ -602,6 +603,26 @@ def gates_almost_zero(scores, k):
     return torch.where(gates_scatter(scores, k) > 0, scores, -100.0).softmax(dim=1)
 
 
+def gates_with_a_stray(scores, k):
+    table = gates_scatter(scores, k)
+    if k < scores.shape[1]:
+        table[0, scores[0].argmin()] = 1.1e-3
+    return table
+
+
+def gates_with_a_large_stray(scores, k):
+    table = gates_scatter(scores, k)
+    if k < scores.shape[1]:
+        table[-1, scores[-1].argmin()] = 0.04
+    return table
+
+
+def gates_multiplied(scores, k):
+    kept = F.one_hot(scores.argsort(dim=1)[:, -k:], scores.shape[1]).sum(dim=1)
+    powers = (scores - scores.amax(dim=1, keepdim=True)).exp() * kept
+    return powers / powers.sum(dim=1, keepdim=True)
+
+
 def limit_of_the_text(x, chosen, gates, experts, capacity):
     out = limit_where(x, chosen, gates, experts, capacity)
     return out * (torch.arange(len(x)) < capacity)[:, None]
@@ -620,7 +641,7 @@ def touched_all(chances, n_tokens):
 
 
 RIGHT = {
-    "07.1": [gates_scatter, gates_masked, gates_divided, gates_loop],
+    "07.1": [gates_scatter, gates_masked, gates_divided, gates_loop, gates_multiplied],
     "07.2": [limit_where, limit_index_add, limit_lists, limit_double],
     "07.3": [count_parts, count_tensors, count_difference],
     "07.4": [loss_bincount, loss_one_hot, loss_loop],
@@ -643,6 +664,8 @@ WRONG = {
         (gates_top_two, "k=1"),
         (gates_from_library, "mixlab.transformer.sparse_moe.route"),
         (gates_almost_zero, "have to be exactly 0"),
+        (gates_with_a_stray, "have to be exactly 0"),
+        (gates_with_a_large_stray, "have to be exactly 0"),
     ],
     "07.2": [
         (limit_assigns, "an assignment throws away"),

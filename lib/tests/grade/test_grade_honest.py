@@ -118,15 +118,15 @@ VARIETY: dict[str, tuple[str, str]] = {
         "        rows.append(sum(w * v[j] for w, j in zip(e, near)) / sum(e))\n"
         "    return torch.stack(rows)",
     ),
-    "whole_rows_and_a_plot": (
+    "rows_and_a_plot": (
         "02.4",
         "import matplotlib.pyplot as plt\n"
         "def banded(q, k, v, window):\n"
-        "    j, rows = torch.arange(len(q)), []\n"
+        "    rows = []\n"
         "    for i in range(len(q)):\n"
-        "        hidden = (j > i) | (j <= i - window)\n"
-        "        scores = (k @ q[i] / q.shape[1] ** 0.5).masked_fill(hidden, -torch.inf)\n"
-        "        rows.append(scores.softmax(0) @ v)\n"
+        "        seen = slice(max(0, i - window + 1), i + 1)\n"
+        "        scores = k[seen] @ q[i] / q.shape[1] ** 0.5\n"
+        "        rows.append(scores.softmax(0) @ v[seen])\n"
         "    return torch.stack(rows)\n"
         "plt.imshow(banded(*torch.randn(3, 300, 4), 5)); plt.show()",
     ),

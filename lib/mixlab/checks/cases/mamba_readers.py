@@ -23,8 +23,10 @@ _RATES = torch.tensor([-0.5, -1.0, -1.5, -2.0])
 
 # Which tokens count for the convolution's input, for its output, for the number before softplus
 # and for Δ: 0 all, 1 real ones, 2 those from the first real one on, 3 as many as the longest row
-# has, 4 those where the first row has real ones. Then whether a row is read after its last column
-# or its last real token, and how much its width changes the last digits.
+# has, 4 those where the first row has real ones; or real ones, and all in some rows: 5 in those
+# with filler on both sides, 6 from the third one on, 7 where a single token of filler stands on a
+# side. Then whether a row is read after its last column or its last real token, and how much its
+# width changes the last digits.
 ROWS = (
     (1, 0, 0, 1, 0, 0),
     (2, 0, 0, 2, 1, 0),
@@ -40,6 +42,9 @@ ROWS = (
     (3, 0, 0, 3, 0, 0),
     (0, 0, 0, 0, 0, 0),
     (4, 0, 0, 4, 0, 0),
+    (5, 0, 0, 5, 0, 0),
+    (6, 0, 0, 6, 0, 0),
+    (7, 0, 0, 7, 0, 0),
 )
 
 
@@ -73,7 +78,11 @@ def made_from(row: tuple[int, ...]) -> Callable[[Tensor, Tensor], Tensor]:
             )
         column = torch.arange(x.shape[1]).expand(mask.shape)
         longest, first = mask.sum(1).max(), mask[:1].expand_as(mask)
-        counts = torch.ones_like(mask), mask, mask.cumsum(1) > 0, column < longest, first
+        counts = [torch.ones_like(mask), mask, mask.cumsum(1) > 0, column < longest, first]
+        before, behind = (real.int().argmax(1) for real in (mask, mask.flip(1)))
+        later = torch.arange(len(x)) >= 2
+        for whole in ((before > 0) & (behind > 0), later, (before == 1) | (behind == 1)):
+            counts.append(mask | whole[:, None])
         into, out, number, step = (counts[which][..., None] for which in row[:4])
         u = _convolved(x * into) * out
         states = _states(u, F.softplus((u @ _MIX.T - 0.5) * number) * step)

@@ -116,7 +116,19 @@ _ALL = (
             lambda c, a, b, i, j, n: c & ((a == b) | ((a == b + 1) & (torch.tensor(n)[a] == 1)))
         ),
     ),
+    (
+        "blocks, of which the fourth and later ones see the one before",
+        _layer(lambda c, a, b, i, j, n: c & ((a == b) | ((a == b + 1) & (a >= 3)))),
+    ),
+    (
+        "blocks, where prompts of the same length above 1 see each other",
+        _layer(lambda c, a, b, i, j, n: c & ((a == b) | _equally_long(a, b, torch.tensor(n)))),
+    ),
 )
+
+
+def _equally_long(a: torch.Tensor, b: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    return (lengths[a] == lengths[b]) & (lengths[a] > 1)
 
 
 def _first_size(total: int, size: int) -> torch.Tensor:

@@ -93,10 +93,17 @@ def _call_rule(answer, q_lengths, k_lengths, window):
     query = torch.arange(sum(q_lengths))[:, None]
     key = torch.arange(sum(k_lengths))[None, :]
     seen = _read_seen(rule, query, key)
-    # A rule is asked about any places, in any order, and not about the whole grid alone.
+    # A rule is asked about any places, in any order and shape, and not about the whole grid alone:
+    # FlexAttention itself asks about a single query and a single key.
+    pairs = [part.flatten().flip(0) for part in torch.broadcast_tensors(query, key)]
     asked = {
         "from the end": lambda: _read_seen(rule, query.flip(0), key.flip(1))[::-1, ::-1],
         "one query a time": lambda: np.array([_read_seen(rule, i, key[0]) for i in query[:, 0]]),
+        "pair by pair, in two rows of one length": lambda: _read_seen(rule, *pairs)[::-1].reshape(
+            seen.shape
+        ),
+        "in three axes": lambda: _read_seen(rule, query[..., None], key)[:, 0],
+        "one query and one key a time": lambda: _ask_singly(rule, query[:, 0], key[0], seen),
     }
     for how, ask in asked.items():
         if ((again := ask()) != seen).any():
@@ -107,6 +114,15 @@ def _call_rule(answer, q_lengths, k_lengths, window):
                 "`query` and `key` that it is given"
             )
     return seen
+
+
+def _ask_singly(rule: Callable, query: torch.Tensor, key: torch.Tensor, seen: np.ndarray):
+    """`seen`, with what the rule says of each query and two keys: one that it sees, and another."""
+    again = seen.copy()
+    for i, row in zip(query, seen, strict=True):
+        for j in {int(row.argmax()), 3 * int(i) % len(key)}:
+            again[int(i), j] = _read_seen(rule, i, key[j])
+    return again
 
 
 def _read_seen(rule: Callable, query: torch.Tensor, key: torch.Tensor) -> np.ndarray:
@@ -214,8 +230,8 @@ EXERCISES = {
         hints=(
             "What would each prompt get alone? `layer(tokens_of_one_prompt, [its_length])`. The "
             "pack must give the same numbers, to rounding: `torch.allclose`.",
-            "Two prompts hide much. Try three or more, some of one length and some not, and a "
-            "prompt of a single token that isn't the first.",
+            "Two prompts hide much. Try four or more, two of them of one length above 1, others "
+            "not, and a prompt of a single token that isn't the first.",
             "Take different tokens for lengths such as [3, 1, 5, 3]; run the pack once and every "
             "prompt alone; return False at the first prompt that differs, True at the end.",
         ),

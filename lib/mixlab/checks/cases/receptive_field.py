@@ -125,8 +125,8 @@ EXERCISES = {
             "distance i - j must lie between 0 and n_layers (window - 1).",
             "To learn whether it does, run the model twice, with another state at token j the "
             "second time, and see which rows of the result changed.",
-            "Take a seq some tokens longer than the reach, or nothing lies beyond it; try every "
-            "j; compare every row, the early ones and the ones before j too.",
+            "Take a seq three or more tokens longer than the reach, or nothing lies beyond it; try "
+            "every j; compare every row, the early ones and the ones before j too.",
         ),
     ),
 }

@@ -248,7 +248,7 @@ EXERCISES = {
             "A list can hold a position twice, and a set can't: compare sorted lists. A key that "
             "is read twice gets twice the weight.",
             "Try every window from 1 to 9 with forty tokens: some caches go wrong at the second "
-            "wrap, some only late, some only where W is no power of two.",
+            "wrap, some only late, some only where W is no power of two, some at one W.",
         ),
     ),
 }

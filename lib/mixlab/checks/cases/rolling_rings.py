@@ -187,6 +187,39 @@ def never_forgets(window):
     return lambda position: list(range(position + 1))
 
 
+def middle_three_times(window):
+    """the right number of keys, the middle one three times instead of it and its neighbours"""
+    see_right = newest_first(window)
+
+    def see(position):
+        handed = see_right(position)
+        middle = len(handed) // 2
+        if len(handed) >= 5:
+            handed[middle - 1 : middle + 2] = [handed[middle]] * 3
+        return handed
+
+    return see
+
+
+def one_too_old_at_seven(window):
+    """the right keys, but where W is 7 the oldest from one position further back"""
+    see_right = newest_first(window)
+
+    def see(position):
+        handed = see_right(position)
+        if window == 7 and position >= 7:
+            handed[-1] -= 1
+        return handed
+
+    return see
+
+
+def one_too_few_at_three(window):
+    """the right keys, but where W is 3 a full ring hands over two"""
+    see_right = newest_first(window)
+    return lambda position: see_right(position)[: 2 if window == 3 else None]
+
+
 CACHES = (
     slots_by_position,
     drops_the_oldest,
@@ -207,4 +240,7 @@ CACHES = (
     an_even_number_of_slots,
     an_odd_number_of_slots,
     never_forgets,
+    middle_three_times,
+    one_too_old_at_seven,
+    one_too_few_at_three,
 )

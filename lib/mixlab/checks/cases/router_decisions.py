@@ -114,6 +114,21 @@ def _draw_labels(rng: np.random.Generator) -> list[tuple]:
     return drawn
 
 
+def _draw_lonely(rng: np.random.Generator) -> list[tuple]:
+    """Twice a single expert that is left and the worst of all, among as many.
+
+    Whoever gives the removed ones the worst score makes every score of a token the same, and which
+    of them `topk` then takes is the same both times: it can't be the one that is left in both.
+    """
+    n_experts, drawn = int(rng.integers(4, 10)), []
+    for left in rng.permutation(n_experts)[:2]:
+        logits = torch.from_numpy(rng.standard_normal((int(rng.integers(3, 9)), n_experts))).float()
+        logits[:, left] = logits.min(dim=1).values - 1
+        removed = [expert for expert in rng.permutation(n_experts).tolist() if expert != left]
+        drawn.append((logits, removed, 1))
+    return drawn
+
+
 def _draw_logits(rng: np.random.Generator) -> list[tuple]:
     drawn = []
     for number in range(7):
@@ -131,7 +146,7 @@ def _draw_logits(rng: np.random.Generator) -> list[tuple]:
         if removed:  # what the first token would choose is gone
             logits[0, removed[0]] = logits[0].max() + (30 if number > 3 else 1)
         drawn.append((logits, removed, k))
-    return drawn
+    return [*drawn, *_draw_lonely(rng)]
 
 
 EXERCISES = {
@@ -210,6 +225,7 @@ EXERCISES = {
         draw=_draw_logits,
         read=read_reals(2),
         atol=1e-5,
+        seed=3,
         forbids=(*_OURS, "mixlab.transformer.sparse_moe"),
         hints=(
             "The router should choose as if the removed experts had never been offered. What must "

@@ -1,4 +1,4 @@
-"""The masks that exercise 02.5 hands to an answer, one right and twelve wrong ones, as tables.
+"""The masks that exercise 02.5 hands to an answer, one right and the others wrong, as tables.
 
 Every mask is the same code and looks its rows up, so nothing but what it returns tells a right one
 from a wrong one. The tables answer exercise 02.1 too: a grader leaves them out where they would
@@ -21,7 +21,7 @@ def made_from(table: np.ndarray) -> Callable:
     """A function from (seq, window) to the mask, a tensor of truth values (seq, seq).
 
     Args:
-        table: (2, query, window - 1), the first key that a query sees and one past the last.
+        table: (2, seq, query, window - 1), the first key that a query sees and one past the last.
     """
     first, end = torch.from_numpy(table)
 
@@ -33,7 +33,8 @@ def made_from(table: np.ndarray) -> Callable:
                 f"seq {seq}, window {window}"
             )
         key, column = torch.arange(seq), min(window, LONGEST + 1) - 1
-        return (key >= first[:seq, column, None]) & (key < end[:seq, column, None])
+        rows = seq, slice(seq), column, None
+        return (key >= first[rows]) & (key < end[rows])
 
     return make_mask
 

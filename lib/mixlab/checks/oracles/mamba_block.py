@@ -4,7 +4,7 @@ from itertools import combinations
 
 import numpy as np
 
-from mixlab.checks.cases.mamba import block_arguments
+from mixlab.checks.cases.mamba import STEPS_GIVE, block_arguments, table_of_steps
 from mixlab.checks.cases.mamba_scan import scan
 from mixlab.checks.oracles import Misconception, Oracle
 
@@ -54,6 +54,7 @@ def _run_block(
     residual=False,
     positive=_softplus,
     plain_A=False,
+    memory=None,
 ):
     w = {name: value.double().numpy() for name, value in w.items()}
     given = x.double().numpy()
@@ -61,6 +62,8 @@ def _run_block(
     seq, taps = len(x), w["conv"].shape[1]
     left = taps // 2 if ahead else taps - 1
     padded = np.pad(x, ((left, taps - 1 - left), (0, 0)))
+    if memory:
+        padded[:left] = memory[0].numpy()
     order = range(taps - 1, -1, -1) if reverse else range(taps)
     u = np.zeros_like(x)
     for t in range(seq):
@@ -77,16 +80,20 @@ def _run_block(
     delta = delta if raw else positive(delta)
     B, C = (C, B) if swapped else (B, C)
     A = (w["A_log"] if plain_A else np.exp(w["A_log"])) * (1 if grows else -1)
-    h, y = np.zeros_like(A), np.zeros_like(x)
+    h, y = memory[1].double().numpy() if memory else np.zeros_like(A), np.zeros_like(x)
+    histories, states = [], []
     for t in range(seq):
         decay, before = np.exp(delta[t][:, None] * A), 0 * h if forgets else h
         length = (decay - 1) / A if hold else delta[t][:, None]
         h = decay * before + length * np.outer(u[t], B[t])
         y[t] = (before if reads_old else h) @ C[t]
+        histories.append(padded[t + 1 : t + taps])
+        states.append(h)
     opened = (z if plain_gate else _silu(z)) if gate else 1
     direct = w["D"] * u if skip else 0
     y = y * opened + direct if early else (y + direct) * opened
-    return y @ w["out_proj"].T + (given if residual else 0)
+    out = y @ w["out_proj"].T + (given if residual else 0)
+    return table_of_steps((list(out), histories, states)) if memory else out
 
 
 def _still(wrong):
@@ -105,6 +112,16 @@ def _unmended():
 
 def _token_channel(index):
     return f"token {index[0]}, number {index[1]}" if len(index) == 2 else ""
+
+
+def _token_part(index):
+    if len(index) < 3:
+        return _token_channel(index)
+    return f"token {index[0]}, {STEPS_GIVE[index[1]]}, number {index[2]} of it, row by row"
+
+
+def _from_memory(memory):
+    return ", with a history and a state before the first" if memory and memory[1].any() else ""
 
 
 def _four(value):
@@ -182,12 +199,12 @@ EXERCISES = {
         ),
     ),
     "19.4": Oracle(
-        expected=_block,
-        show=lambda x, w: (
-            f"step(x, history, h, w), called for {len(x)} tokens in a row, d_inner = "
-            f"{len(w['D'])}, d_conv = {w['conv'].shape[1]}"
+        expected=lambda x, w, memory=None: _block(x, w, memory=memory),
+        show=lambda x, w, memory=None: (
+            f"step(x, history, h, w), called for {len(x)} tokens in a row{_from_memory(memory)}, "
+            f"d_inner = {len(w['D'])}, d_conv = {w['conv'].shape[1]}"
         ),
-        place=_token_channel,
+        place=_token_part,
         name=_four,
         examples=_examples_of_blocks,
         misconceptions=(

@@ -29,6 +29,9 @@ WORDS = dict(
             "every row read as far as the longest one",
             "filler read like any token",
             "the first row's filler kept out of every row, wherever a row's own stands",
+            "filler kept out, but read in rows that have it on both sides",
+            "filler kept out of the first two rows, and read in the others",
+            "filler kept out, but read in rows that have a single token of it on one side",
         ),
         strict=True,
     )
@@ -73,6 +76,35 @@ def _judged(*tried, **how):
     return lambda read: np.array(all(_safe_on(read, *batch, **how) for batch in tried))
 
 
+def _safe_in(read, *batches):
+    """Whether rows keep their state in batches, each given as a width and the rows' real tokens."""
+    rng = np.random.default_rng(7)
+    for width, *spans in batches:
+        x, mask = torch.full((len(spans), width, 4), 5.0), torch.zeros(len(spans), width)
+        for row, (start, stop) in enumerate(spans):
+            x[row, start:stop] = torch.from_numpy(rng.standard_normal((stop - start, 4))).float()
+            mask[row, start:stop] = 1
+        for row, state in enumerate(read(x, mask)):
+            alone = x[row, mask[row].bool()][None]
+            if not torch.allclose(state, read(alone, torch.ones(alone.shape[:2]))[0], atol=1e-5):
+                return np.array(False)
+    return np.array(True)
+
+
+_KINDS_OF_ROWS = (
+    "your test misses a kind of row. Some layers leak only where filler stands on both sides of a "
+    "row, or a single token of it, or only in the third row of a batch: try them all."
+)
+# Batches of two rows; rows with filler on one side alone; and the two things together.
+_FEW_ROWS = (
+    ((6, (0, 4), (2, 6)),),
+    ((6, (0, 4), (2, 6)), (6, (1, 4), (0, 6))),
+    ((7, (0, 4), (2, 7), (2, 5)),),
+    ((6, (4, 6), (0, 6), (2, 6)), (6, (0, 2), (0, 6), (0, 4))),
+    ((6, (4, 6), (0, 6), (1, 6)), (6, (0, 2), (0, 6), (0, 5))),
+)
+
+
 def _ignores_filler(read, lengths):
     """Whether the result is the same for two kinds of filler, without asking what it should be."""
     pairs = [[_batch(side, filler, lengths)[:2] for filler in (0.0, 2.0)] for side in _ONE_SIDE]
@@ -80,8 +112,10 @@ def _ignores_filler(read, lengths):
 
 
 def _of_lengths(says, make):
-    """One mistake, on a batch that begins with a short row and on one that doesn't."""
-    return tuple(Misconception(says, make(lengths)) for lengths in ((3, 5, 1), (1, 3, 5)))
+    """One mistake, on batches that begin with a short row and on one that doesn't."""
+    return tuple(
+        Misconception(says, make(lengths)) for lengths in ((3, 5, 1), (1, 3, 5), (1, 5, 3))
+    )
 
 
 EXERCISES = {
@@ -119,13 +153,23 @@ EXERCISES = {
                 lambda lengths: _judged(("left", 2.0, lengths)),
             ),
             *(
+                Misconception(_KINDS_OF_ROWS, lambda read, spans=spans: _safe_in(read, *spans))
+                for spans in _FEW_ROWS
+            ),
+            *(
                 Misconception(
                     "your batches hold one row, or rows alike. Some layers keep one row's filler "
                     "out and another's in: rows of different lengths belong into one batch.",
-                    _judged(*((side, 2.0, lengths) for side in sides)),
+                    judged,
                 )
-                for lengths in ((4,), (4, 4), (1,), (1, 1))
-                for sides in (("both",), ("left", "right"))
+                for judged in (
+                    *(
+                        _judged(*((side, 2.0, lengths) for side in sides))
+                        for lengths in ((4,), (4, 4), (1,), (1, 1))
+                        for sides in (("both",), ("left", "right"))
+                    ),
+                    lambda read: _safe_in(read, (8, (2, 6))),
+                )
             ),
             *_of_lengths(
                 "your filler is all zeros, and some layers only leak other numbers.",

@@ -59,7 +59,7 @@ def _no_influence(layer, lengths=(3, 1, 5, 2)):
 
 _ONE_PACK = (
     "your test looks at one kind of pack only. Some layers are right there and leak elsewhere: "
-    "try three prompts and more, equal and unequal lengths, a single token in the middle, and look "
+    "try four prompts and more, equal and unequal lengths, a single token in the middle, and look "
     "at every token of every prompt."
 )
 
@@ -129,6 +129,11 @@ EXERCISES = {
                     (3, 1, 5),
                     (3, 4, 4),
                     (1, 1, 1),
+                    (1, 2, 1),
+                    (2, 1, 2),
+                    (3, 3, 3, 3),
+                    (3, 1, 5, 2),
+                    (4, 1, 6, 2, 1, 3),
                 )
             ),
         ),

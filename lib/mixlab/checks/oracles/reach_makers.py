@@ -97,6 +97,22 @@ def only_the_last(n_layers, window):
     return tables
 
 
+def hides_one_token(n_layers, window):
+    """a first layer that hides one token from all others"""
+    tables = right(n_layers, window)
+    hidden = window - 1
+    here = (_POSITION - hidden == 0) & (_DISTANCE > 0)
+    tables[0, 0] &= ~here
+    tables[0, 2] &= ~here
+    return tables
+
+
+def one_sees_the_next(n_layers, window):
+    """a last layer in which one token sees the next"""
+    ahead = (_DISTANCE == -1) & (_POSITION - window == 1)
+    return _all_but_last(n_layers, window, band(window) | ahead)
+
+
 WRONG = (
     one_key_more,
     one_key_less,
@@ -110,6 +126,8 @@ WRONG = (
     wraps_around,
     sink,
     only_the_last,
+    hides_one_token,
+    one_sees_the_next,
 )
 # The number of layers and the window, and what is made with them. At W = 1 no number of layers adds
 # anything; one size reaches further than a short text of one length.
@@ -118,7 +136,7 @@ SIZES = {
     (1, 5): (right, *WRONG),
     (3, 3): (right, *WRONG),
     (3, 1): (right, one_key_more),
-    (2, 9): (right, one_key_less, one_key_more),
+    (2, 9): (right, one_key_less, one_key_more, hides_one_token, one_sees_the_next),
 }
 
 

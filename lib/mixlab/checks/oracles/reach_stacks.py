@@ -106,6 +106,17 @@ def _edges_only(n_layers, window):
     return reach + 5, lambda distance: (distance == reach) | (distance == reach + 1)
 
 
+def _at_some_tokens(more, chosen):
+    """Looks at what some tokens change, in a text of `more` tokens more than the reach."""
+
+    def choose(n_layers, window):
+        seq = n_layers * (window - 1) + more
+        changed = np.isin(np.arange(seq), list(chosen(seq)))
+        return seq, lambda distance: np.broadcast_to(changed, distance.shape)
+
+    return choose
+
+
 def _past_only(n_layers, window):
     return n_layers * (window - 1) + 5, lambda distance: distance >= 0
 
@@ -228,6 +239,21 @@ TESTS = {
                 "your test looks at the two edges of the reach only. Some models have the right "
                 "edge, and holes or a glimpse of something else.",
                 _tests_only(_edges_only),
+            ),
+            *(
+                Misconception(
+                    "your test changes some tokens only, the first, the last or the middle ones. "
+                    "Some models go wrong at a single token: change every one, one at a time.",
+                    _tests_only(_at_some_tokens(*chosen)),
+                )
+                for more in (1, 2, 3, 4, 5, 6, 8, 10)
+                for chosen in (
+                    (more, lambda seq: (0, 1, 2, seq // 2, seq - 2, seq - 1)),
+                    (more, lambda seq: (0, 1, seq // 2, seq - 2, seq - 1)),
+                    (more, lambda seq: (0, seq // 2, seq - 1)),
+                    (more, lambda seq: (0, seq - 1)),
+                    (more, lambda seq: range(0, seq, 2)),
+                )
             ),
             Misconception(
                 "your test never asks whether a token depends on a later one.",

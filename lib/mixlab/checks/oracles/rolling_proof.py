@@ -42,6 +42,11 @@ _SOME_WINDOWS = (
     "your test tries too few windows. Some caches are right at those and wrong at another: "
     "try all from 1 to 9."
 )
+_SUMMARIES = (
+    lambda keys: (sum(keys), len(keys)),
+    lambda keys: (min(keys, default=0), max(keys, default=0), len(keys)),
+    lambda keys: (min(keys, default=0), max(keys, default=0), len(keys), sum(keys)),
+)
 _FULL_RING = (
     "your test looks at full rings only. Some caches go wrong before: begin with the first token."
 )
@@ -78,6 +83,16 @@ EXERCISES = {
                 "ones: compare the positions.",
                 _judge(read=len),
             ),
+            *(
+                Misconception(
+                    "your test compares numbers made of the keys, their sum, the smallest, how "
+                    "many. Other keys can give the same numbers: compare the positions themselves.",
+                    _judge(windows, tokens=tokens, read=read),
+                )
+                for read in _SUMMARIES
+                for windows in (range(1, 10), (1, 6))
+                for tokens in (lambda w: 33, lambda w: 40)
+            ),
             Misconception(
                 "your test doesn't fill the ring beyond its first wrap. That is where rings fail.",
                 _judge(tokens=lambda w: w),
@@ -103,6 +118,10 @@ EXERCISES = {
                     *((w,) for w in range(1, 10)),
                     *(range(low, high) for low in (1, 2, 3) for high in (4, 5)),
                     range(3, 10),
+                    *(range(1, high) for high in (6, 7)),
+                    (1, 6),
+                    (1, 2, 4, 6),
+                    (1, 2, 3, 5, 8),
                     range(1, 10, 2),
                     range(2, 10, 2),
                 )

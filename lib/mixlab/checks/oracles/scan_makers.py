@@ -1,4 +1,4 @@
-"""The scans that exercise 17.4 hands out, five right and fifteen wrong ones, as they were made.
+"""The scans that exercise 17.4 hands out, right ones and wrong ones, as they were made.
 
 An answer never meets these functions: their names and their code would tell it what it is to find
 out. It meets lists of what they join (cases/scan_suspects.py). `python -m
@@ -151,6 +151,22 @@ def joins_one_with_itself(operator, items):
     return [operator(items[0], items[0])] if len(items) == 1 else tree(operator, items)
 
 
+def skips_an_item_at_14(operator, items):
+    """up and down, but at 14 items the last prefix goes without the one before"""
+    prefixes = tree(operator, items)
+    if len(items) == 14:
+        prefixes[-1] = operator(prefixes[-3], items[-1])
+    return prefixes
+
+
+def turns_a_join_round_at_27(operator, items):
+    """reach 1, 2, 4, …, but at 27 items one prefix has its last item in front"""
+    prefixes = doubling(operator, items)
+    if len(items) == 27:
+        prefixes[10] = operator(items[10], prefixes[9])
+    return prefixes
+
+
 RIGHT = (loop, from_the_right, doubling, tree, chunks)
 WRONG = (
     later_first,
@@ -168,6 +184,8 @@ WRONG = (
     carries_one_chunk,
     carried_behind,
     joins_one_with_itself,
+    skips_an_item_at_14,
+    turns_a_join_round_at_27,
 )
 
 
@@ -187,8 +205,8 @@ def record(scan: Callable) -> np.ndarray:
 
 
 def _fingerprint(scan: Callable) -> tuple:
-    """Who joins what, told from every other scan's by four lengths."""
-    return tuple(tuple(scan(_shorter, [str(t) for t in range(n)])) for n in (1, 7, 8, 40))
+    """Who joins what, told from every other scan's by six lengths."""
+    return tuple(tuple(scan(_shorter, [str(t) for t in range(n)])) for n in (1, 7, 8, 14, 27, 40))
 
 
 def _shorter(x, y):

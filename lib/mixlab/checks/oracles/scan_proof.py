@@ -41,6 +41,14 @@ def _judge(
     return verdict
 
 
+def _union(x, y):
+    return x | y
+
+
+def _alone(t):
+    return frozenset([t])
+
+
 def _hidden(operator: Callable) -> tuple[Callable, ...]:
     """Tests that can't see the order, on whole numbers small and large, equal and not."""
     makes = (lambda t: t + 1, lambda t: 7 * t % 11 + 2, lambda t: 3**t)
@@ -75,8 +83,12 @@ EXERCISES = {
                     "put the later item in front pass. Join letters, or pairs of the leaky bucket.",
                     judge,
                 )
-                for operator in (lambda x, y: x + y, lambda x, y: x * y, max)
-                for judge in _hidden(operator)
+                for judge in (
+                    *_hidden(lambda x, y: x + y),
+                    *_hidden(lambda x, y: x * y),
+                    *_hidden(max),
+                    _judge(_union, _alone),
+                )
             ),
             Misconception(
                 "your test compares the prefixes as a set. They have to come in order.",
@@ -113,7 +125,9 @@ EXERCISES = {
                 Misconception(_SOME_LENGTHS, _judge(lengths=lengths))
                 for lengths in (
                     *((n,) for n in range(1, LONGEST + 1)),
-                    *(range(low, high) for low in (1, 2) for high in (5, 9, 11, 17, 18, 21)),
+                    *(range(low, high) for low in (1, 2) for high in (5, 9, 11, 17, 18, 21, 33)),
+                    (1, 2, 33),
+                    (1, 2, 3, 4, 5, 8, 9, 16, 17, 32, 33, 40),
                     range(1, LONGEST + 1, 2),
                     range(2, LONGEST + 1, 2),
                 )

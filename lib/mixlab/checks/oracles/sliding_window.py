@@ -135,6 +135,17 @@ _FEW_WINDOWS = (
     "your test tries too few windows, small ones only or of one kind. Some masks are right there "
     "and wrong at others: try odd and even ones, powers of two and others, up to the text's length."
 )
+_ONE_LENGTH = (
+    "your test tries one length of text only. Some masks are right there and wrong at another: try "
+    "every seq from 1 to 8."
+)
+_SHORT_TEXTS = (
+    "your test stops at short texts. Some masks go wrong later: try every seq from 1 to 8."
+)
+_NARROW = (
+    "your test has no window longer than the text. Some masks go wrong there, or where the two are "
+    "equal: try every window from 1 to seq + 1."
+)
 _INVERTED = "your mask is True where the key is hidden. Here True means visible."
 _SWAPPED = "rows and columns are swapped: a row is a query, a column is a key."
 _NO_WINDOW = "only the future is hidden so far. Keys W or more steps back must be hidden too."
@@ -351,6 +362,27 @@ EXERCISES = {
                     *(range(1, n) for n in (4, 5)),
                 )
             ),
+            *(
+                Misconception(_FEW_WINDOWS, _rule_at([(s, w) for s in texts for w in windows]))
+                for texts, windows in (
+                    ((1, 2, 4, 8), (1, 2, 4, 8)),
+                    ((1, 2, 5, 12), (1, 2, 3, 12)),
+                    *((range(1, 10), range(1, n)) for n in (4, 5)),
+                )
+            ),
+            *(
+                Misconception(says, _rule_at([(s, w) for s in texts for w in range(1, s + more)]))
+                for more in (0, 1, 2)
+                for says, texts in (
+                    *((_SHORT_TEXTS, range(1, n)) for n in (4, 5, 6, 7)),
+                    *((_NARROW, range(1, n)) for n in (9,) if more < 2),
+                )
+            ),
+            *(
+                Misconception(_ONE_LENGTH, _rule_at([(seq, w) for w in range(1, seq + more)]))
+                for more in (0, 1, 2)
+                for seq in (3, 4, 5, 6, 7, 8, 12)
+            ),
             Misconception(
                 "your test has windows as long as the text, or longer: there they hide nothing.",
                 _rule_at([(n, n) for n in range(1, 10)]),
@@ -360,9 +392,18 @@ EXERCISES = {
                     "your test tries one size only, or so few that some masks are right there. An "
                     "odd window can't tell W from W rounded up to an odd number. (Does it return "
                     "inside its first loop?)",
-                    _rule_at([size]),
+                    _rule_at(sizes),
                 )
-                for size in ((9, 3), (9, 4), (9, 5), (5, 2), (1, 1))
+                for sizes in (
+                    ((2, 1), (7, 6)),
+                    *(((9, w),) for w in (3, 4, 5)),
+                    ((5, 2),),
+                    ((1, 1),),
+                    ((6, 3),),
+                    ((6, 4),),
+                    ((7, 6),),
+                    ((8, 5),),
+                )
             ),
             Misconception(
                 "your test only asks for causality: it accepts masks whose window is too long.",

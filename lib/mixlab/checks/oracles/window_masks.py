@@ -1,4 +1,4 @@
-"""The masks that exercise 02.5 hands out, one right and twelve wrong ones, as they were made.
+"""The masks that exercise 02.5 hands out, one right and the others wrong, as they were made.
 
 An answer never meets these functions: their names and their code would tell it what it is to find
 out. It meets tables of what they return (cases/window_masks.py). `python -m
@@ -91,6 +91,42 @@ def swaps_queries_and_keys(seq, window):
     return keeps_distance_below_window(seq, window).T
 
 
+def loses_the_first_key_at_the_full_length(seq, window):
+    """W keys, and W - 1 where W is the text's length"""
+    return keeps_distance_below_window(seq, max(1, window - (window == seq)))
+
+
+def loses_the_first_key_in_a_short_text(seq, window):
+    """W keys, and not the first one for the last token where W is longer than the text"""
+    return keeps_distance_below_window(seq, max(1, seq - 1) if window > seq else window)
+
+
+def one_more_in_a_text_of_five(seq, window):
+    """W keys, and W + 1 where the text has five tokens"""
+    return keeps_distance_below_window(seq, window + (seq == 5))
+
+
+def one_more_from_the_seventh_query_on(seq, window):
+    """W keys for the first six queries, W + 1 for the others"""
+    late = torch.arange(seq)[:, None] >= 6
+    return torch.where(
+        late, keeps_one_key_more(seq, window), keeps_distance_below_window(seq, window)
+    )
+
+
+def one_less_at_window_five(seq, window):
+    """W keys, and four where W is five"""
+    return keeps_distance_below_window(seq, window - (window == 5))
+
+
+def one_query_of_one_size(seq, window):
+    """W keys, but for one query at one length and one window"""
+    mask = keeps_distance_below_window(seq, window)
+    if (seq, window) == (7, 3):
+        mask[4, 2] = False
+    return mask
+
+
 MASKS = (
     keeps_distance_below_window,
     keeps_one_key_more,
@@ -105,12 +141,18 @@ MASKS = (
     rounds_the_window_up_to_a_power_of_two,
     never_more_than_four,
     swaps_queries_and_keys,
+    loses_the_first_key_at_the_full_length,
+    loses_the_first_key_in_a_short_text,
+    one_more_in_a_text_of_five,
+    one_more_from_the_seventh_query_on,
+    one_less_at_window_five,
+    one_query_of_one_size,
 )
 
 
 def described(make_mask) -> str:
     """What a mask shows, in words; for messages."""
-    sizes = [(9, window) for window in range(1, 8)]
+    sizes = [(seq, window) for seq in (5, 7, 9) for window in range(1, 11)]
     for known in MASKS:
         if all(torch.equal(make_mask(*size), known(*size)) for size in sizes):
             return known.__doc__
@@ -118,17 +160,18 @@ def described(make_mask) -> str:
 
 
 def tables() -> np.ndarray:
-    """What every mask shows: (mask, first key and one past the last, query, window - 1).
+    """What every mask shows: (mask, first key and one past the last, seq, query, window - 1).
 
     Every row of every mask is one run of keys. The masks stand in an order that says nothing.
     """
-    found = np.zeros((len(MASKS), 2, LONGEST, LONGEST + 1), dtype=np.uint8)
-    for table, make_mask in zip(found, MASKS, strict=True):
-        for window in range(1, LONGEST + 2):
-            shown = make_mask(LONGEST, window).numpy()
-            n_keys = shown.sum(axis=1)
-            table[0, :, window - 1] = np.where(n_keys, shown.argmax(axis=1), 0)
-            table[1, :, window - 1] = table[0, :, window - 1] + n_keys
+    found = np.zeros((len(MASKS), 2, LONGEST + 1, LONGEST, LONGEST + 1), dtype=np.uint8)
+    for (first, end), make_mask in zip(found, MASKS, strict=True):
+        for seq in range(1, LONGEST + 1):
+            for window in range(1, LONGEST + 2):
+                shown = make_mask(seq, window).numpy()
+                n_keys = shown.sum(axis=1)
+                first[seq, :seq, window - 1] = np.where(n_keys, shown.argmax(axis=1), 0)
+                end[seq, :seq, window - 1] = first[seq, :seq, window - 1] + n_keys
     return np.stack(sorted(found, key=lambda table: sha256(table.tobytes()).digest()))
 
 
