@@ -19,7 +19,12 @@ pytestmark = pytest.mark.skipif(
 )
 # Held by the referee alone, wherever the kernel runs.
 FORGED = (
-    *("prints_a_tick", "prints_the_public_line", "patches_the_digest", "fakes_a_module"),
+    *(
+        "prints_a_tick",
+        "prints_the_public_line",
+        "patches_what_the_examiner_says",
+        "fakes_a_module",
+    ),
     *("replaces_showtraceback", "transforms_the_check", "tells_idle_early", "skips_by_comment"),
     *("guesses_the_next_message", "exits_kindly"),
 )
