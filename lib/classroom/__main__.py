@@ -34,7 +34,10 @@ def parser() -> argparse.ArgumentParser:
     )
     check.add_argument("notebook", type=Path, help="such as exercises/02_sliding_window.ipynb")
     check.add_argument(
-        "--timeout", type=float, default=CELL_SECONDS, help="seconds a cell may take (default: 40)"
+        "--timeout",
+        type=float,
+        default=CELL_SECONDS,
+        help="seconds a cell may take (default: %(default)s)",
     )
 
     grade = commands.add_parser(
@@ -48,7 +51,10 @@ def parser() -> argparse.ArgumentParser:
     grade.add_argument("--seed", type=int, help="base of the hidden inputs (default: fresh)")
     grade.add_argument("--workers", type=int, help="submissions at a time (default: by cores)")
     grade.add_argument(
-        "--timeout", type=float, default=CELL_SECONDS, help="seconds a cell may take (default: 40)"
+        "--timeout",
+        type=float,
+        default=CELL_SECONDS,
+        help="seconds a cell may take (default: %(default)s)",
     )
     grade.add_argument(
         "--chapters",

@@ -237,5 +237,10 @@ def _pythons() -> tuple[Path, ...]:
 @cache
 def _installed_course() -> tuple[Path, ...]:
     """The course's packages where they were installed as copies, with all their oracles."""
+    return installed("mixlab", "classroom")
+
+
+def installed(*names: str) -> tuple[Path, ...]:
+    """The folders of packages that are installed as copies."""
     places = {Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")}
-    return tuple(place / name for place in places for name in ("mixlab", "classroom"))
+    return tuple(path for place in places for name in names if (path := place / name).is_dir())

@@ -31,6 +31,7 @@ SIP = 2**16
 MAX_DEPTH = 20  # folders inside one another
 MAX_FOLDERS = 2_000
 MAX_PROBLEMS = 20
+MAX_OTHERS = 5  # files that are named where there is no notebook
 IGNORED = {".ipynb_checkpoints", "__MACOSX", "__pycache__", ".git"}
 # name_number_assignsubmission_file, perhaps with a file's name behind; and
 # name_LATE_number-of-the-student_number-of-the-submission_file's-name.
@@ -78,6 +79,8 @@ class Submission:
 
     def enter_archive(self, label: str) -> bool:
         """Whether another zip may be opened."""
+        if self.members > MAX_MEMBERS:  # told already
+            return False
         self.archives += 1
         if self.archives > MAX_ARCHIVES:
             self.trouble(f"{label}: more than {MAX_ARCHIVES} zips; the rest is unread.")
@@ -88,7 +91,6 @@ class Submission:
         self.members += number
         if self.members > MAX_MEMBERS:
             self.trouble(f"{label} holds more than {MAX_MEMBERS} files, or brings them to that.")
-            self.archives = MAX_ARCHIVES  # a long table of contents takes long to read
         return self.members <= MAX_MEMBERS
 
     @cached_property
@@ -101,6 +103,11 @@ class Submission:
             except ValueError as error:
                 found.append((label, error))
         return found
+
+    def pass_over(self, label: str) -> None:
+        """Note a file that is no notebook, for those who handed in nothing else."""
+        if len(self.others) < MAX_OTHERS:
+            self.others.append(label)
 
     def trouble(self, problem: str) -> None:
         """Note what could not be read, once."""
@@ -234,7 +241,7 @@ def read_submission(entry: Entry) -> Submission:
         except Exception as error:  # whatever it was that somebody handed in
             submission.trouble(f"{clean(path.name)}: unreadable ({type(error).__name__}).")
     if not submission.notebooks and not submission.problems:
-        others = f": it holds {', '.join(submission.others[:5])}" if submission.others else ""
+        others = f": it holds {', '.join(submission.others)}" if submission.others else ""
         submission.trouble(f"no notebook (.ipynb) in this submission{others}.")
     return submission
 
@@ -256,7 +263,7 @@ def _walk(path: Path, submission: Submission) -> Iterator[Path]:
             for name in sorted(files):
                 file = Path(folder, name)
                 if file.suffix.lower() not in (".ipynb", ".zip") or name.startswith("._"):
-                    submission.others += [clean(name)] if len(submission.others) < 5 else []
+                    submission.pass_over(clean(name))
                     continue
                 if file.is_symlink():
                     submission.trouble(f"{clean(name)} is a link; links are not followed.")
@@ -314,7 +321,7 @@ def _read_member(
         submission.trouble(f"{label} is a zip inside a zip, which is not looked into.")
         return
     if not parts[-1].lower().endswith(".ipynb"):
-        submission.others += [label] if len(submission.others) < 5 else []
+        submission.pass_over(label)
         return
     if stat.S_ISLNK(member.external_attr >> 16) or member.flag_bits & 1:
         submission.trouble(f"{label} is {'encrypted' if member.flag_bits & 1 else 'a link'}.")

@@ -12,7 +12,6 @@ from classroom.grade.judge import Job, Judgement, judge
 from classroom.grade.reference import Reference
 from classroom.grade.stage import stage_examiner, stage_library
 
-AGAIN = "Fill in a fresh copy of the exercises: each cell there has a mark that its editor keeps."
 NOTHING = "Nothing of this chapter was handed in."
 
 
@@ -91,7 +90,10 @@ def answers_of(submission: Submission) -> tuple[dict[str, list[Answer]], list[st
             continue
         answers = take_answers(cells)
         if not answers:
-            problems.append(f"{label}: no cell of it is an exercise's answer cell. {AGAIN}")
+            problems.append(
+                f"{label}: no cell of it is an exercise's answer cell. "
+                "Put your answers into a fresh copy of the exercises and hand that in."
+            )
         for exercise, given in answers.items():
             found.setdefault(exercise, []).extend(given)
     return found, problems

@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-import sysconfig
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import replace
 from hashlib import sha256
@@ -19,7 +18,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from classroom.environment import CELL_SECONDS
-from classroom.grade.box import Limits
+from classroom.grade.box import Limits, installed
 from classroom.grade.collect import (
     Entry,
     Submission,
@@ -95,7 +94,7 @@ def grade_command(
     return 0
 
 
-def _peers(references: dict[str, Reference]) -> set[Path]:
+def _peers(references: dict[str, Reference]) -> tuple[Path, ...]:
     """Where packages that exercises forbid are installed; what stands in for them comes first, but
     an answer might look further."""
     forbidden = {
@@ -105,8 +104,7 @@ def _peers(references: dict[str, Reference]) -> set[Path]:
         for module in exercise.forbids
         if "." not in module
     }
-    places = {Path(sysconfig.get_path(name)) for name in ("purelib", "platlib")}
-    return {place / name for place in places for name in forbidden if (place / name).is_dir()}
+    return installed(*forbidden)
 
 
 def _warm_up() -> None:
