@@ -566,7 +566,8 @@ check("03.1", receptive_field)
 # %% [markdown] exercise="03.2" role="prompt" title="Predict the layer" difficulty=2 minutes=8 points=2
 # All layers have the same `window`. After how many layers does the state of token `i` depend on
 # input token `j` for the first time? Return the number of layers: 0 if none is needed, and −1 if no
-# number of layers is enough. Predict first: `i=10, j=3, window=4`.
+# number of layers is enough. The two may lie a million tokens apart, too far to visit every token
+# between. Predict first: `i=10, j=3, window=4`.
 
 
 # %% exercise="03.2" role="answer"

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from classroom.environment import CELL_SECONDS
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -44,6 +46,10 @@ def test_the_readme_names_every_verb():
     assert len(verbs) >= 8
     for verb in verbs:
         assert f"make {verb}" in README, f"the README doesn't explain `make {verb}`"
+
+
+def test_the_readme_tells_a_cells_time():
+    assert f"cell has {CELL_SECONDS} seconds" in " ".join(README.split())
 
 
 def test_make_help_explains_every_phony_target():
