@@ -7,7 +7,7 @@ TORCH_INDEX ?=
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 # Two test processes, one thread each: torch would otherwise start four on two cores.
 WORKERS ?= 2
-PYTEST := -n $(WORKERS) --dist loadfile -q
+PYTEST := -n $(WORKERS) --dist loadfile --no-loadscope-reorder -q
 ARGS ?=
 
 .DEFAULT_GOAL := help

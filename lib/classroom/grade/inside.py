@@ -212,12 +212,26 @@ def become_kernel(request: dict, facts: dict, channel: int) -> None:
         read = [*facts["read"], request["library"]]
         _confine(facts, read, facts["write"], facts["sockets"])
         from ipykernel.kernelapp import IPKernelApp
+        from ipykernel.zmqshell import ZMQInteractiveShell
 
+        ZMQInteractiveShell.system, ZMQInteractiveShell.getoutput = _no_command, _no_output
         sys.argv = ["ipykernel"]
         IPKernelApp.launch_instance(["-f", connection_file, "--HistoryManager.enabled=False"])
         status = 0
     finally:
         os._exit(status)
+
+
+def _no_command(shell, command: str) -> None:
+    """What `!ls` and `%pip install` do here: no program runs, and a leftover line harms nobody."""
+    print(f"Not run, as no command is where answers are graded: {command[:200]}")
+    shell.user_ns["_exit_code"] = 127
+
+
+def _no_output(shell, command: str, split: bool = True, depth: int = 0) -> list | str:
+    """What `files = !ls` does here."""
+    _no_command(shell, command)
+    return [] if split else ""
 
 
 def _become_limited(limits: dict[str, int]) -> None:

@@ -61,6 +61,12 @@ VARIETY: dict[str, tuple[str, str]] = {
         "    logging.warning('logged')\n"
         "    return sum(min(i + 1, window) for i in range(seq))",
     ),
+    "shell_lines": (
+        "02.3",
+        "!ls\n%pip install numpy\n"
+        "files = !ls\nprint(len(files), _exit_code)\n"
+        "def n_scores(s, w):\n    !echo $s\n    return sum(min(i + 1, w) for i in range(s))",
+    ),
     "float_result": (
         "02.3",
         "def n_scores(s, w):\n    w = min(w, s)\n    return w * (2*s - w + 1) / 2",
