@@ -1,15 +1,15 @@
-"""Hold an answer against the oracle, and say where it first goes wrong and why it probably does."""
+"""Hold an answer against a right one: where it first goes wrong, and why it probably does."""
 
-import copy
 import sysconfig
 import traceback
 from pathlib import Path
 
 import numpy as np
 
-from mixlab.checks.barred import call_answer
-from mixlab.checks.cases import Cases, Unreadable
-from mixlab.checks.messages import CheckFailed
+from mixlab.checks.exercise import Asked, Known, each
+from mixlab.checks.forbidden import call_answer
+from mixlab.checks.messages import CheckFailed, Unreadable
+from mixlab.checks.readers import read_verdict
 
 # What an error's text says to who has met it before.
 MEANINGS = {
@@ -29,22 +29,22 @@ MEANINGS = {
         "`> 0` truth values again."
     ),
 }
-
+ASSERTED = "an `assert` ends the test with an error. Return False instead, and True at the end."
 
 _OURS = str(Path(__file__).parents[1])
 _PYTHONS = sysconfig.get_paths()["stdlib"]
 
 
-def examine(exercise: str, cases: Cases, oracle, answer, arguments: tuple) -> None:
-    """Hold one call against the oracle.
+def examine(exercise: str, asked: Asked, known: Known, answer, arguments: tuple) -> None:
+    """Hold one call against the first right answer's.
 
     Raises:
         CheckFailed: if the answer raises, or returns another result or kind of result; the
-            message names the call, the first wrong place and a known misconception.
+            message names the call, the first wrong place and a known mistake.
     """
-    call = oracle.show(*arguments)
+    call = known.show(*arguments)
     try:
-        got = call_answer(exercise, cases, answer, arguments)
+        got = call_answer(exercise, asked, answer, arguments)
     except CheckFailed:
         raise
     except Unreadable as error:
@@ -55,14 +55,17 @@ def examine(exercise: str, cases: Cases, oracle, answer, arguments: tuple) -> No
             shown = [f"NotImplementedError: {error}"]
             error._render_traceback_ = lambda: shown
             raise
-        lines = [f"{exercise} is not right yet: {call}", *_raised(error)]
+        lines = [f"{exercise} is not right yet: {call}", *_raised(error, asked)]
         lines.append(f'  hint("{exercise}") helps a step further.')
         raise CheckFailed("\n".join(lines)) from error
-    expected = oracle.expected(*arguments)
-    if _agree(got, expected, cases.atol):
+    expected = asked.outcome(known.right[0], arguments)
+    if agree(got, expected, asked.atol):
         return
-    lines = [f"{exercise} is not right yet: {call}", *_difference(oracle, got, expected, cases)]
-    if said := _misconception(exercise, cases, oracle, answer):
+    lines = [f"{exercise} is not right yet: {call}", *_difference(known, got, expected, asked.atol)]
+    said = mistake_of(exercise, asked, known, answer)
+    if said is None and known.advice:
+        said = known.advice(*arguments)
+    if said:
         lines.append(f"  Probably: {said}")
     lines.append(f'  hint("{exercise}") helps a step further.')
     raise CheckFailed("\n".join(lines))
@@ -73,7 +76,7 @@ def _unanswered(exercise: str, error: NotImplementedError) -> bool:
     return not str(error) or str(error).startswith(exercise)
 
 
-def _raised(error: Exception) -> list[str]:
+def _raised(error: Exception, asked: Asked) -> list[str]:
     """What an answer raised, in which line of whose code, and what it usually means.
 
     Each cell of a notebook is a file of its own to Python. The outermost frame that is neither
@@ -89,8 +92,10 @@ def _raised(error: Exception) -> list[str]:
         last = frames[-1]
         lines.append(f"  in line {last.lineno} of another cell: {last.line.strip()}")
         lines.append(f"  called from line {own[-1].lineno} of the answer: {own[-1].line.strip()}")
-    known = (says for text, says in MEANINGS.items() if text in str(error))
-    return [*lines, *(f"  Probably: {says}" for says in known)]
+    meanings = [says for text, says in MEANINGS.items() if text in str(error)]
+    if isinstance(error, AssertionError) and asked.read is read_verdict:
+        meanings.append(ASSERTED)
+    return [*lines, *(f"  Probably: {says}" for says in meanings)]
 
 
 def _students(frame: traceback.FrameSummary) -> bool:
@@ -99,7 +104,8 @@ def _students(frame: traceback.FrameSummary) -> bool:
     return bool(frame.line) and not (installed or frame.filename.startswith((_OURS, _PYTHONS)))
 
 
-def _agree(got: np.ndarray, expected: np.ndarray, atol: float) -> bool:
+def agree(got: np.ndarray, expected: np.ndarray, atol: float) -> bool:
+    """Whether two results are the same, real numbers to a tolerance."""
     if got.shape != expected.shape or (got.dtype.kind == "U") != (expected.dtype.kind == "U"):
         return False
     if expected.dtype.kind == "f":
@@ -107,40 +113,48 @@ def _agree(got: np.ndarray, expected: np.ndarray, atol: float) -> bool:
     return bool((got == expected).all())
 
 
-def _difference(oracle, got: np.ndarray, expected: np.ndarray, cases: Cases) -> list[str]:
+def _difference(known: Known, got: np.ndarray, expected: np.ndarray, atol: float) -> list[str]:
     """The first wrong place, expected, got; or the shapes, if these differ."""
     if got.shape != expected.shape:
         return [f"  expected shape: {expected.shape}", f"  got shape:      {got.shape}"]
     if expected.dtype.kind == "f":
-        wrong = ~np.isclose(got, expected, rtol=0, atol=cases.atol)
+        wrong = ~np.isclose(got, expected, rtol=0, atol=atol)
     else:
         wrong = got != expected
     index = tuple(int(i) for i in np.argwhere(wrong)[0]) if wrong.ndim else ()
-    lines = [f"  first wrong place: {oracle.place(index)}"] if oracle.place(index) else []
+    lines = [f"  first wrong place: {known.place(index)}"] if known.place(index) else []
     return [
         *lines,
-        f"  expected: {oracle.name(expected[index].item())}",
-        f"  got:      {oracle.name(got[index].item())}",
+        f"  expected: {known.name(expected[index].item())}",
+        f"  got:      {known.name(got[index].item())}",
     ]
 
 
-def _misconception(exercise: str, cases: Cases, oracle, answer) -> str | None:
+def mistake_of(exercise: str, asked: Asked, known: Known, answer) -> str | None:
     """What to say, if the answer behaves like a known mistake on every example."""
-    behaviour = []
-    for arguments in oracle.examples:
+    results = []
+    for arguments in known.examples:
         try:
-            behaviour.append(call_answer(exercise, cases, answer, arguments))
+            results.append((arguments, call_answer(exercise, asked, answer, arguments)))
         except Unreadable:
-            behaviour.append(np.array("unreadable"))  # which is no mistake's result
+            results.append((arguments, np.array("unreadable")))  # which is no mistake's result
         except Exception:
-            behaviour.append(None)
-    for known in oracle.misconceptions:
-        outcomes = [known.gives(*copy.deepcopy(arguments)) for arguments in oracle.examples]
-        compared = [
-            _agree(got, np.asarray(wrong), cases.atol)
-            for got, wrong in zip(behaviour, outcomes, strict=True)
-            if got is not None and wrong is not None
-        ]
-        if compared and all(compared):
-            return known.says
+            continue  # says nothing for or against a mistake
+    for words, mistaken in each(known.mistakes):
+        if _behaves_like(mistaken, asked, results):
+            return words
     return None
+
+
+def _behaves_like(mistaken, asked: Asked, results: list[tuple[tuple, np.ndarray]]) -> bool:
+    """Whether a mistake gives these results, wherever it gives any."""
+    compared = 0
+    for arguments, got in results:
+        try:
+            wrong = asked.outcome(mistaken, arguments)
+        except Exception:
+            continue
+        if not agree(got, wrong, asked.atol):
+            return False
+        compared += 1
+    return compared > 0

@@ -1,9 +1,12 @@
-"""Packages that hold, ready-made, what the course asks for: no answer may stand on them.
+"""Where an answer could be found ready-made: no answer may stand on it.
+
+That is packages that hold what the course asks for, and the exercises' own files.
 
 A grader takes them away. A student's own check looks for their names in the answer, so that nobody
 learns of it only when it is too late.
 """
 
+import re
 import sysconfig
 from collections.abc import Iterator
 from functools import partial
@@ -11,10 +14,11 @@ from pathlib import Path
 from types import CodeType, FunctionType, MethodType
 
 # Also some that the course doesn't install, as a class's machine may have them.
-PEERS = (
+PACKAGES = (
     *("flash_attn", "mamba_ssm", "mambapy", "megablocks", "mistral_inference"),
     *("transformers", "vllm", "xformers"),
 )
+EXERCISE_FILES = re.compile(r"mixlab\.chapters\.\w+\.exercises\b")
 
 INSTALLED = (
     *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
@@ -22,13 +26,13 @@ INSTALLED = (
 )
 
 
-def peer_used(answer) -> str | None:
-    """The name by which a function, or one that it calls, uses such a package; None if none does.
+def ready_made_in(answer) -> str | None:
+    """The name by which an answer, or a function that it calls, uses such a thing, or None.
 
     >>> def answer(x):
     ...     from xformers.ops import fmha
     ...     return fmha(x)
-    >>> peer_used(answer)
+    >>> ready_made_in(answer)
     'xformers.ops'
     """
     seen: set[int] = set()
@@ -38,12 +42,13 @@ def peer_used(answer) -> str | None:
         if id(value) in seen:
             continue
         seen.add(id(value))
-        if name := _of_a_peer(value):
+        name = _of_ready_made(value)
+        if name and not (value is answer and EXERCISE_FILES.match(name)):  # a test's own answer
             return name
         for function in _functions(value):
             for code in _codes(function.__code__):
                 for name in code.co_names:
-                    if _is_a_peer(name):  # imported where it is used
+                    if _is_ready_made(name):  # imported where it is used
                         return name
                     if name in function.__globals__:
                         wanted.append(function.__globals__[name])
@@ -55,19 +60,21 @@ def peer_used(answer) -> str | None:
     return None
 
 
-def _is_a_peer(name) -> bool:
-    return isinstance(name, str) and name.partition(".")[0] in PEERS
+def _is_ready_made(name) -> bool:
+    if not isinstance(name, str):
+        return False
+    return name.partition(".")[0] in PACKAGES or bool(EXERCISE_FILES.match(name))
 
 
-def _of_a_peer(value) -> str | None:
-    """The full name of a peer's module, function, class or instance."""
+def _of_ready_made(value) -> str | None:
+    """The full name of a module, function, class or instance that comes from there."""
     for one in (value, type(value)):
         module = getattr(one, "__module__", None)
         name = getattr(one, "__qualname__", None)
-        if _is_a_peer(module):
+        if _is_ready_made(module):
             return f"{module}.{name}" if isinstance(name, str) else module
     name = getattr(value, "__name__", None)
-    return name if _is_a_peer(name) else None
+    return name if _is_ready_made(name) else None
 
 
 def _functions(value) -> Iterator[FunctionType]:

@@ -8,10 +8,10 @@ import itertools
 import os
 from multiprocessing.connection import Connection
 
-from mixlab.checks.manners import MANNERS
 from mixlab.checks.messages import CheckFailed, TooCostly
-from mixlab.checks.remote import Channel, rebuilt
-from mixlab.checks.wire import MOST_OF_AN_ITERATOR, Gone
+from mixlab.examination.channel import Channel, rebuilt
+from mixlab.examination.measuring import MANNERS
+from mixlab.examination.wire import MOST_OF_AN_ITERATOR, Gone
 
 __all__ = ["CheckFailed", "check", "final_check", "hint"]
 

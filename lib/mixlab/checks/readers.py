@@ -1,51 +1,16 @@
-"""What an exercise is called with, and how its result is read: the half without answers."""
+"""Read what an answer returned: anything that means the same is the same array."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from importlib import resources
-from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
 
-from mixlab.checks.messages import TooCostly, Unreadable  # noqa: F401
+from mixlab.checks.messages import Unreadable
 
 
-def open_data(file: Path) -> BinaryIO:
-    """A data file of this package, which may lie in a zip."""
-    return resources.files("mixlab.checks.cases").joinpath(file.name).open("rb")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Cases:
-    """The inputs of one exercise and how to read what an answer returns.
-
-    Attributes:
-        draw: maps a NumPy generator to a list of argument tuples.
-        read: maps what the answer returned to an array, or raises Unreadable.
-        call: calls the answer with one argument tuple; plain application by default.
-        atol: tolerance of real numbers.
-        seed: the public seed, chosen so that no result lies near a rounding border.
-        forbids: library modules that hold the implementation that is asked for.
-        room: bytes that an answer may hold, if that is part of the exercise. A grader sees to it
-            from outside the answer's process.
-        hints: from the gentlest to the most telling.
-    """
-
-    draw: Callable[[np.random.Generator], list[tuple]]
-    read: Callable
-    call: Callable = lambda answer, *arguments: answer(*arguments)
-    atol: float = 1e-4
-    seed: int = 0
-    forbids: tuple[str, ...] = ()
-    room: int | None = None
-    hints: tuple[str, ...] = ()
-
-
-def _kind(value) -> str:
+def kind_of(value) -> str:
     """What a value is, for a message."""
     if isinstance(value, torch.Tensor):
         return f"a tensor of shape {tuple(value.shape)} and dtype {value.dtype}"
@@ -85,7 +50,7 @@ def read_mask(n_dims: int = 2) -> Callable:
         except (TypeError, ValueError):
             array = None
         if array is None or array.dtype.kind not in "biuf" or array.ndim != n_dims:
-            raise Unreadable(f"expected a mask with {_axes(n_dims)}: got {_kind(value)}")
+            raise Unreadable(f"expected a mask with {_axes(n_dims)}: got {kind_of(value)}")
         if array.dtype.kind != "b":
             if not np.isin(array, (0, 1)).all():
                 asked = " Is it the mask to add to the scores?" if array.min() < -1e3 else ""
@@ -108,7 +73,7 @@ def read_count(value) -> np.ndarray:
     if array is not None and array.dtype.kind == "O" and isinstance(array.item(), int):
         raise Unreadable(f"expected a smaller number: got one of {len(str(array.item()))} digits")
     if array is None or array.dtype.kind not in "iuf" or array.size != 1:
-        raise Unreadable(f"expected one whole number: got {_kind(value)}")
+        raise Unreadable(f"expected one whole number: got {kind_of(value)}")
     number = array.reshape(()).item()
     if number != number or number in (float("inf"), float("-inf")) or number != int(number):
         raise Unreadable(f"expected a whole number: got {number}")
@@ -124,7 +89,7 @@ def read_reals(n_dims: int) -> Callable:
         except (TypeError, ValueError):
             array = None
         if array is None or array.dtype.kind not in "iuf" or array.ndim != n_dims:
-            raise Unreadable(f"expected real numbers in {_axes(n_dims)}: got {_kind(value)}")
+            raise Unreadable(f"expected real numbers in {_axes(n_dims)}: got {kind_of(value)}")
         return array.astype(np.float64)
 
     return read
@@ -137,7 +102,7 @@ def read_real(value) -> np.ndarray:
     except (TypeError, ValueError, OverflowError):
         array = None
     if array is None or array.dtype.kind not in "iuf" or array.size != 1:
-        raise Unreadable(f"expected one number: got {_kind(value)}")
+        raise Unreadable(f"expected one number: got {kind_of(value)}")
     return array.astype(np.float64).reshape(())
 
 
@@ -147,4 +112,4 @@ def read_verdict(value) -> np.ndarray:
         array = _array(value)
         if array.size == 1 and array.dtype.kind in "biu" and array.item() in (0, 1):
             return np.array(bool(array.item()))
-    raise Unreadable(f"expected True or False: got {_kind(value)}")
+    raise Unreadable(f"expected True or False: got {kind_of(value)}")

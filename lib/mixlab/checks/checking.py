@@ -1,58 +1,20 @@
-"""`check` and `hint`: run an exercise's cases, hold them against the oracle, print the digest."""
+"""`check` and `hint`: call an answer, hold it against what is right, print the digest."""
 
-import importlib
 import json
 import os
 from collections import Counter
 
 import numpy as np
 
-from mixlab.checks.barred import call_answer
-from mixlab.checks.cases import Cases
 from mixlab.checks.digest import Digest, digest
+from mixlab.checks.exercise import find
 from mixlab.checks.explain import examine
+from mixlab.checks.forbidden import call_answer
 from mixlab.checks.messages import CheckFailed, UnknownExerciseError, wrapped
 
-__all__ = ["CHAPTERS", "CheckFailed", "cases_of", "check", "hint", "run", "seed_of"]
-
-# Chapter number -> the stem that names its lesson, library file, figures and checks.
-CHAPTERS = {
-    "02": "sliding_window",
-    "03": "receptive_field",
-    "04": "rolling_cache",
-    "06": "packed_prompts",
-    "07": "sparse_moe",
-    "08": "router_decisions",
-    "17": "parallel_scan",
-    "19": "mamba",
-}
+__all__ = ["CheckFailed", "check", "hint", "run", "seed_of"]
 
 _hints_shown: Counter[str] = Counter()
-
-
-def _chapter(exercise: str, package: str):
-    stem = CHAPTERS.get(str(exercise)[:2])
-    name = f"mixlab.checks.{package}.{stem}"
-    if stem is None or exercise not in (module := importlib.import_module(name)).EXERCISES:
-        raise UnknownExerciseError(
-            f"there is no exercise {exercise!r}: ids look like '02.1', chapter and number; "
-            f"chapters with exercises: {', '.join(CHAPTERS)}"
-        )
-    return module.EXERCISES[exercise]
-
-
-def cases_of(exercise: str) -> Cases:
-    """The cases of an exercise.
-
-    Raises:
-        ValueError: if there is no such exercise.
-    """
-    return _chapter(exercise, "cases")
-
-
-def _oracle_of(exercise: str):
-    """The oracle of an exercise."""
-    return _chapter(exercise, "oracles")
 
 
 def seed_of(exercise: str) -> int:
@@ -61,7 +23,7 @@ def seed_of(exercise: str) -> int:
     MIXLAB_SEEDS is a JSON object from exercise ids to whole numbers; a grader sets it.
     """
     given = json.loads(os.environ.get("MIXLAB_SEEDS", "{}"))
-    return int(given.get(exercise, cases_of(exercise).seed))
+    return int(given.get(exercise, find(exercise).ASKED.seed))
 
 
 def run(exercise: str, answer, seed: int) -> tuple[Digest, list[np.ndarray]]:
@@ -71,10 +33,9 @@ def run(exercise: str, answer, seed: int) -> tuple[Digest, list[np.ndarray]]:
         Unreadable: if it returned something of another kind than asked for.
         CheckFailed: if it called the library's implementation of what is asked.
     """
-    cases = cases_of(exercise)
-    arguments = cases.draw(np.random.default_rng(seed))
-    values = [call_answer(exercise, cases, answer, drawn) for drawn in arguments]
-    return digest(values, salt=f"{exercise}|{seed}", atol=cases.atol), values
+    asked = find(exercise).ASKED
+    values = [call_answer(exercise, asked, answer, drawn) for drawn in asked.drawn(seed)]
+    return digest(values, salt=f"{exercise}|{seed}", atol=asked.atol), values
 
 
 def check(exercise: str, answer) -> None:
@@ -89,10 +50,9 @@ def check(exercise: str, answer) -> None:
             that has not been answered yet.
         ValueError: if there is no such exercise.
     """
-    cases, oracle = cases_of(exercise), _oracle_of(exercise)
-    drawn = cases.draw(np.random.default_rng(seed_of(exercise)))
-    for arguments in (*oracle.examples, *drawn):
-        examine(exercise, cases, oracle, answer, arguments)
+    module = find(exercise)
+    for arguments in (*module.KNOWN.examples, *module.ASKED.drawn(seed_of(exercise))):
+        examine(exercise, module.ASKED, module.KNOWN, answer, arguments)
     found, _ = run(exercise, answer, seed_of(exercise))
     print(f"{exercise} ✓ {found.text}")
 
@@ -103,7 +63,7 @@ def hint(exercise: str, number: int | None = None) -> None:
     Raises:
         ValueError: if there is no such exercise or hint.
     """
-    hints = cases_of(exercise).hints
+    hints = find(exercise).ASKED.hints
     if number is None:
         _hints_shown[exercise] = min(_hints_shown[exercise] + 1, len(hints))
         number = _hints_shown[exercise]

@@ -1,12 +1,12 @@
 """What a grader must know of an exercise before it grades: a safe seed, and what to expect.
 
-`python -m mixlab.checks.seeds` reads JSON from standard input: {"base": number, "exercises": {id:
-[cell source, …, check cell source]}}, the cells being the solution's. For each exercise it draws
-seeds from `base` until one keeps the solution's result clear of every rounding border, and writes
-JSON: {id: {"seed", "line", "forbids", "room", "calls", "sayings", "hints"}}. `line` is what the
-check prints for the solution; `calls` and `sayings` are all that the check may say, on public
-inputs, about a call and about a misunderstanding. It runs the solution, and belongs in a process of
-its own.
+`python -m mixlab.examination.expected` reads JSON from standard input: {"base": number,
+"exercises": {id: [cell source, …, check cell source]}}, the cells being the solution's. For each
+exercise it draws seeds from `base` until one keeps the solution's result clear of every rounding
+border, and writes JSON: {id: {"seed", "line", "module", "forbids", "room", "calls", "sayings",
+"hints"}}. `line` is what the check prints for the solution; `calls` and `sayings` are all that the
+check may say, on public inputs, about a call and about a misunderstanding. It runs the solution,
+and belongs in a process of its own.
 """
 
 import contextlib
@@ -16,13 +16,12 @@ import os
 import sys
 from collections.abc import Iterator
 
-import numpy as np
-
 import mixlab.checks
-from mixlab.checks.core import CheckFailed, _oracle_of, cases_of, check, run
+from mixlab.checks.checking import CheckFailed, check, run
 from mixlab.checks.digest import SAFE_MARGIN
-from mixlab.checks.explain import MEANINGS
-from mixlab.checks.peers import PEERS
+from mixlab.checks.exercise import find
+from mixlab.checks.explain import ASSERTED, MEANINGS
+from mixlab.checks.ready_made import PACKAGES
 
 TRIES = 200
 UNLUCKY = 3  # seeds on which a solution fails before it is called wrong
@@ -95,16 +94,19 @@ def expect(cells: list[str], base: int) -> dict:
             failures.append(f"on seed {seed}: {failure}")
         if len(failures) == UNLUCKY:
             raise ValueError(f"the solution itself fails {failures[0]}")
-    cases, oracle = cases_of(exercise), _oracle_of(exercise)
-    public = cases.draw(np.random.default_rng(cases.seed))
+    module = find(exercise)
+    asked, known = module.ASKED, module.KNOWN
+    public = [*known.examples, *asked.drawn(asked.seed)]
+    advice = {known.advice(*arguments) for arguments in public} if known.advice else set()
     return {
         "seed": seed,
         "line": line,
-        "forbids": [*cases.forbids, *PEERS],
-        "room": cases.room,
-        "calls": sorted({oracle.show(*arguments) for arguments in (*oracle.examples, *public)}),
-        "sayings": [*(known.says for known in oracle.misconceptions), *MEANINGS.values()],
-        "hints": list(cases.hints),
+        "module": module.__name__,
+        "forbids": [*asked.forbids, *PACKAGES],
+        "room": asked.room,
+        "calls": sorted({known.show(*arguments) for arguments in public}),
+        "sayings": [*known.mistakes, *sorted(advice), *MEANINGS.values(), ASSERTED],
+        "hints": list(asked.hints),
     }
 
 

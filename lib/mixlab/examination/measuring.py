@@ -5,7 +5,7 @@ import tracemalloc
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from mixlab.checks.remote import RemoteFunction
+from mixlab.examination.channel import RemoteFunction
 
 _PRODUCTS = ("mm", "bmm", "addmm", "baddbmm", "mv", "addmv", "dot", "vdot")
 _POWERS = ("_softmax", "_safe_softmax", "_log_softmax", "logsumexp", "exp", "exp_", "exp2")
@@ -75,7 +75,7 @@ def measured(answer, *arguments) -> tuple:
     Scores are counted where torch computes them, and not in arrays or lists.
 
     Measured where the answer lives, which an answer that takes its process apart can prevent: what
-    must not be prevented is measured from outside (`Cases.room`).
+    must not be prevented is measured from outside (`Asked.room`).
     """
     if isinstance(answer, RemoteFunction):
         out, *costs = answer.under("measured", *arguments)

@@ -16,10 +16,10 @@ from multiprocessing.connection import Connection
 import torch
 from torch.utils._pytree import tree_map_only
 
-from mixlab.checks.gradients import call_followed, derivative, followed
-from mixlab.checks.joins import Scan, follow
 from mixlab.checks.messages import CheckFailed, TooCostly, Unreadable
-from mixlab.checks.wire import BadMessage, Gone, Reader, Writer, changed, receive, send
+from mixlab.examination.derivatives import call_followed, derivative, followed
+from mixlab.examination.scans import Scan, follow
+from mixlab.examination.wire import BadMessage, Gone, Reader, Writer, changed, receive, send
 
 _OWN_ERRORS = {kind.__name__: kind for kind in (CheckFailed, TooCostly, Unreadable)}
 _SHOWN = 200  # characters of what is shown of an object that stays at home

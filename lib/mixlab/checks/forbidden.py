@@ -1,6 +1,5 @@
 """Call an answer with the library's own implementation of what is asked made to fail."""
 
-import copy
 import importlib
 import inspect
 from collections.abc import Iterator
@@ -9,26 +8,26 @@ from functools import partial
 
 import numpy as np
 
-from mixlab.checks.cases import Cases
+from mixlab.checks.exercise import Asked
 from mixlab.checks.messages import CheckFailed
-from mixlab.checks.peers import peer_used
+from mixlab.checks.ready_made import ready_made_in
 
 
-def call_answer(exercise: str, cases: Cases, answer, arguments: tuple) -> np.ndarray:
+def call_answer(exercise: str, asked: Asked, answer, arguments: tuple) -> np.ndarray:
     """What the answer returns for a copy of the arguments, read as an array.
 
     Raises:
         CheckFailed: if it called a function of the modules that the exercise forbids, or stands on
-            a package that holds what the course asks for.
+            a package that holds what the course asks for, or on the exercises' own files.
         Unreadable: if it returned something of another kind than asked for.
     """
-    if name := peer_used(answer):
+    if name := ready_made_in(answer):
         raise CheckFailed(_calls_the_library(exercise, name))
-    with barred(exercise, cases.forbids) as called:
-        value = cases.call(answer, *copy.deepcopy(arguments))
+    with forbidden(exercise, asked.forbids) as called:
+        value = asked.returned(answer, arguments)
     if called:
         raise CheckFailed(_calls_the_library(exercise, called[0]))
-    return cases.read(value)
+    return np.asarray(asked.read(value))
 
 
 def _calls_the_library(exercise: str, name: str) -> str:
@@ -39,10 +38,10 @@ def _calls_the_library(exercise: str, name: str) -> str:
 
 
 @contextmanager
-def barred(exercise: str, modules: tuple[str, ...]) -> Iterator[list[str]]:
+def forbidden(exercise: str, modules: tuple[str, ...]) -> Iterator[list[str]]:
     """Make the functions and classes of `modules` fail meanwhile; yield the names that were called.
 
-    A function's code is exchanged, not its name, so every alias of it is barred too, and nothing
+    A function's code is exchanged, not its name, so every alias of it is forbidden too, and nothing
     has to watch the answer's own calls, which would slow them a hundredfold. A class keeps its
     instances and makes no new ones.
     """
@@ -77,5 +76,5 @@ def barred(exercise: str, modules: tuple[str, ...]) -> Iterator[list[str]]:
 
 
 def _stub(*args, _stop, **kwargs):
-    """What a barred function does instead; it runs with the barred module's globals."""
+    """What a forbidden function does instead; it runs with the forbidden module's globals."""
     _stop()

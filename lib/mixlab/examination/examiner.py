@@ -5,16 +5,13 @@ and numbers for what stays here; so it can neither look into a suspect nor make 
 that it was called. What an answer returns is read and digested here, and compared elsewhere.
 """
 
-import copy
 import importlib
 from multiprocessing.connection import Connection
 
-import numpy as np
-
 from mixlab.checks.digest import digest
 from mixlab.checks.messages import Unreadable
-from mixlab.checks.remote import Channel, Remote
-from mixlab.checks.wire import Gone
+from mixlab.examination.channel import Channel, Remote
+from mixlab.examination.wire import Gone
 
 
 class Examiner(Channel):
@@ -23,17 +20,16 @@ class Examiner(Channel):
     Args:
         connection: to the candidate.
         exercise: the only one that it examines, and once.
-        topic: of the exercise's chapter, by which its cases are called.
+        module: the full name of its file.
         seed: of the inputs.
     """
 
-    def __init__(self, connection: Connection, exercise: str, topic: str, seed: int):
+    def __init__(self, connection: Connection, exercise: str, module: str, seed: int):
         super().__init__(connection, {"program": lambda scan, length: scan.program(length)})
         self._exercise, self._seed = exercise, seed
-        module = importlib.import_module(f"mixlab.checks.cases.{topic}")
-        self._cases = module.EXERCISES[exercise]
-        self._drawn = self._cases.draw(np.random.default_rng(seed))
-        self._asked = False
+        self._asked = importlib.import_module(module).ASKED
+        self._drawn = self._asked.drawn(seed)
+        self._examined = False
         self._refusal: Unreadable | None = None
 
     def attribute(self, remote: Remote, name: str):
@@ -69,21 +65,20 @@ class Examiner(Channel):
         Raises:
             Unreadable: if the answer broke a rule, or returned another kind of thing.
         """
-        if exercise != self._exercise or self._asked:
+        if exercise != self._exercise or self._examined:
             raise Unreadable(f"{self._exercise} is examined here, once: got {exercise}")
-        self._asked, values = True, []
+        self._examined, values = True, []
         for arguments in self._drawn:
-            value = self._cases.call(answer, *copy.deepcopy(arguments))
-            values.append(self._cases.read(value))
+            values.append(self._asked.outcome(answer, arguments))
         if self._refusal:
             raise self._refusal
         salt = f"{self._exercise}|{self._seed}"
-        return f"{self._exercise} ✓ {digest(values, salt, self._cases.atol).text}"
+        return f"{self._exercise} ✓ {digest(values, salt, self._asked.atol).text}"
 
 
-def examine(connection: Connection, exercise: str, topic: str, seed: int, ready=None) -> None:
+def examine(connection: Connection, exercise: str, module: str, seed: int, ready=None) -> None:
     """Serve a candidate until it goes; `ready` is called when all inputs have been drawn."""
-    examiner = Examiner(connection, exercise, topic, seed)
+    examiner = Examiner(connection, exercise, module, seed)
     if ready:
         ready()
     while True:

@@ -1,0 +1,1 @@
+"""What exists because of a chapter: its figures, its traces, its exercises."""

@@ -1,0 +1,1 @@
+"""Chapter 04: a K/V cache that keeps a window, in a ring."""

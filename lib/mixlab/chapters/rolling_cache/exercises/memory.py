@@ -1,0 +1,114 @@
+"""04.3 Predict the memory: bytes of a batch's keys and values."""
+
+import numpy as np
+
+from mixlab.chapters.rolling_cache.exercises import OURS
+from mixlab.checks.exercise import Asked, Known
+from mixlab.checks.readers import read_count
+
+
+def draw(rng):
+    """Layers with and without windows, batches of 1 to 4 sequences, grouped heads."""
+    drawn = []
+    for _ in range(8):
+        n_layers = int(rng.integers(1, 9))
+        choices = [None, *rng.integers(1, 5000, size=3).tolist()]
+        windows = tuple(choices[i] for i in rng.integers(0, 4, size=n_layers))
+        lengths = tuple(rng.integers(1, 9000, size=int(rng.integers(1, 5))).tolist())
+        groups, n_kv_heads = int(rng.integers(2, 9)), int(rng.integers(1, 9))
+        head_dim = 2 * int(rng.integers(8, 80))
+        n_bytes = (1, 2, 4)[int(rng.integers(0, 3))]
+        drawn.append((windows, lengths, groups * n_kv_heads, n_kv_heads, head_dim, n_bytes))
+    return drawn
+
+
+ASKED = Asked(
+    draw=draw,
+    read=read_count,
+    forbids=OURS,
+    hints=(
+        "One token takes, in one layer, a key and a value for each key/value head. Query heads "
+        "keep nothing.",
+        "How many tokens does a layer with window 4 hold of a sequence of 9? Of a sequence of "
+        "3? And a layer without a window?",
+        "Add up `length if window is None else min(length, window)` over all layers and "
+        "sequences, and multiply by 2 * n_kv_heads * head_dim * bytes_per_number.",
+    ),
+)
+
+# --- kept back while grading ---
+
+
+def held(length, window):
+    return length if window is None else min(length, window)
+
+
+def cache_bytes(windows, lengths, n_heads, n_kv_heads, head_dim, b, held=held):
+    tokens = sum(held(length, window) for window in windows for length in lengths)
+    return 2 * tokens * n_kv_heads * head_dim * b
+
+
+def in_numpy(windows, lengths, n_heads, n_kv_heads, head_dim, b):
+    caps = np.array([float("inf") if w is None else w for w in windows])
+    tokens = np.minimum(caps[:, None], np.array(lengths, dtype=float)[None]).sum()
+    return tokens * 2 * n_kv_heads * head_dim * b
+
+
+def holding(held):
+    """Another idea of how many tokens a layer holds."""
+    return lambda *given: cache_bytes(*given, held=held)
+
+
+def paired(windows, lengths, *rest):
+    return sum(cache_bytes((w,), (n,), *rest) for w, n in zip(windows, lengths, strict=False))
+
+
+MISTAKES = {
+    "you count the keys and not the values.": lambda *given: cache_bytes(*given) // 2,
+    "you count a key and a value for every query head. Query heads share them: a cache holds "
+    "`n_kv_heads` of each.": lambda w, t, h, kv, d, b: cache_bytes(w, t, h, h, d, b),
+    "your windows have no effect: a layer with a window holds at most that many.": holding(
+        lambda n, w: n
+    ),
+    "you count every slot of a ring, also those that a short sequence leaves empty.": holding(
+        lambda n, w: w or n
+    ),
+    "you hold W - 1 tokens in a full ring. The newest token's own key is in it too.": holding(
+        lambda n, w: n if w is None or n < w else w - 1
+    ),
+    "you give every sequence of the batch as many tokens as the longest one has.": (
+        lambda w, t, *rest: cache_bytes(w, (max(t),) * len(t), *rest)
+    ),
+    "you give every sequence the batch's average length. A short one may leave a ring half empty "
+    "while a long one overflows its own.": (
+        lambda w, t, *rest: cache_bytes(w, (sum(t) / len(t),) * len(t), *rest)
+    ),
+    "you add the sequences up before you apply the window. Each sequence has a ring of its own.": (
+        lambda w, t, *rest: cache_bytes(w, (sum(t),), *rest)
+    ),
+    "you pair layers with sequences, the first with the first. Every layer keeps keys of every "
+    "sequence.": paired,
+    "you count a layer without a window as if it held nothing; it holds everything.": holding(
+        lambda n, w: min(n, w or 0)
+    ),
+    "you count bits: `bytes_per_number` is in bytes already.": lambda *a: 8 * cache_bytes(*a),
+    "you count one layer's window for all layers: each has its own.": (
+        lambda w, *rest: cache_bytes(w[:1] * len(w), *rest)
+    ),
+}
+
+KNOWN = Known(
+    right=(cache_bytes, in_numpy),
+    mistakes=MISTAKES,
+    slips={"it raised TypeError": holding(min)},
+    examples=(
+        ((4,), (9,), 2, 1, 8, 2),
+        ((6, None), (9, 1), 4, 2, 8, 2),
+        ((4096,) * 32, (32_768,), 32, 8, 128, 2),
+        ((None,), (5, 1), 6, 3, 4, 4),
+    ),
+    show=lambda w, t, h, kv, d, b: (
+        f"cache_bytes({w}, {t}, n_heads={h}, n_kv_heads={kv}, head_dim={d}, bytes_per_number={b})"
+    ),
+    name="{:,}".format,
+)
