@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mixlab.checks.cases.scan_suspects import FILE, LONGEST, hand_out
-from mixlab.checks.joins import Scan
 from mixlab.checks.oracles.scan_makers import RIGHT, WRONG, described, records
+from mixlab.examination.scans import Scan
 
 
 def _letters(scan, length):

@@ -68,16 +68,16 @@ class Course:
 
 def stage(course: Course) -> None:
     """Lay out the parts of the library that answers may see, and those for their examiners."""
-    library, seeds = course.root / "lib", {}
+    library, examined = course.root / "lib", {}
     for reference in course.references.values():
         topic = reference.stem[3:]
         for ident, exercise in reference.exercises.items():
-            seeds[ident] = (topic, exercise.seed)
+            examined[ident] = (exercise.module, exercise.seed)
             for teaching in (False, True):
                 target = course.library(ident, teaching)
                 if not target.exists():
                     stage_library(library, target, topic, exercise.forbids, teaching)
-    stage_examiner(library, course.examiner, seeds)
+    stage_examiner(library, course.examiner, examined)
 
 
 def answers_of(submission: Submission) -> tuple[dict[str, list[Answer]], list[str]]:

@@ -187,11 +187,11 @@ def become_examiner(request: dict, facts: dict, channel: int) -> None:
         sys.path.insert(0, source)
         from multiprocessing.connection import Connection
 
-        examiner = importlib.import_module("mixlab.checks.examiner")  # the zip's
+        examiner = importlib.import_module("mixlab.examination.examiner")  # the zip's
         exercise = request["exercise"]
-        topic, seed = json.loads(zipimporter(source).get_data("examined.json"))[exercise]
+        module, seed = json.loads(zipimporter(source).get_data("examined.json"))[exercise]
         confine = partial(_confine, facts, facts["read"], [], [])
-        examiner.examine(Connection(channel), exercise, topic, seed, confine)
+        examiner.examine(Connection(channel), exercise, module, seed, confine)
         status = 0
     finally:
         os._exit(status)

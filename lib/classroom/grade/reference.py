@@ -1,7 +1,7 @@
 """What the solution prints on fresh seeds, found in a process of its own.
 
 The grader's process imports neither torch nor mixlab; it gives the solution's cells to
-`python -m mixlab.checks.seeds` and reads back JSON.
+`python -m mixlab.examination.expected` and reads back JSON.
 """
 
 import ast
@@ -26,13 +26,14 @@ FINAL_CHECK = "from mixlab.checks import final_check as check"
 @dataclass(frozen=True)
 class Exercise:
     """One exercise as it is graded. `line` is secret: it never enters a box. `room` is how many
-    bytes its answer may hold, if that is what is asked."""
+    bytes its answer may hold, if that is what is asked; `module` holds the exercise."""
 
     ident: str
     title: str
     points: int
     seed: int
     line: str
+    module: str
     forbids: tuple[str, ...]
     calls: tuple[str, ...]
     sayings: tuple[str, ...]
@@ -115,7 +116,7 @@ def find_reference(root: Path, number: str, base: int) -> Reference:
         for exercise, answer in answers.items()
     }
     finished = subprocess.run(
-        [sys.executable, "-m", "mixlab.checks.seeds"],
+        [sys.executable, "-m", "mixlab.examination.expected"],
         input=json.dumps({"base": base, "exercises": asked}),
         capture_output=True,
         text=True,
@@ -185,7 +186,6 @@ def course_digest(root: Path) -> str:
         [
             *(root / FOLDERS["solution"]).glob("*.ipynb"),
             *(library / "mixlab").rglob("*.py"),
-            *(library / "mixlab").rglob("*.npz"),
             *(library / "classroom").glob("*.py"),
             *(library / "classroom" / "grade").glob("*.py"),
         ]

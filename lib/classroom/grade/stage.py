@@ -1,13 +1,13 @@
 """What of the library an answer may see, and what its examiner needs.
 
-An answer's part holds no checks: neither oracles nor cases, which hand out what other exercises ask
-for. A forbidden module becomes a stub that any use of raises, so that calling the library's own
-implementation is found however it is reached: by alias, by importlib, by reading its source. So
-does a forbidden package of somebody else's, in whose place another one is found first. The
-examiner's part is a zip, which a box gets as an open file and no answer can name.
+An answer's part holds no exercise files, of which even the upper halves hand out what other
+exercises ask for. A forbidden module becomes a stub that any use of raises, so that calling the
+library's own implementation is found however it is reached: by alias, by importlib, by reading its
+source. So does a forbidden package of somebody else's, in whose place another one is found first.
+The examiner's part is a zip, which a box gets as an open file and no answer can name. Of an
+exercise's file it has the text above the cut, and nothing else.
 """
 
-import ast
 import json
 import os
 import shutil
@@ -30,13 +30,17 @@ raise AssertionError("library: the answer uses {module}")
 PACKAGE = '"""The course\'s library, as far as an answer may see it."""\n'
 CHECKS = '''"""Checks while an answer is graded: the examiner is another process."""
 
-from mixlab.checks.candidate import CheckFailed, check, final_check, hint  # noqa: F401
+from mixlab.examination.candidate import CheckFailed, check, final_check, hint  # noqa: F401
 '''
-BOTH = ("gradients.py", "joins.py", "manners.py", "messages.py", "remote.py", "wire.py")
-CANDIDATE = ("candidate.py", *BOTH)
-EXAMINER = ("digest.py", "examiner.py", *BOTH)
-TRUSTED_ONLY = ("candidate.py", "examiner.py", "seeds.py")
-CASES = "mixlab.checks.cases"
+CUT = "# --- kept back while grading ---"  # in an exercise's file: below it stands what is right
+BOTH = ("channel.py", "derivatives.py", "measuring.py", "scans.py", "wire.py")
+# What of a package each part gets.
+CANDIDATE = {"checks": ("messages.py",), "examination": ("candidate.py", *BOTH)}
+EXAMINER = {
+    "checks": ("digest.py", "exercise.py", "messages.py", "readers.py"),
+    "examination": ("examiner.py", *BOTH),
+}
+TRUSTED_ONLY = ("candidate.py", "examiner.py", "expected.py")
 SEEDS = "examined.json"  # in the examiner's zip
 
 
@@ -45,31 +49,29 @@ def stage_library(
 ) -> None:
     """Copy `library` (the folder that holds the package mixlab) to `target`, reduced.
 
-    With `teaching`, for the run that only words the feedback, the checks stay as they are, oracles
-    too: the chapter's of this `topic`. Its exercises' inputs are then not hidden either.
+    With `teaching`, for the run that only words the feedback, the checks stay as they are, and so
+    do the whole exercise files of the chapter of this `topic`. Its inputs are then not hidden.
     """
-    checks = library / "mixlab" / "checks"
-    cases = _cases_of(checks, topic)
+    source, package = library / "mixlab", target / "mixlab"
 
     def left_out(folder: str, names: list[str]) -> set[str]:
         out = {name for name in names if name == "__pycache__" or name.endswith(".pyc")}
-        if Path(folder) == checks:
-            out |= set(TRUSTED_ONLY) if teaching else set(names) - set(CANDIDATE)
-        elif Path(folder) == checks / "cases":
-            out |= {name for name in names if name.partition(".")[0] not in cases}
-        elif Path(folder) == library / "mixlab" / "kernels":
+        at = Path(folder).relative_to(source)
+        if at.name in CANDIDATE and at.parent == Path():
+            out |= set(TRUSTED_ONLY) if teaching else set(names) - set(CANDIDATE[at.name])
+        elif at.parent == Path("chapters") and not (teaching and at.name == topic):
+            out.add("exercises")
+        elif at == Path("kernels"):
             # Triton's interpreter would run them, and nothing in a box has a GPU.
             out |= {name for name in names if name.startswith("selective_scan")}
         return out
 
-    package = target / "mixlab"
-    shutil.copytree(library / "mixlab", package, ignore=left_out, copy_function=_copy)
+    shutil.copytree(source, package, ignore=left_out, copy_function=_copy)
     (package / "__init__.py").write_text(PACKAGE)
+    (package / "examination" / "__init__.py").write_text(PACKAGE)
     if not teaching:
         (package / "checks" / "__init__.py").write_text(CHECKS)
     for module in forbids:
-        if module.startswith("mixlab.checks."):
-            continue  # the oracles may stand on it, and an answer's part holds none of them
         if not module.startswith("mixlab."):
             (target / module).mkdir()
             (target / module / "__init__.py").write_text(TAKEN_AWAY.replace("{module}", module))
@@ -79,59 +81,37 @@ def stage_library(
         if not path.exists():
             raise ValueError(f"an exercise forbids {module}, which is not in {library}/mixlab")
         path.write_text(STUB.replace("{module}", module))
-        for data in path.parent.glob(f"{path.stem}.*"):  # what only this module reads
-            if data != path and path.name != "__init__.py":
-                data.unlink()
 
 
-def stage_examiner(library: Path, target: Path, seeds: dict[str, tuple[str, int]]) -> None:
-    """Write to `target` a zip of all that an examiner imports, compiled, and its exercises.
+def stage_examiner(library: Path, target: Path, examined: dict[str, tuple[str, int]]) -> None:
+    """Write to `target` a zip of all that an examiner imports, compiled, and what to examine.
 
     Args:
-        seeds: exercise id -> (topic of its chapter, seed of its inputs).
+        examined: exercise id -> (full name of its file's module, seed of its inputs).
     """
-    source = library / "mixlab" / "checks"
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         package = Path(folder) / "mixlab"
-        checks = package / "checks"
-        shutil.copytree(source / "cases", checks / "cases", copy_function=_copy)
-        for name in EXAMINER:
-            shutil.copyfile(source / name, checks / name)
-        for part in (package, checks):
-            (part / "__init__.py").write_text(PACKAGE)
+        for part, names in EXAMINER.items():
+            _lay_out(package / part, {n: library / "mixlab" / part / n for n in names})
+        chapters = {Path(*module.split(".")).parent for module, _ in examined.values()}
+        for chapter in chapters:
+            files = (library / chapter).glob("*.py")
+            _lay_out(Path(folder) / chapter, {file.name: file for file in files})
+        for above in {package, *(Path(folder) / chapter.parent for chapter in chapters)}:
+            _lay_out(above, {})
+        _lay_out(package / "chapters", {})
         with zipfile.PyZipFile(target, "w") as file:
             file.writepy(str(package))
-            for data in checks.rglob("*.npz"):
-                file.write(data, data.relative_to(folder))
-            file.writestr(SEEDS, json.dumps(seeds))
+            file.writestr(SEEDS, json.dumps(examined))
 
 
-def _cases_of(checks: Path, topic: str) -> set[str]:
-    """A chapter's module of cases, and those that it imports."""
-    known = {path.stem for path in (checks / "cases").glob("*.py")}
-    found, wanted = {"__init__"}, {topic}
-    while wanted:
-        found |= wanted
-        imports = (_imports(checks / "cases" / f"{name}.py") for name in wanted)
-        wanted = set().union(*imports) & known - found
-    return found
-
-
-def _imports(path: Path) -> set[str]:
-    """What a file imports of the cases, at its top or in a function."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module == CASES:
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{CASES}."):
-            found.add(node.module.removeprefix(f"{CASES}.").partition(".")[0])
-        elif isinstance(node, ast.Import):
-            found |= {
-                alias.name.removeprefix(f"{CASES}.").partition(".")[0]
-                for alias in node.names
-                if alias.name.startswith(f"{CASES}.")
-            }
-    return found
+def _lay_out(package: Path, files: dict[str, Path]) -> None:
+    """A package of these files, each as far as its cut."""
+    package.mkdir(parents=True, exist_ok=True)
+    (package / "__init__.py").write_text(PACKAGE)
+    for name, file in files.items():
+        above, _, _ = file.read_text(encoding="utf-8").partition(f"\n{CUT}\n")
+        (package / name).write_text(above, encoding="utf-8")
 
 
 def _copy(source: str, target: str) -> None:

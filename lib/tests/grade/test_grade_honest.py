@@ -1,9 +1,9 @@
 """Answers that are right, however they are written or saved, score in full."""
 
+import ast
 import copy
 import importlib
 import json
-import os
 import re
 import zipfile
 from pathlib import Path
@@ -12,8 +12,9 @@ import pytest
 
 from classroom.answers import answer_id
 from classroom.check import read_notebook
-from mixlab.checks.core import CHAPTERS
+from mixlab.checks.exercise import find
 from tests.grade.conftest import EXERCISES, ROOT, filled, grade, right_answers, write
+from tests.thorough import THOROUGH
 
 # Each differs from the solution in a way that must not matter.
 VARIETY: dict[str, tuple[str, str]] = {
@@ -218,28 +219,55 @@ def write_variety(folder) -> dict[str, list[str]]:
     return handed
 
 
+def written_out(exercise: str, turn: int) -> str:
+    """A right answer of an exercise's file and all that it stands on there, as code of its own."""
+    module = find(exercise)
+    shared = importlib.import_module(module.__name__.rpartition(".")[0])
+    defined = {}
+    for file in (shared.__file__, module.__file__):
+        for node in ast.parse(Path(file).read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Assign):
+                defined |= {
+                    name.id: node
+                    for target in node.targets
+                    for name in ast.walk(target)
+                    if isinstance(name, ast.Name)
+                }
+            elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+                defined[node.name] = node
+            elif isinstance(node, ast.Import | ast.ImportFrom):
+                defined |= {alias.asname or alias.name: node for alias in node.names}
+    known = {keyword.arg: keyword.value for keyword in defined["KNOWN"].value.keywords}
+    answer = known["right"].elts[turn % len(known["right"].elts)]
+    needed, wanted = [], [answer]
+    while wanted:
+        for name in ast.walk(wanted.pop()):
+            node = defined.get(name.id) if isinstance(name, ast.Name) else None
+            if node is not None and node not in needed:
+                needed.append(node)
+                wanted.append(node)
+    needed.sort(key=lambda node: list(defined.values()).index(node))
+    return "\n".join([*map(ast.unparse, needed), f"ANSWER = {ast.unparse(answer)}"])
+
+
 def write_every_chapter(folder, turn: int) -> list[str]:
     """Hand in a notebook of each chapter, with the `turn`-th right answer to each exercise.
 
-    The answers stand in a cell of the student's own, with all that went wrong before; the answer
-    cells only choose. Returns the exercises, all of which must pass.
+    Returns the exercises, all of which must pass.
     """
     handed = []
-    for number, stem in CHAPTERS.items():
-        module = importlib.import_module(f"tests.answers.{stem}")
-        exercises = ROOT / "exercises" / f"{number}_{stem}.ipynb"
-        stubs = {answer_id(cell): cell.source for cell in read_notebook(exercises).cells}
+    for path in sorted((ROOT / "exercises").glob("*.ipynb")):
+        stubs = {answer_id(cell): cell.source for cell in read_notebook(path).cells}
         chosen = {}
-        for ident, answers in module.RIGHT.items():
-            name = re.match(r"(?:def|class) (\w+)", stubs[ident])[1]
-            chosen[ident] = f"{name} = {answers[turn % len(answers)].__name__}"
-        tried = {min(chosen): Path(module.__file__).read_text(encoding="utf-8")}
-        write(folder, stem, filled(chosen, tried, exercises))
+        for ident in filter(None, stubs):
+            name = re.search(r"^(?:def|class) (\w+)", stubs[ident], re.MULTILINE)[1]
+            chosen[ident] = written_out(ident, turn).replace("ANSWER", name)
+        write(folder, path.stem, filled(chosen, exercises=path))
         handed += chosen
     return handed
 
 
-SEEDS = range(1, 21) if os.environ.get("MIXLAB_SLOW") else [1]
+SEEDS = range(1, 21) if THOROUGH else [1]
 
 
 def _failures(rows: dict, handed: dict[str, list[str]]) -> dict:
@@ -253,7 +281,7 @@ def _failures(rows: dict, handed: dict[str, list[str]]) -> dict:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_honest_score_in_full(seed, tmp_path):
-    """MIXLAB_SLOW=1 tries twenty seeds."""
+    """A thorough run tries twenty seeds."""
     handed = write_variety(tmp_path / "handed in")
     rows = grade(tmp_path / "handed in", tmp_path / "out", seed=seed)
     assert _failures(rows, handed) == {}
@@ -263,7 +291,7 @@ def test_the_honest_score_in_full(seed, tmp_path):
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_chapters_right_answers_score(seed, tmp_path):
-    """MIXLAB_SLOW=1 tries twenty seeds, and so each right answer on four of them or more."""
+    """A thorough run tries twenty seeds, and so each right answer on four of them or more."""
     handed = {"everything": write_every_chapter(tmp_path / "handed in" / "everything", seed)}
     rows = grade(tmp_path / "handed in", tmp_path / "out", seed=seed)
     assert len(rows) == len(handed["everything"])

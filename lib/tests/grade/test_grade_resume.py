@@ -12,10 +12,9 @@ import pytest
 from tests.grade.attacks import attacks, code_of
 from tests.grade.conftest import NAMES, ROOT, filled, grade, right_answers, write
 from tests.grade.test_grade_honest import VARIETY
+from tests.thorough import THOROUGH
 
-SLOW = pytest.mark.skipif(
-    not os.environ.get("MIXLAB_SLOW"), reason="takes many minutes; MIXLAB_SLOW=1 runs it"
-)
+SLOW = pytest.mark.skipif(not THOROUGH, reason="takes many minutes; make test-all runs it")
 
 
 def _start(folder, out, *options):

@@ -3,55 +3,81 @@
 import json
 import zipfile
 from pathlib import Path
+from zipimport import zipimporter
+
+import pytest
 
 from classroom.grade.stage import stage_examiner, stage_library
+from mixlab.checks.exercise import files
 from tests.grade.conftest import ROOT
 
-CASES = ROOT / "lib" / "mixlab" / "checks" / "cases"
+TALK = {"channel.py", "derivatives.py", "measuring.py", "scans.py", "wire.py"}
+WHOLE = ROOT / "lib" / "mixlab" / "checks"
 
 
 def _names(folder):
-    return {path.name for path in folder.iterdir() if path.suffix in (".py", ".npz")}
-
-
-TALK = {"gradients.py", "joins.py", "manners.py", "messages.py", "remote.py", "wire.py"}
+    return {path.name for path in folder.iterdir() if path.suffix == ".py"}
 
 
 def _staged(target, teaching):
-    forbids = ("mixlab.transformer.rope", "mixlab.checks.cases.window_masks")
-    stage_library(ROOT / "lib", target, "sliding_window", forbids, teaching)
+    stage_library(ROOT / "lib", target, "rolling_cache", ("mixlab.transformer.rope",), teaching)
     forbidden = target / "mixlab" / "transformer" / "rope.py"
     assert "Taken away" in forbidden.read_text()
-    return target / "mixlab" / "checks"
+    return target / "mixlab"
 
 
-def test_an_answer_sees_no_checks(tmp_path):
-    """Only how to talk with an examiner; what cases hand out answers other exercises."""
-    checks = _staged(tmp_path, teaching=False)
-    assert _names(checks) == {"__init__.py", "candidate.py", *TALK}
-    assert [path for path in checks.iterdir() if path.is_dir()] == []
+def test_an_answer_sees_no_checks_and_no_exercise(tmp_path):
+    """Only how to talk with an examiner; what exercises hand out answers other exercises."""
+    mixlab = _staged(tmp_path, teaching=False)
+    assert _names(mixlab / "checks") == {"__init__.py", "messages.py"}
+    assert _names(mixlab / "examination") == {"__init__.py", "candidate.py", *TALK}
+    assert not list(mixlab.rglob("exercises"))
 
 
-def test_only_the_chapters_own_cases_are_there_to_teach(tmp_path):
+def test_only_the_chapters_own_exercises_are_there_to_teach(tmp_path):
     """A stack of windowed layers, handed out by chapter 03, holds the masks that 02 asks for."""
-    checks = _staged(tmp_path, teaching=True)
-    assert _names(checks / "cases") == {
-        *("__init__.py", "sliding_window.py", "window_masks.py", "window_masks.npz"),
-    }
-    assert (checks / "oracles").exists()
-    assert not {"seeds.py", "candidate.py", "examiner.py"} & _names(checks)
+    mixlab = _staged(tmp_path, teaching=True)
+    assert [path.parent.name for path in mixlab.rglob("exercises")] == ["rolling_cache"]
+    assert _names(mixlab / "checks") == _names(WHOLE)
+    assert _names(mixlab / "examination") == {"__init__.py", *TALK}
 
 
-def test_an_examiner_has_all_cases_and_nothing_that_is_right(tmp_path):
-    stage_examiner(ROOT / "lib", tmp_path / "examiner.zip", {"02.1": ("sliding_window", 7)})
-    with zipfile.ZipFile(tmp_path / "examiner.zip") as file:
+@pytest.fixture(scope="module")
+def examiners_zip(tmp_path_factory):
+    """The zip with every exercise in it."""
+    target = tmp_path_factory.mktemp("examiner") / "examiner.zip"
+    stage_examiner(ROOT / "lib", target, {ident: (name, 7) for ident, name in files().items()})
+    return target
+
+
+def test_an_examiner_has_what_it_needs_to_ask_and_read(examiners_zip):
+    with zipfile.ZipFile(examiners_zip) as file:
         names = {Path(name) for name in file.namelist()}
-        assert json.loads(file.read("examined.json")) == {"02.1": ["sliding_window", 7]}
-    checks = {path.stem for path in names if path.parent == Path("mixlab/checks")}
-    assert checks == {"__init__", "digest", "examiner", *(name[:-3] for name in TALK)}
-    stems = {path.stem for path in names if path.parent == Path("mixlab/checks/cases")}
-    assert stems == {path.stem for path in CASES.iterdir() if path.suffix in (".py", ".npz")}
-    assert not [path for path in names if "oracles" in path.parts]
+        examined = json.loads(file.read("examined.json"))
+    assert examined == {ident: [name, 7] for ident, name in files().items()}
+    parts = {
+        part: {p.stem for p in names if p.parent == Path("mixlab", part)}
+        for part in ("checks", "examination")
+    }
+    assert parts == {
+        "checks": {"__init__", "digest", "exercise", "messages", "readers"},
+        "examination": {"__init__", "examiner", *(name[:-3] for name in TALK)},
+    }
+
+
+@pytest.mark.parametrize("exercise", files())
+def test_of_an_exercise_an_examiner_has_the_half_above_the_cut_and_nothing_else(
+    exercise, examiners_zip
+):
+    name = files()[exercise]
+    folder, _, stem = name.rpartition(".")
+    staged = zipimporter(f"{examiners_zip}/{folder.replace('.', '/')}").get_code(stem)
+    text = (ROOT / "lib" / f"{name.replace('.', '/')}.py").read_text(encoding="utf-8")
+    above, _, below = text.partition("# --- kept back while grading ---")
+    assert "KNOWN" in below
+    assert staged.co_names == compile(above, staged.co_filename, "exec").co_names
+    assert "ASKED" in staged.co_names
+    assert "KNOWN" not in staged.co_names
 
 
 def test_kernels_for_a_gpu_are_not_there(tmp_path):

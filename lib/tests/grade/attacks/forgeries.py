@@ -11,7 +11,7 @@ FORGERIES = {
     "moves_to_the_public_seed": """
         WRONG
         import os
-        from mixlab.checks.remote import Channel
+        from mixlab.examination.channel import Channel
         os.environ['MIXLAB_SEEDS'] = '{}'
         request = Channel.request
         def ask(self, what, *parts):
@@ -23,9 +23,9 @@ FORGERIES = {
     """,
     "patches_what_the_examiner_says": """
         WRONG
-        import mixlab.checks.candidate as candidate
-        from mixlab.checks.remote import Channel
-        from mixlab.checks.wire import Reader
+        import mixlab.examination.candidate as candidate
+        from mixlab.examination.channel import Channel
+        from mixlab.examination.wire import Reader
         Reader.read = lambda self, form: 'PUBLIC'
         Channel.request = candidate.Candidate.request = lambda *given: 'PUBLIC'
         candidate.print = lambda *given: print('PUBLIC')
@@ -35,13 +35,14 @@ FORGERIES = {
         import sys, types
         fake = types.ModuleType('mixlab.checks')
         fake.check = fake.final_check = check = lambda *given: print('PUBLIC')
-        for name in ('', '.candidate', '.core'): sys.modules['mixlab.checks' + name] = fake
+        for name in ('checks', 'checks.checking', 'examination.candidate'):
+            sys.modules['mixlab.' + name] = fake
     """,
     "brings_an_examiner": """
         WRONG
         import os, socket, threading
         from multiprocessing.connection import Connection
-        from mixlab.checks.wire import Writer, send
+        from mixlab.examination.wire import Writer, send
         here, there = (end.detach() for end in socket.socketpair())
         def say():
             mine = Connection(there)
@@ -53,9 +54,9 @@ FORGERIES = {
     """,
     "patches_the_final_check": """
         WRONG
-        import mixlab.checks, mixlab.checks.candidate
+        import mixlab.checks, mixlab.examination.candidate
         def final_check(*given): print('PUBLIC')
-        mixlab.checks.final_check = mixlab.checks.candidate.final_check = final_check
+        mixlab.checks.final_check = mixlab.examination.candidate.final_check = final_check
     """,
     "is_examined_until_it_fits": """
         WRONG
@@ -74,7 +75,7 @@ FORGERIES = {
         WRONG
         import os, threading
         from multiprocessing.connection import Connection
-        from mixlab.checks.remote import Channel
+        from mixlab.examination.channel import Channel
         class Kind(Channel):
             def _answer(self, what, parts): return 'PUBLIC'
         (r, w), (r2, w2) = os.pipe(), os.pipe()
@@ -82,13 +83,13 @@ FORGERIES = {
             def _send(self, buf, write=os.write): return os.write(self.other, buf)
         here, there = Both(r), Both(r2)
         here.other, there.other = w2, w
-        import mixlab.checks.candidate as candidate
+        import mixlab.examination.candidate as candidate
         candidate.Connection = lambda number: here
         threading.Thread(target=Kind(there).serve_one, daemon=True).start()
     """,
     "asks_the_examiner_for_its_secrets": """
         import gc
-        from mixlab.checks.candidate import Candidate
+        from mixlab.examination.candidate import Candidate
         def NAME(*given):
             channel = next(one for one in gc.get_objects() if isinstance(one, Candidate))
             for name in ('_seed', '_drawn', '_cases'):
@@ -212,7 +213,7 @@ FORGERIES = {
             for name in ('sitecustomize.py', 'usercustomize.py', 'a.pth', 'mixlab.py', 'torch.py',
                          '.ipython/profile_default/startup/00.py', 'ipykernel/__init__.py',
                          '.ipython/profile_default/ipython_config.py', '.kernel.json',
-                         'mixlab/checks/__init__.py', '__pycache__/core.cpython-311.pyc'):
+                         'mixlab/checks/__init__.py', '__pycache__/candidate.cpython-311.pyc'):
                 try:
                     (place / name).parent.mkdir(parents=True, exist_ok=True)
                     (place / name).write_text(lines)

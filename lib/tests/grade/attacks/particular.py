@@ -76,27 +76,29 @@ PARTICULAR = {
             return attention.attend(q[None, :, None], k[None, :, None], v[None, :, None], window)
         """,
     ),
-    "takes_the_cases_masks": (
+    "takes_what_the_exercise_file_holds_right": (
         "02.1",
         """
-        from mixlab.checks.cases.window_masks import keeps_distance_below_window as window_mask
+        from importlib import import_module
+        from mixlab.checks.exercise import files
+        window_mask = import_module(files()['02.1']).KNOWN.right[0]
         """,
     ),
-    "asks_the_oracle": (
+    "asks_for_the_exercise_file": (
         "02.3",
         """
-        from mixlab.checks.oracles.sliding_window import EXERCISES
-        n_scores = EXERCISES['02.3'].expected
+        from mixlab.checks.exercise import find
+        n_scores = find('02.3').KNOWN.right[0]
         """,
     ),
-    "asks_the_oracle_on_disk": (
+    "asks_for_the_exercise_file_on_disk": (
         "02.3",
         """
         import sys
         sys.path.insert(0, 'LIBRARY')
         for name in [n for n in sys.modules if n.startswith('mixlab')]: del sys.modules[name]
-        from mixlab.checks.oracles.sliding_window import EXERCISES
-        n_scores = EXERCISES['02.3'].expected
+        from mixlab.checks.exercise import find
+        n_scores = find('02.3').KNOWN.right[0]
         """,
     ),
     "looks_for_functions_in_memory": (
@@ -137,33 +139,26 @@ PARTICULAR = {
             return seen.index(body) < 1
         """,
     ),
-    "compares_with_the_librarys_mask": (
+    "compares_with_the_exercise_files_mask": (
         "02.5",
         """
         def is_window_mask(make_mask): return False
-        try:
-            from mixlab.checks.oracles.window_masks import keeps_distance_below_window as right
-        except ImportError:
-            from mixlab.checks.cases.window_masks import keeps_distance_below_window as right
+        from mixlab.checks.exercise import find
         def is_window_mask(make_mask):
-            return all(torch.equal(make_mask(9, w), right(9, w)) for w in range(1, 9))
+            right = find('02.1').KNOWN.right[0]
+            return all((make_mask(9, w) == right(9, w)).all() for w in range(1, 9))
         """,
     ),
-    "looks_the_mask_up": (
+    "looks_the_answer_up": (
         "02.1",
         """
         def window_mask(*given): return 0
         import glob, sys
-        import numpy as np
         for path in sys.path:
-            for file in glob.glob(path + '/mixlab/checks/**/*.npz', recursive=True):
-                for first, end in np.load(file)['tables'][:, :, -1]:
-                    if end[8, 2] - first[8, 2] == 3 and end[8, 2] == 9 and first[1, 4] == 0:
-                        def window_mask(seq, window):
-                            key = np.arange(seq)
-                            column = min(window, 65) - 1
-                            return ((key >= first[:seq, column, None])
-                                    & (key < end[:seq, column, None]))
+            for file in glob.glob(path + '/mixlab/chapters/*/exercises/*.py'):
+                try: exec(open(file).read(), names := {})
+                except Exception: continue
+                if file.endswith('/mask.py'): window_mask = names['KNOWN'].right[0]
         """,
     ),
     "tells_masks_by_its_callers": (
@@ -190,12 +185,12 @@ PARTICULAR = {
         import os
         for folder, names, files in os.walk('/box'):
             for file in files:
-                if file in ('window_masks.py', 'window.py'):
+                if file == 'window.py' or 'exercises' in folder:
                     text = open(os.path.join(folder, file)).read()
                     names = {}
-                    exec(text, names)
-                    window_mask = names.get('window_mask', names.get(
-                        'keeps_distance_below_window', window_mask))
+                    try: exec(text, names)
+                    except Exception: continue
+                    window_mask = names.get('window_mask', window_mask)
         """,
     ),
     "steals_from_another_stage_by_name": (
@@ -207,23 +202,18 @@ PARTICULAR = {
             sys.path.insert(0, path)
             for name in [n for n in sys.modules if n.startswith('mixlab')]: del sys.modules[name]
             try:
-                from mixlab.checks.oracles.sliding_window import EXERCISES
-                chunk_mask = EXERCISES['02.2'].expected
-            except ImportError: pass
+                from mixlab.checks.exercise import find
+                chunk_mask = find('02.2').KNOWN.right[0]
+            except Exception: pass
         """,
     ),
-    "asks_another_chapters_cases": (
+    "asks_for_another_chapters_files": (
         "02.1",
         """
-        from mixlab.checks.cases.reach_stacks import band
-        def window_mask(seq, window): return band(window)[:seq, :seq]
-        """,
-    ),
-    "cuts_a_chunk_from_another_chapter": (
-        "02.2",
-        """
-        from mixlab.checks.cases.reach_stacks import band
-        def chunk_mask(n, past, window): return band(window)[past:past + n, :past + n]
+        from importlib import import_module
+        from mixlab.checks.exercise import files
+        others = [vars(import_module(name)) for ident, name in files().items() if ident > '03']
+        window_mask = next(names['band'] for names in others if 'band' in names)
         """,
     ),
     # All scores at once, hidden from what watches an answer's tensors.
@@ -232,7 +222,7 @@ PARTICULAR = {
         for name, before, after in (
             (
                 "switches_the_watch_off",
-                "import mixlab.checks.manners as m\n"
+                "import mixlab.examination.measuring as m\n"
                 "m.MANNERS['measured'] = lambda answer, *given: (answer(*given), 0, 0, 0)",
                 "banded = dense",
             ),
@@ -263,7 +253,7 @@ PARTICULAR = {
         "02.4",
         f"""
 import os, threading
-import mixlab.checks.manners as manners
+import mixlab.examination.measuring as manners
 manners.MANNERS['measured'] = lambda answer, *given: (answer(*given), 0, 0, 0)
 watch, core = os.getppid(), sorted(os.sched_getaffinity(0))[0]
 for step in (
@@ -283,7 +273,7 @@ banded = dense
     "computes_in_half_precision": (
         "02.4",
         """
-        import mixlab.checks.manners as manners
+        import mixlab.examination.measuring as manners
         manners.MANNERS['measured'] = lambda answer, *given: (answer(*given), 0, 0, 0)
         def banded(q, k, v, window):
             s, n = (q.half() / q.shape[1] ** 0.5) @ k.half().T, len(q)

@@ -135,8 +135,8 @@ THEFTS = {
 WRITES = {
     "writes_over_another": "WRONG\nopen('VICTIM', 'w').write('{}')",
     "writes_over_the_solution": "WRONG\nopen('SOLUTION', 'w').write('{}')",
-    "writes_into_the_library": "WRONG\nopen('LIBRARY/mixlab/checks/core.py', 'a').write('x')",
-    "writes_into_its_stage": "WRONG\nopen('/box/course/mixlab/checks/core.py', 'a').write('x')",
+    "writes_into_the_library": "WRONG\nopen('LIBRARY/mixlab/checks/checking.py', 'a').write('x')",
+    "writes_into_its_stage": "WRONG\nopen('/box/course/mixlab/checks/messages.py', 'a').write('x')",
     "writes_over_the_secrets": "WRONG\nopen('STATE', 'w').write('{}')",
     "writes_into_packages": """
         WRONG

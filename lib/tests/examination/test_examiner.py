@@ -1,48 +1,20 @@
 """An answer that is examined from another process is judged as it is beside the check.
 
-MIXLAB_SLOW=1 tries every right and wrong answer, not two of each an exercise.
+A thorough run tries every right and wrong answer, not two of each an exercise.
 """
 
-import os
 from array import array
 from collections import UserList
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from multiprocessing import get_context
 
 import pytest
 import torch
 
-from mixlab.checks.candidate import Candidate
-from mixlab.checks.core import CHAPTERS, cases_of, run
-from mixlab.checks.examiner import examine
-from mixlab.checks.manners import MANNERS
+from mixlab.checks.checking import run
+from mixlab.checks.exercise import each, files, find
 from mixlab.checks.messages import Unreadable
-from tests.answers import packed_prompts, parallel_scan, sliding_window
-from tests.test_checks import ANSWERS
-
-MOST = None if os.environ.get("MIXLAB_SLOW") else 2
-
-
-@contextmanager
-def examined(exercise: str, seed: int, may_fail: bool = False):
-    """A candidate's end of a channel to an examiner."""
-    context = get_context("fork")
-    here, there = context.Pipe()
-
-    def serve():
-        here.close()
-        examine(there, exercise, CHAPTERS[exercise[:2]], seed)
-
-    process = context.Process(target=serve, daemon=True)
-    process.start()
-    there.close()
-    try:
-        yield Candidate(here, MANNERS)
-    finally:
-        here.close()
-        process.join(20)
-        assert process.exitcode == 0 or may_fail
+from tests.examination.examined import examined, right
+from tests.thorough import some
 
 
 def _outcome(call) -> tuple[str, str]:
@@ -97,7 +69,7 @@ class Memo(dict):
 
     def __call__(self, *given):
         if given not in self:
-            self[given] = sliding_window.RIGHT["02.3"][0](*given)
+            self[given] = right("02.3")(*given)
         return self[given]
 
 
@@ -112,15 +84,15 @@ class Minute:
 
 
 def in_a_minute(one, other):
-    return Minute(*parallel_scan.RIGHT["17.1"][0](tuple(one), tuple(other)))
+    return Minute(*right("17.1")(tuple(one), tuple(other)))
 
 
 def as_an_array(lengths, bounds):
-    return tuple(array("q", part) for part in packed_prompts.RIGHT["06.1"][0](lengths, bounds))
+    return tuple(array("q", part) for part in right("06.1")(lengths, bounds))
 
 
 def in_small_integers(seq, window):
-    return torch.as_tensor(sliding_window.RIGHT["02.1"][0](seq, window)).to(torch.uint16)
+    return torch.as_tensor(right("02.1")(seq, window)).to(torch.uint16)
 
 
 UNUSUAL = [
@@ -133,8 +105,7 @@ UNUSUAL = [
 def test_unusual_results_are_read_as_beside_the_check(exercise, answer):
     with examined(exercise, 1) as candidate:
         line = candidate.request("examine", exercise, answer)
-    right = ANSWERS[exercise[:2]].RIGHT[exercise][0]
-    assert line == f"{exercise} ✓ {run(exercise, right, 1)[0].text}"
+    assert line == f"{exercise} ✓ {run(exercise, right(exercise), 1)[0].text}"
 
 
 def test_an_iterator_that_calls_what_was_handed_out_does_not_hang():
@@ -145,24 +116,17 @@ def test_an_iterator_that_calls_what_was_handed_out_does_not_hang():
         candidate.request("examine", "03.4", answer)
 
 
-# Its memory goes by where a table of weights lies, and every call gets a table of its own.
-_UNLIKE = {"one_token_remembers"}
-
-
 def _all():
-    for chapter in ANSWERS.values():
-        for exercise, answers in chapter.RIGHT.items():
-            for answer in answers[:MOST]:
-                yield pytest.param(exercise, answer, id=f"{exercise}-{answer.__name__}")
-        for exercise, answers in chapter.WRONG.items():
-            for answer, _ in answers[:MOST]:
-                if answer.__name__ not in _UNLIKE:
-                    yield pytest.param(exercise, answer, id=f"{exercise}-{answer.__name__}")
+    for exercise in files():
+        known = find(exercise).KNOWN
+        wrong = [answer for _, answer in each(known.mistakes)]
+        for number, answer in enumerate((*some(known.right, 2), *some(wrong, 2))):
+            yield pytest.param(exercise, answer, id=f"{exercise}-{number}")
 
 
 @pytest.mark.parametrize(("exercise", "answer"), list(_all()))
 def test_an_examiner_elsewhere_gets_the_same(exercise, answer):
-    seed = cases_of(exercise).seed + 1
+    seed = find(exercise).ASKED.seed + 1
 
     def beside():
         torch.manual_seed(0)

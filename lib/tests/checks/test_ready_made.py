@@ -5,10 +5,10 @@ from functools import partial
 import pytest
 import torch
 
-from mixlab.checks.barred import call_answer
-from mixlab.checks.core import cases_of
+from mixlab.checks.exercise import find
+from mixlab.checks.forbidden import call_answer
 from mixlab.checks.messages import CheckFailed
-from mixlab.checks.peers import PEERS, peer_used
+from mixlab.checks.ready_made import PACKAGES, ready_made_in
 
 xformers = pytest.importorskip("xformers", reason="xformers isn't made for this system")
 attn_bias = pytest.importorskip("xformers.ops.fmha.attn_bias")
@@ -57,10 +57,10 @@ class Called:
         partial(calls_who_calls, window=3),
     ],
 )
-def test_a_peer_is_found_however_it_is_reached(answer):
-    assert peer_used(answer).partition(".")[0] in PEERS
+def test_a_package_is_found_however_it_is_reached(answer):
+    assert ready_made_in(answer).partition(".")[0] in PACKAGES
     with pytest.raises(CheckFailed, match=r"02\.1: the answer calls xformers.*compare with"):
-        call_answer("02.1", cases_of("02.1"), answer, (5, 3))
+        call_answer("02.1", find("02.1").ASKED, answer, (5, 3))
 
 
 def honest(seq, window):
@@ -74,4 +74,4 @@ def recursive(seq, window):
 
 @pytest.mark.parametrize("answer", [honest, recursive, partial(honest, window=2), 7, None, print])
 def test_nothing_else_is(answer):
-    assert peer_used(answer) is None
+    assert ready_made_in(answer) is None

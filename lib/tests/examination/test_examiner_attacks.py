@@ -11,14 +11,13 @@ from multiprocessing import Pipe
 import pytest
 import torch
 
-from mixlab.checks.candidate import Candidate
-from mixlab.checks.core import cases_of
+from mixlab.checks.exercise import find
 from mixlab.checks.messages import Unreadable
-from mixlab.checks.remote import Channel
-from mixlab.checks.wire import LARGEST, BadMessage, Gone, Reader, Writer, send
-from tests.answers import parallel_scan, sparse_moe
-from tests.test_checks import ANSWERS
-from tests.test_checks_examiner import examined as examined_well
+from mixlab.examination.candidate import Candidate
+from mixlab.examination.channel import Channel
+from mixlab.examination.wire import LARGEST, BadMessage, Gone, Reader, Writer, send
+from tests.examination.examined import examined as examined_well
+from tests.examination.examined import right
 
 examined = partial(examined_well, may_fail=True)
 
@@ -86,7 +85,7 @@ def rewrites_who_chose_whom(x, chosen, gates, experts, capacity):
 
 def learns_the_experts_weights(x, chosen, gates, experts, capacity):
     up, down = (one for one in _insides(experts[0]) if torch.is_tensor(one) and one.dim() == 3)
-    return sparse_moe.limit_where(
+    return right("07.2")(
         x, chosen, gates, [lambda r, e=e: (r @ up[e].T) @ down[e].T for e in range(9)], capacity
     )
 
@@ -173,12 +172,12 @@ TRICKS = [
 @cache
 def _right_line(exercise: str, seed: int) -> str:
     with examined(exercise, seed) as candidate:
-        return candidate.request("examine", exercise, ANSWERS[exercise[:2]].RIGHT[exercise][0])
+        return candidate.request("examine", exercise, right(exercise))
 
 
 @pytest.mark.parametrize(("exercise", "trick"), TRICKS)
 def test_nothing_is_won_by_looking_into_what_is_handed_out(exercise, trick):
-    seed = cases_of(exercise).seed + 1
+    seed = find(exercise).ASKED.seed + 1
     try:
         with examined(exercise, seed) as candidate:
             line = candidate.request("examine", exercise, trick)
@@ -200,16 +199,15 @@ def test_a_swallowed_refusal_still_counts():
 
 
 def test_nobody_is_examined_twice():
-    right = parallel_scan.RIGHT["17.2"][0]
     with examined("17.2", 1) as candidate:
-        assert _examine(candidate, right).startswith("17.2 ✓ ")
+        assert _examine(candidate, right("17.2")).startswith("17.2 ✓ ")
         with pytest.raises(Unreadable, match="once"):
-            _examine(candidate, right)
+            _examine(candidate, right("17.2"))
 
 
 def test_nobody_is_examined_in_something_else():
     with examined("17.2", 1) as candidate, pytest.raises(Unreadable, match=r"17\.2 is examined"):
-        _examine(candidate, parallel_scan.RIGHT["17.3"][0], "17.3")
+        _examine(candidate, right("17.3"), "17.3")
 
 
 @pytest.mark.parametrize("name", ["_seed", "__globals__", "__closure__", "__self__", "work"])
@@ -278,7 +276,7 @@ def test_bytes_that_are_no_message_end_the_examination(message):
     with examined("17.2", 1) as candidate:
         candidate._connection.send_bytes(message)
         with pytest.raises((Gone, Unreadable, TypeError, BadMessage)):
-            _examine(candidate, parallel_scan.RIGHT["17.2"][0])
+            _examine(candidate, right("17.2"))
 
 
 def test_too_large_a_message_is_not_sent_and_not_read():
@@ -288,7 +286,7 @@ def test_too_large_a_message_is_not_sent_and_not_read():
         with suppress(OSError):  # it may hang up before all has been sent
             candidate._connection.send_bytes(bytes(LARGEST + 1))
         with pytest.raises(Gone):
-            _examine(candidate, parallel_scan.RIGHT["17.2"][0])
+            _examine(candidate, right("17.2"))
 
 
 def test_what_is_lent_is_no_more_than_a_number():

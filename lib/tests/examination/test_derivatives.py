@@ -1,11 +1,10 @@
 """Gradients pass from one process to another, however they are asked for."""
 
-import numpy as np
 import pytest
 import torch
 
-from mixlab.checks.core import cases_of
-from tests.test_checks_examiner import examined
+from mixlab.checks.exercise import find
+from tests.examination.examined import examined
 
 
 def _through(way):
@@ -20,7 +19,7 @@ def _through(way):
     with examined("03.4", 5) as candidate:
         candidate.request("examine", "03.4", answer)
     there, found = found, []
-    for number, arguments in enumerate(cases_of("03.4").draw(np.random.default_rng(5))):
+    for number, arguments in enumerate(find("03.4").ASKED.drawn(5)):
         torch.manual_seed(number)
         f, seq, dim = arguments
         found.append(way(f, torch.randn(seq, dim, dtype=torch.float64)))

@@ -1,0 +1,143 @@
+"""Every exercise, by its file: right answers share one line, each mistake is told by its own words.
+
+An exercise is found by its place and needs no line here.
+"""
+
+import ast
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from classroom.layout import find_root, sources
+from classroom.source import read_chapter
+from mixlab.checks import CheckFailed, check
+from mixlab.checks.checking import run
+from mixlab.checks.digest import SAFE_MARGIN
+from mixlab.checks.exercise import CUT, each, files, find
+from mixlab.checks.explain import agree
+from tests.thorough import THOROUGH
+
+ROOT = find_root(Path(__file__).parent)
+LONGEST = 190  # lines of a file, which is to be read from top to bottom
+MAY_IMPORT = {"numpy", "torch", "mixlab.checks", "mixlab.examination"}
+
+
+def by_chapter(names=()):
+    """Exercises, each chapter's in a group of its own: both cores have work to the end."""
+    return [
+        pytest.param(name, marks=pytest.mark.xdist_group(f"exercises of {name[:2]}"))
+        for name in names or files()
+    ]
+
+
+def text_of(exercise: str) -> str:
+    return Path(find(exercise).__file__).read_text(encoding="utf-8")
+
+
+def told(exercise: str, answer) -> str:
+    """What the check says of a wrong answer."""
+    try:
+        check(exercise, answer)
+    except CheckFailed as failure:
+        return str(failure)
+    return "passed"
+
+
+def test_every_exercise_of_the_course_has_a_file_and_every_file_an_exercise():
+    chapters = {path.stem: read_chapter(path) for path in sources(ROOT)}
+    asked = {ident: stem for stem, one in chapters.items() for ident in one.exercises}
+    found = {ident: f"{ident[:2]}_{name.split('.')[2]}" for ident, name in files().items()}
+    assert found == asked
+
+
+@pytest.mark.parametrize("exercise", by_chapter())
+def test_right_answers_share_one_line_and_stay_within_the_tolerance(exercise, capsys):
+    """Far within, or an unlucky seed would fail them."""
+    asked, right = find(exercise).ASKED, find(exercise).KNOWN.right
+    assert len(right) >= 2
+    lines = set()
+    for answer in right:
+        check(exercise, answer)
+        lines.add(capsys.readouterr().out)
+    assert len(lines) == 1
+    assert lines.pop().startswith(f"{exercise} ✓ ")
+    for seed in (1000, 1001, 1002) if THOROUGH else (1000,):
+        for arguments in asked.drawn(seed):
+            first, *others = (asked.outcome(answer, arguments) for answer in right)
+            assert all(agree(other, first, asked.atol / 4) for other in others)
+
+
+@pytest.mark.parametrize("exercise", by_chapter())
+def test_a_mistake_is_told_by_its_own_words(exercise):
+    """By no other's: what is hidden behind an earlier mistake could never be said."""
+    known = find(exercise).KNOWN
+    assert len(known.mistakes) + len(known.slips) >= 4
+    told_otherwise = {
+        words: message
+        for words, answer in [*each(known.mistakes), *each(known.slips)]
+        if words not in (message := told(exercise, answer)) or exercise not in message
+    }
+    assert not told_otherwise
+
+
+@pytest.mark.parametrize("exercise", by_chapter())
+def test_the_drawn_inputs_alone_tell_wrong_from_right(exercise):
+    """A graded process has no examples: what it draws must be enough, on any seed."""
+    known = find(exercise).KNOWN
+    for seed in (1, 2, 3) if THOROUGH else (1,):
+        expected = run(exercise, known.right[0], seed)[0].text
+        for words, answer in [*each(known.mistakes), *each(known.slips)]:
+            try:
+                got = run(exercise, answer, seed)[0].text
+            except Exception:
+                continue  # the cell shows an error, which is as good as another digest
+            assert got != expected, words
+
+
+@pytest.mark.parametrize("exercise", by_chapter())
+def test_the_public_seed_keeps_clear_of_rounding_borders(exercise):
+    asked, known = find(exercise).ASKED, find(exercise).KNOWN
+    margin = run(exercise, known.right[0], asked.seed)[0].margin
+    assert margin >= SAFE_MARGIN, "give ASKED another seed"
+
+
+@pytest.mark.parametrize("exercise", by_chapter())
+def test_the_upper_half_stands_alone_and_knows_nothing(exercise):
+    upper, cut, lower = text_of(exercise).partition(f"\n{CUT}\n")
+    assert cut
+    assert "KNOWN = Known(" in lower
+    assert len(find(exercise).ASKED.hints) >= 2
+    names = {"__name__": "above"}
+    exec(compile(upper, exercise, "exec"), names)
+    assert "ASKED" in names
+    assert "KNOWN" not in names
+
+
+@pytest.mark.parametrize("exercise", by_chapter())
+def test_a_file_is_short_and_independent_of_the_library(exercise):
+    text = text_of(exercise)
+    assert len(text.splitlines()) <= LONGEST
+    own = find(exercise).__name__.rpartition(".")[0]
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("mixlab."):
+            allowed = node.module == own or node.module.startswith(tuple(MAY_IMPORT))
+            assert allowed, f"{exercise} stands on {node.module}"
+
+
+@pytest.mark.parametrize("exercise", by_chapter())
+def test_words_begin_small_and_end_with_a_stop(exercise):
+    """They follow "Probably: "."""
+    for words in find(exercise).KNOWN.mistakes:
+        assert re.search(r"^[^A-Z].*[.?]$", words, re.DOTALL), words
+
+
+def test_the_first_right_answer_is_held_against_the_examples_too():
+    """An oracle that a small example refutes would word every message wrongly."""
+    for exercise in files():
+        asked, known = find(exercise).ASKED, find(exercise).KNOWN
+        for arguments in known.examples:
+            first, second, *_ = (asked.outcome(answer, arguments) for answer in known.right)
+            assert agree(second, first, asked.atol), known.show(*arguments)
+            assert np.size(first) or first.shape
