@@ -40,9 +40,8 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from mixlab import load, smollm2, tokenizer
-from mixlab.figures import series
-from mixlab.figures import sliding_window as figures
-from mixlab.traces import sliding_window as traces
+from mixlab.chapters.kit import series
+from mixlab.chapters.sliding_window import figures, traces
 from mixlab.transformer.attention import banded_attention, dense_attention
 from mixlab.transformer.window import n_visible_pairs, window_mask
 

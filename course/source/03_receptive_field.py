@@ -30,10 +30,9 @@ import torch
 from torch.nn.functional import conv1d, cross_entropy, pad
 
 from mixlab import load, smollm2, tokenizer
+from mixlab.chapters.kit import series
+from mixlab.chapters.receptive_field import effective_field, figures, traces
 from mixlab.common.training import TrainingConfig, train
-from mixlab.figures import effective_field, series
-from mixlab.figures import receptive_field as figures
-from mixlab.traces import receptive_field as traces
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.model import Transformer
 from mixlab.transformer.window import window_mask

@@ -30,9 +30,9 @@ import numpy as np
 import torch
 
 from mixlab import generate, load, smollm2, tokenizer
-from mixlab.figures import rolling_cache as figures
-from mixlab.figures import rolling_order as order_figures
-from mixlab.figures import series
+from mixlab.chapters.kit import series
+from mixlab.chapters.rolling_cache import figures
+from mixlab.chapters.rolling_cache import slot_order as order_figures
 from mixlab.traces.rolling_cache import trace_decode, trace_prefill, trace_ways
 from mixlab.transformer.attention import dense_attention
 from mixlab.transformer.config import TransformerConfig

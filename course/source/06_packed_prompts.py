@@ -34,11 +34,12 @@ from torch.nn.attention.flex_attention import create_block_mask
 from torch.nn.utils.rnn import pad_sequence
 
 from mixlab import load, smollm2, tokenizer
-from mixlab.figures import packed_masks, packed_request
-from mixlab.figures import packed_prompts as figures
+from mixlab.chapters.packed_prompts import figures
+from mixlab.chapters.packed_prompts import masks as packed_masks
+from mixlab.chapters.packed_prompts import request as packed_request
+from mixlab.chapters.packed_prompts.layouts import influence, layout_scores
+from mixlab.chapters.packed_prompts.traces import trace_request
 from mixlab.kernels import flex_attention, xformers_attention
-from mixlab.traces.packed_prompts import trace_request
-from mixlab.traces.packing import influence, layout_scores
 from mixlab.transformer import packing
 from mixlab.transformer.packed_masks import causal_block_mask, padded_keys_mask
 from mixlab.transformer.rope import rope_table, widen

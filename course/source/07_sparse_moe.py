@@ -41,9 +41,9 @@ import torch
 from ipywidgets import interact_manual
 
 from mixlab import load, smollm2, tokenizer
+from mixlab.chapters.kit import series
+from mixlab.chapters.sparse_moe import dispatch, figures
 from mixlab.common.training import TrainingConfig, batches, train
-from mixlab.figures import dispatch, series
-from mixlab.figures import sparse_moe as figures
 from mixlab.kernels import grouped_experts
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.feed_forward import FeedForward, swiglu

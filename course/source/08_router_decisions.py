@@ -37,14 +37,14 @@ import torch
 from IPython.display import display
 
 from mixlab import load, tokenizer
-from mixlab.figures import router_decisions as figures
-from mixlab.figures import series
-from mixlab.figures.colored_text import colored_html, colored_text
+from mixlab.chapters.kit import series
+from mixlab.chapters.kit.colored_text import colored_html, colored_text
+from mixlab.chapters.router_decisions import figures
+from mixlab.chapters.router_decisions import repetition as router_repetition
 from mixlab.small_mixtral import card, folder
 from mixlab.small_mixtral.corpus import KINDS, documents
 from mixlab.small_mixtral.sample import bits, sample
 from mixlab.traces import router_decisions as traces
-from mixlab.traces import router_repetition
 from mixlab.traces.router import trace_router, without_experts
 from mixlab.transformer.config import TransformerConfig
 

@@ -29,11 +29,11 @@ from operator import add
 import torch
 from ipywidgets import interact_manual
 
-from mixlab.figures import parallel_scan as figures
-from mixlab.figures import series
-from mixlab.figures.scan import rounds
+from mixlab.chapters.kit import series
+from mixlab.chapters.parallel_scan import figures
+from mixlab.chapters.parallel_scan.rounds import rounds
+from mixlab.chapters.parallel_scan.traces import rounding_errors, schedule, trace_scan
 from mixlab.ssm.scan import affine, scan
-from mixlab.traces.scan import rounding_errors, schedule, trace_scan
 
 generator = torch.manual_seed(0)
 

@@ -30,16 +30,16 @@ from torch import nn
 from torch.nn import functional as F
 
 from mixlab import generate
-from mixlab.figures import mamba as figures
-from mixlab.figures import series
-from mixlab.figures.mamba_wiring import wiring
+from mixlab.chapters.kit import series
+from mixlab.chapters.mamba import figures
+from mixlab.chapters.mamba.traces import trace_layers
+from mixlab.chapters.mamba.wiring import wiring
 from mixlab.ssm.config import PUBLISHED, MambaConfig
 from mixlab.ssm.discretize import discretize_diagonal
 from mixlab.ssm.mamba import Mamba
 from mixlab.ssm.scan import linear_recurrence
 from mixlab.ssm.selective_scan import selective_scan
 from mixlab.traces import recall
-from mixlab.traces.mamba import trace_layers
 from mixlab.traces.timing import reading_and_writing
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.model import Transformer

@@ -6,8 +6,9 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from mixlab.figures import series, sliding_window, theme
-from mixlab.figures.cells import cells, legend
+from mixlab.chapters.kit import series, theme
+from mixlab.chapters.kit.cells import cells, legend
+from mixlab.chapters.sliding_window import figures as sliding_window
 
 
 def animated(names):

@@ -5,12 +5,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mixlab.figures import mamba as figures
-from mixlab.figures.mamba_wiring import wiring
+from mixlab.chapters.mamba import figures
+from mixlab.chapters.mamba.traces import trace_layers
+from mixlab.chapters.mamba.wiring import wiring
 from mixlab.ssm.config import MambaConfig
 from mixlab.ssm.mamba import Mamba
 from mixlab.traces import recall
-from mixlab.traces.mamba import trace_layers
 from mixlab.traces.timing import reading_and_writing
 
 

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from mixlab.figures import packed_masks, packed_request, theme
-from mixlab.figures import packed_prompts as figures
+from mixlab.chapters.kit import theme
+from mixlab.chapters.packed_prompts import figures
+from mixlab.chapters.packed_prompts import masks as packed_masks
+from mixlab.chapters.packed_prompts import request as packed_request
+from mixlab.chapters.packed_prompts.layouts import influence, layout_scores
+from mixlab.chapters.packed_prompts.traces import trace_request
 from mixlab.kernels import xformers_attention
-from mixlab.traces.packed_prompts import trace_request
-from mixlab.traces.packing import influence, layout_scores
 from mixlab.transformer.packed_masks import causal_block_mask
 from mixlab.transformer.packing import pack
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch.nn.attention import flex_attention as torch_flex_attention
 from xformers.ops.fmha import attn_bias
 
+from mixlab.chapters.packed_prompts.traces import PADDING, trace_request
 from mixlab.kernels import flex_attention, xformers_attention
-from mixlab.traces.packed_prompts import PADDING, trace_request
 from mixlab.transformer.attention import dense_attention
 from mixlab.transformer.packed_masks import (
     block_mask,

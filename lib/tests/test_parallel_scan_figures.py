@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from mixlab.figures import parallel_scan as figures
-from mixlab.figures.scan import rounds
-from mixlab.traces.scan import schedule, trace_scan
+from mixlab.chapters.parallel_scan import figures
+from mixlab.chapters.parallel_scan.rounds import rounds
+from mixlab.chapters.parallel_scan.traces import schedule, trace_scan
 
 HOW = [("sequential", None), ("hillis_steele", None), ("blelloch", None), ("chunked", 5)]
 

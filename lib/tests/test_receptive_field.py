@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mixlab.figures import effective_field
-from mixlab.figures import receptive_field as figures
-from mixlab.traces import receptive_field as traces
+from mixlab.chapters.receptive_field import effective_field, figures, traces
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.model import Transformer
 

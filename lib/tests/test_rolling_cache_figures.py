@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from mixlab.figures import rolling_cache as figures
-from mixlab.figures import rolling_order
+from mixlab.chapters.rolling_cache import figures
+from mixlab.chapters.rolling_cache import slot_order as rolling_order
 from mixlab.traces.rolling_cache import trace_decode, trace_prefill, trace_ways
 
 WORDS = "The cat sat on the mat and saw the dog go to".split()

@@ -3,6 +3,11 @@
 import numpy as np
 import pytest
 
+from mixlab.chapters.router_decisions.repetition import (
+    explained_repetitions,
+    repetition_of_strangers,
+    repetitions,
+)
 from mixlab.traces.router_decisions import (
     bootstrap,
     conditional_information,
@@ -12,11 +17,6 @@ from mixlab.traces.router_decisions import (
     information_by_lot,
     mutual_information,
     shuffle_within,
-)
-from mixlab.traces.router_repetition import (
-    explained_repetitions,
-    repetition_of_strangers,
-    repetitions,
 )
 
 RNG = np.random.default_rng(8)

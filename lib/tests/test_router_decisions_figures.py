@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from mixlab.figures import router_decisions as figures
-from mixlab.figures.colored_text import colored_html, colored_text
-from mixlab.figures.experts import EXPERTS
-from mixlab.traces.router_repetition import MIXTRAL_REPETITION
+from mixlab.chapters.kit.colored_text import colored_html, colored_text
+from mixlab.chapters.kit.experts import EXPERTS
+from mixlab.chapters.router_decisions import figures
+from mixlab.chapters.router_decisions.repetition import MIXTRAL_REPETITION
 
 
 def test_the_two_cells_below_chance_are_marked_where_they_stand():

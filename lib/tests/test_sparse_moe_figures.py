@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mixlab.figures import dispatch, sparse_moe
+from mixlab.chapters.sparse_moe import dispatch
+from mixlab.chapters.sparse_moe import figures as sparse_moe
 
 WORDS = ["The", "cat", "sat"]
 CHOSEN = np.array([[1, 0], [3, 1], [1, 3]])

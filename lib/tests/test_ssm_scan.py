@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mixlab.chapters.parallel_scan.traces import trace_scan
 from mixlab.ssm.scan import affine, linear_recurrence, scan
-from mixlab.traces.scan import trace_scan
 
 HOW = [("sequential", None), ("hillis_steele", None), ("blelloch", None)]
 HOW += [("chunked", 1), ("chunked", 7), ("chunked", 64)]

@@ -25,7 +25,7 @@ _OURS = (
     "mixlab.ssm.discretize",
     "mixlab.ssm.short_convolution",
     "mixlab.ssm.mamba_block",
-    "mixlab.traces.mamba",
+    "mixlab.chapters.mamba.traces",
 )
 _PLAIN = "mixlab.checks.cases.mamba_scan"
 _READERS = "mixlab.checks.cases.mamba_readers"

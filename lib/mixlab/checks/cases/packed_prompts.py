@@ -14,7 +14,7 @@ _OURS = (
     "mixlab.transformer.window",
     "mixlab.kernels.flex_attention",
     "mixlab.kernels.xformers_attention",
-    "mixlab.traces.packed_prompts",
+    "mixlab.chapters.packed_prompts.traces",
 )
 _LAYERS = "mixlab.checks.cases.packed_forwards"
 

@@ -11,7 +11,7 @@ from mixlab.checks.cases import Cases, Unreadable, _kind, read_verdict
 from mixlab.checks.cases.scan_items import rounds_of, scan_outcome
 from mixlab.checks.cases.scan_suspects import hand_out
 
-_OURS = ("mixlab.ssm.scan", "mixlab.traces.scan")
+_OURS = ("mixlab.ssm.scan", "mixlab.chapters.parallel_scan.traces")
 _SUSPECTS = "mixlab.checks.cases.scan_suspects"
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 

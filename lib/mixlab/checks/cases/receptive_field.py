@@ -6,7 +6,7 @@ import torch
 from mixlab.checks.cases import Cases, read_count, read_mask, read_verdict
 from mixlab.checks.cases.reach_stacks import DIM, hand_out, hiding
 
-_TRACES = "mixlab.traces.receptive_field"
+_TRACES = "mixlab.chapters.receptive_field.traces"
 _STACKS = "mixlab.checks.cases.reach_stacks"
 
 

@@ -10,7 +10,7 @@ from mixlab.checks.cases import Cases, Unreadable, _kind, read_mask, read_real, 
 _OURS = (
     "mixlab.traces.router",
     "mixlab.traces.router_decisions",
-    "mixlab.traces.router_repetition",
+    "mixlab.chapters.router_decisions.repetition",
 )
 
 

@@ -10,8 +10,8 @@ from numbers import Real
 import numpy as np
 import plotly.graph_objects as go
 
-from mixlab.figures import series, theme
-from mixlab.figures.cells import cells
+from mixlab.chapters.kit import series, theme
+from mixlab.chapters.kit.cells import cells
 
 _LATER, _OUT, _SEEN, _NEW = range(4)  # states of a box
 FAINT, _GONE = "#F3F3F3", "#C4C4C4"

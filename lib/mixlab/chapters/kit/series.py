@@ -6,7 +6,7 @@ from numbers import Real
 
 import plotly.graph_objects as go
 
-from mixlab.figures import theme
+from mixlab.chapters.kit import theme
 
 _DASHES = ("solid", "dash", "dot", "dashdot")
 _SYMBOLS = ("circle", "square", "diamond", "x")

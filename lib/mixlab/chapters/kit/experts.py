@@ -2,7 +2,7 @@
 
 import plotly.graph_objects as go
 
-from mixlab.figures import theme
+from mixlab.chapters.kit import theme
 
 EXPERTS = (
     (theme.BLUE, "#FFF"),

@@ -1,7 +1,7 @@
 """Figures of chapter 03: what a token can reach through a stack of layers.
 
 Each takes plain arrays, made by a trace or a cell, and returns a Plotly figure. What a token uses
-of its reach is drawn in `mixlab.figures.effective_field`.
+of its reach is drawn in `mixlab.chapters.receptive_field.effective_field`.
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from mixlab.figures import theme
-from mixlab.figures.cells import cells, legend, square_panels
+from mixlab.chapters.kit import theme
+from mixlab.chapters.kit.cells import cells, legend, square_panels
 
 _FAINT, _EDGE = "#D4D4D4", "#9CC3DE"
 _REACHED = [[0.0, theme.GREY], [0.5, theme.BLUE], [1.0, theme.ORANGE]]

@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from mixlab.figures import theme
+from mixlab.chapters.kit import theme
 
 _KINDS = (theme.ORANGE, theme.SKY, theme.BLUE)
 _ABOVE_LEGEND = dict(title_y=0.97, title_yanchor="top")  # a title that is longer than half a line

@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from mixlab.figures import theme
+from mixlab.chapters.kit import theme
 
 # An expert that isn't chosen is grey; the more weight it gets, the deeper its blue.
 _WEIGHTS = [[0.0, theme.GREY], [1e-6, "#DDECF7"], [1.0, "#56A5D8"]]

@@ -6,8 +6,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from mixlab.figures import theme
-from mixlab.traces.scan import ScanTrace
+from mixlab.chapters.kit import theme
+from mixlab.chapters.parallel_scan.traces import ScanTrace
 
 # Of an item at a place: not there yet, in a part, in the final value, new there.
 _MISSING_PART_FINAL_NEW = [

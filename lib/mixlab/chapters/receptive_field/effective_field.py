@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from mixlab.figures import theme
+from mixlab.chapters.kit import theme
 
 
 def bell(alone: np.ndarray, held: np.ndarray, title: str) -> go.Figure:

@@ -9,8 +9,8 @@ from html import escape
 import numpy as np
 import plotly.graph_objects as go
 
-from mixlab.figures import theme
-from mixlab.figures.experts import EXPERTS, expert_legend, palette
+from mixlab.chapters.kit import theme
+from mixlab.chapters.kit.experts import EXPERTS, expert_legend, palette
 
 
 def shown_piece(piece: str) -> str:

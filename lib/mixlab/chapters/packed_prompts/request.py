@@ -1,8 +1,8 @@
 """The life of a packed request: its masks in one diagram, and pass by pass.
 
-Both figures take the passes of `mixlab.traces.packed_prompts.trace_request`. Cells have their
-prompt's colour; numbers and words say which token a row or a column is, and bars in the diagram
-whether a key comes from the ring or is the chunk's own.
+Both figures take the passes of `traces.trace_request`. Cells have their prompt's colour; numbers
+and words say which token a row or a column is, and bars in the diagram whether a key comes from the
+ring or is the chunk's own.
 """
 
 from collections.abc import Sequence
@@ -11,9 +11,9 @@ from itertools import groupby
 import numpy as np
 import plotly.graph_objects as go
 
-from mixlab.figures import theme
-from mixlab.figures.packed_prompts import prompt_color, prompt_scale
-from mixlab.traces.packed_prompts import PADDING, PackedMask
+from mixlab.chapters.kit import theme
+from mixlab.chapters.packed_prompts.figures import prompt_color, prompt_scale
+from mixlab.chapters.packed_prompts.traces import PADDING, PackedMask
 
 _STAGES = {  # stage: (heading, when, xformers' mask in two lines)
     "first chunk": (

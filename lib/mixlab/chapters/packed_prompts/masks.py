@@ -10,9 +10,9 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from mixlab.figures import theme
-from mixlab.figures.cells import cells, legend, square_panels
-from mixlab.figures.packed_prompts import prompt_scale
+from mixlab.chapters.kit import theme
+from mixlab.chapters.kit.cells import cells, legend, square_panels
+from mixlab.chapters.packed_prompts.figures import prompt_scale
 
 _WRONG = [[0, theme.GREY], [1 / 3, theme.BLUE], [2 / 3, theme.ORANGE], [1, "#FFFFFF"]]
 

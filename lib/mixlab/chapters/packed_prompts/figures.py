@@ -11,8 +11,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from mixlab.figures import theme
-from mixlab.figures.cells import cells, legend, square_panels
+from mixlab.chapters.kit import theme
+from mixlab.chapters.kit.cells import cells, legend, square_panels
 
 PADDING = "#F6DDB0"  # a pale orange: what is computed for nothing
 

@@ -10,9 +10,9 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from mixlab.figures import theme
-from mixlab.figures.cells import cells
-from mixlab.figures.rolling_cache import FAINT, bare_axes, legend, notes
+from mixlab.chapters.kit import theme
+from mixlab.chapters.kit.cells import cells
+from mixlab.chapters.rolling_cache.figures import FAINT, bare_axes, legend, notes
 
 # From the oldest key to the newest: pale to dark, the newest standing out.
 _PALE, _MIDDLE, _DARK = "#E3EEF6", "#6FB0D8", "#00507D"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from mixlab.figures import theme
+from mixlab.chapters.kit import theme
 
 # Where things stand: the main row and the rows of the four ways around it.
 _MAIN, _RESIDUAL, _CHOICE, _SKIP, _GATE = 30, 56, 44, 18, 6

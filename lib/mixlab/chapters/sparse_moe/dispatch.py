@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from mixlab.figures import theme
+from mixlab.chapters.kit import theme
 
 _TOKENS, _OUTPUTS = 5.0, -0.9  # heights at which tokens start and outputs end
 _PASSAGE = 0.0  # height at which results pass under the bins' names

@@ -10,8 +10,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from mixlab.figures import theme
-from mixlab.figures.experts import expert_legend, palette
+from mixlab.chapters.kit import theme
+from mixlab.chapters.kit.experts import expert_legend, palette
 
 
 def kind_shares(

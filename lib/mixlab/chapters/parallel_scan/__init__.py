@@ -1,0 +1,1 @@
+"""Chapter 17: a loop in a few rounds."""

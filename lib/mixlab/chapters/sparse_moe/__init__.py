@@ -1,0 +1,1 @@
+"""Chapter 07: experts, a router, and what goes where."""
