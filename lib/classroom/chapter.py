@@ -51,6 +51,11 @@ class Chapter:
         return self.stem[:2]
 
     @property
+    def draft(self) -> bool:
+        """Whether its title says that it isn't finished."""
+        return bool(self.cells) and "(draft)" in self.cells[0].source.partition("\n")[0]
+
+    @property
     def exercises(self) -> dict[str, list[Cell]]:
         """Each exercise's cells by its id, in order."""
         runs: dict[str, list[Cell]] = {}

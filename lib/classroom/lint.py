@@ -165,8 +165,8 @@ def table(rows: list[tuple[str, Measures]]) -> str:
 
 
 def lint_command(root: Path, chosen: list[Path], timed: bool) -> int:
-    """Print the table and the broken rules; 0 when there are none."""
-    rows, problems = [], []
+    """Print the table and the broken rules; 0 when there are none but a draft's."""
+    rows, problems, unfinished = [], [], []
     for source in chosen:
         try:
             chapter = read_chapter(source)
@@ -174,9 +174,13 @@ def lint_command(root: Path, chosen: list[Path], timed: bool) -> int:
             problems += error.problems
             continue
         rows.append((chapter.stem, measure(chapter)))
-        problems += lint_chapter(root, chapter)
-        problems += time_problems(root, chapter) if timed else []
+        found = lint_chapter(root, chapter)
+        found += time_problems(root, chapter) if timed else []
+        (unfinished if chapter.draft else problems).extend(found)
     print(table(rows))
+    if unfinished:
+        print("\nStill unfinished, as the title says:")
+        print("\n".join(map(str, unfinished)))
     if problems:
         print()
         print("\n".join(map(str, problems)))

@@ -141,44 +141,46 @@ def _row_by_row(pull: Callable, vectors: tuple) -> tuple:
 def derivative(function: Callable, args: tuple, kwargs: dict, way: str, vectors: list) -> list:
     """A derivative of a function that lives here, by all real tensors among its arguments.
 
+    By autograd alone, as everybody does it: an answer may use what torch.func does not allow.
+
     Args:
         way: each "v" is the product of a vector and the Jacobian of what stands before it, each "j"
             that of the Jacobian and a vector.
         vectors: for each letter in turn.
 
+    Returns:
+        A tensor for each output of the derivative, None for one that no input moves.
+
     Raises:
         ValueError: for another letter.
     """
     leaves, spec = tree_flatten((args, kwargs))
-    own = [leaf.detach() for leaf in leaves if _varies(leaf)]
-
-    def outputs(*tensors):
-        given = list(tensors)
-        filled = [given.pop(0) if _varies(leaf) else leaf for leaf in leaves]
+    inputs = [leaf.detach().requires_grad_() for leaf in leaves if _varies(leaf)]
+    own, given = iter(inputs), iter(vectors)
+    with torch.enable_grad():
+        filled = [next(own) if _varies(leaf) else leaf for leaf in leaves]
         args, kwargs = tree_unflatten(filled, spec)
-        return tuple(filter(_varies, tree_flatten(function(*args, **kwargs))[0]))
-
-    if way == "v":  # as everybody does it: an answer may use what torch.func does not allow
-        own = [tensor.requires_grad_() for tensor in own]
-        with torch.enable_grad():
-            pairs = zip(outputs(*own), vectors, strict=True)
-            moved = [(out, vector) for out, vector in pairs if out.requires_grad]
-        outs, pulls = [out for out, _ in moved], [vector for _, vector in moved]
-        return list(torch.autograd.grad(outs, own, pulls, allow_unused=True))
-    found, n_in, n_out = outputs, len(own), len(outputs(*own))
-    for step in way:
-        if step == "v":
-            found, n_in, n_out = _pulled(found, n_in), n_in + n_out, n_in
-        elif step == "j":
-            found, n_in = _pushed(found, n_in), 2 * n_in
-        else:
-            raise ValueError(f"nobody here knows this manner of calling: {way!r}")
-    return list(found(*own, *vectors))
+        outputs = list(filter(_varies, tree_flatten(function(*args, **kwargs))[0]))
+        for step in way:
+            if step not in "vj":
+                raise ValueError(f"nobody here knows this manner of calling: {way!r}")
+            like = outputs if step == "v" else inputs
+            new = [next(given).detach().requires_grad_() for _ in like]
+            # What pulls a vector back is linear in it: pulled back in turn, it pushes one forward.
+            pulls = (
+                new if step == "v" else [torch.zeros_like(out).requires_grad_() for out in outputs]
+            )
+            pulled = _pulled_back(outputs, inputs, pulls)
+            outputs = pulled if step == "v" else _pulled_back(pulled, pulls, new)
+            inputs = [*inputs, *new]
+    return outputs
 
 
-def _pulled(function: Callable, n: int) -> Callable:
-    return lambda *given: torch.func.vjp(function, *given[:n])[1](given[n:])
-
-
-def _pushed(function: Callable, n: int) -> Callable:
-    return lambda *given: torch.func.jvp(function, given[:n], given[n:])[1]
+def _pulled_back(outputs: list, inputs: list, vectors: list) -> list:
+    """Gradients of outputs by inputs; None where nothing depends on one."""
+    pairs = zip(outputs, vectors, strict=True)
+    moved = [(out, vector) for out, vector in pairs if out is not None and out.requires_grad]
+    if not moved:
+        return [None] * len(inputs)
+    outs, pulls = zip(*moved, strict=True)
+    return list(torch.autograd.grad(outs, inputs, pulls, create_graph=True, allow_unused=True))
