@@ -1,8 +1,10 @@
 """Grade one submission against the references of its chapters."""
 
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from secrets import token_bytes
 
 from classroom.answers import MAX_ANSWER, Answer, drop_untouched, take_answers
 from classroom.grade.box import Limits
@@ -48,6 +50,7 @@ class Course:
     limits: Limits
     imports: tuple[str, ...] = ()
     slowest: dict[str, float] = field(default_factory=dict)
+    key: bytes = field(default_factory=partial(token_bytes, 32), repr=False)
 
     def library(self, exercise: str, teaching: bool) -> Path:
         """The staged library for an exercise: a chapter's that forbid the same share one."""
@@ -77,7 +80,7 @@ def stage(course: Course) -> None:
                 target = course.library(ident, teaching)
                 if not target.exists():
                     stage_library(library, target, topic, exercise.forbids, teaching)
-    stage_examiner(library, course.examiner, examined)
+    stage_examiner(library, course.examiner, examined, course.key)
 
 
 def answers_of(submission: Submission) -> tuple[dict[str, list[Answer]], list[str]]:
@@ -176,6 +179,8 @@ def judge_answers(course: Course, runs: dict[str, Answer], teaching: bool) -> di
                 library=course.library(ident, teaching),
                 seconds=course.seconds(ident),
                 room=None if teaching else reference.exercises[ident].room,
+                atol=reference.exercises[ident].atol,
+                key=None if teaching else course.key,
             )
         )
     examiner = None if teaching else course.examiner

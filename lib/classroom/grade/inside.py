@@ -187,11 +187,15 @@ def become_examiner(request: dict, facts: dict, channel: int) -> None:
         sys.path.insert(0, source)
         from multiprocessing.connection import Connection
 
+        from sealed import seal
+
         examiner = importlib.import_module("mixlab.examination.examiner")  # the zip's
         exercise = request["exercise"]
-        module, seed = json.loads(zipimporter(source).get_data("examined.json"))[exercise]
+        given = json.loads(zipimporter(source).get_data("examined.json"))
+        module, seed = given["examined"][exercise]
+        sealed = partial(seal, key=bytes.fromhex(given["key"]), mark=request["mark"])
         confine = partial(_confine, facts, facts["read"], [], [])
-        examiner.examine(Connection(channel), exercise, module, seed, confine)
+        examiner.examine(Connection(channel), exercise, module, seed, sealed, confine)
         status = 0
     finally:
         os._exit(status)
@@ -273,7 +277,7 @@ def main() -> None:
     facts = json.loads(sys.argv[1])
     threading.Thread(target=end_with, args=[facts["lifeline"]], daemon=True).start()
     _prctl(PR_SET_DUMPABLE, 0)  # a kernel must not look into this process
-    for name in ("landlock", "seccomp"):  # beside this file, which an answer need not see
+    for name in ("landlock", "seccomp", "sealed"):  # beside this file, which an answer need not see
         importlib.import_module(name)
     sys.path.remove(os.path.dirname(os.path.abspath(__file__)))
     listener = socket.socket(fileno=facts["listener"])

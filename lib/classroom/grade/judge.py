@@ -15,8 +15,10 @@ import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from secrets import token_hex
 
 import nbformat
 from nbformat import NotebookNode
@@ -36,13 +38,16 @@ LIBRARY = re.compile(r"library: the answer uses [a-z_]+|calls mixlab\.[a-z_.]+")
 class Job:
     """An exercise's notebook, the part of the library it may see, the seconds that one of its cells
     may take, and the bytes, if these are counted, that its kernel may hold beyond what every kernel
-    does."""
+    does. With a key its results come sealed, for a kernel of this mark, and are compared by atol."""
 
     exercise: str
     notebook: NotebookNode
     library: Path
     seconds: float
     room: int | None = None
+    atol: float = 0.0
+    key: bytes | None = None
+    mark: str = field(default_factory=partial(token_hex, 16))
 
 
 @dataclass(frozen=True)
@@ -115,10 +120,12 @@ def _run(
             notebook = job.notebook
             notebook.metadata["kernelspec"] = {"name": name, "display_name": name}
             notebook.metadata["seconds"] = job.seconds
+            if job.key is not None:
+                sealed = {"key": job.key.hex(), "mark": job.mark, "atol": job.atol}
+                notebook.metadata["sealed"] = sealed
             nbformat.write(notebook, folder / f"{number:03d}.ipynb")
         environment = kernel_environment(place) | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         environment |= {"PYTHONPATH": str(HERE.parents[1]), "TMPDIR": str(place)}
-        environment.pop("MIXLAB_SEEDS", None)
         _run_referee(folder, environment, START_SECONDS + sum(map(_longest, jobs)))
         verdicts = _read_verdicts(folder / "verdicts.jsonl")
     return {
@@ -159,6 +166,7 @@ def _write_kernelspec(place: Path, name: str, box: Box, job: Job) -> None:
         "library": box.library_inside(job.library),
         "limits": box.limits.as_rlimits(cpu_seconds=3 * job.seconds),
         "room": job.room,
+        "mark": job.mark,
     }
     spec = {
         "argv": [

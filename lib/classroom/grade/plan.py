@@ -122,7 +122,7 @@ class Plan:
 def _refuses_what_is_wrong(course: Course, reference: Reference) -> None:
     """A referee that would let anything pass is found out before it grades."""
     ident, exercise = next(iter(reference.exercises.items()))
-    other = replace(exercise, line=exercise.line.strip() + "0\n")
+    other = replace(exercise, expected="[]")
     altered = replace(reference, exercises=reference.exercises | {ident: other})
     course = replace(course, references=course.references | {ident[:2]: altered})
     pristine = read_notebook(chapters(course.root)[ident[:2]])

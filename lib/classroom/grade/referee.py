@@ -8,7 +8,8 @@ had. nbval itself is bent in four places, each because a submission would otherw
 - kernels are reached over local sockets in the box's own folder, never over the network;
 - a kernel that is dead is noticed within a second, not after the cell's whole time;
 - messages are counted, and a kernel that floods or talks past its notebook's time is cut off;
-- of a check's output only the lines of checks are compared (check_lines.py).
+- of a check's output only the lines of checks are compared (check_lines.py), and results that came
+  sealed are opened first, and held against the expected ones number by number (sealed.py).
 """
 
 import json
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from classroom.check_lines import compare_check_lines
 from classroom.environment import SLOW_IMPORT
+from classroom.grade.sealed import agree, unseal
 
 MAX_MESSAGES = 20_000
 MAX_TEXT = 4_000_000
@@ -94,7 +96,22 @@ def bend_nbval() -> None:
     nbval.kernel.RunningKernel.messages = nbval.kernel.RunningKernel.text = 0
     start_kernel = nbval.plugin.IPyNbFile.setup
     nbval.plugin.IPyNbFile.setup = start
-    compare_check_lines()
+    compare_check_lines(opened)
+
+
+def opened(cell, found: list[str], expected: list[str]) -> list[str]:
+    """The expected line, if the one that a kernel printed holds the same results under its seal."""
+    facts = cell.parent.nb.metadata.get("sealed")
+    if facts is None:
+        return found
+    ident, _, wanted = expected[0].partition(" ✓ ")
+    if len(found) != 1 or not found[0].startswith(f"{ident} ✓ "):
+        return found
+    try:
+        results = unseal(found[0].partition(" ✓ ")[2], bytes.fromhex(facts["key"]), facts["mark"])
+    except ValueError:
+        return found
+    return expected if agree(results, wanted, facts["atol"]) else [f"{ident} ✗"]
 
 
 class Scribe:

@@ -25,14 +25,15 @@ FINAL_CHECK = "from mixlab.checks import final_check as check"
 
 @dataclass(frozen=True)
 class Exercise:
-    """One exercise as it is graded. `line` is secret: it never enters a box. `room` is how many
+    """One exercise as it is graded. `expected` is secret: it never enters a box. `room` is how many
     bytes its answer may hold, if that is what is asked; `module` holds the exercise."""
 
     ident: str
     title: str
     points: int
     seed: int
-    line: str
+    expected: str
+    atol: float
     module: str
     forbids: tuple[str, ...]
     calls: tuple[str, ...]
@@ -73,7 +74,7 @@ class Reference:
                 # One cell's answer may not end another's comparison: the marks are ours alone.
                 if not public:
                     cell.source = f"{FINAL_CHECK}\n{cell.source}"
-                    cell.outputs = [_printed(self.exercises[exercise].line)]
+                    cell.outputs = [_printed(f"{exercise} ✓ {self.exercises[exercise].expected}\n")]
                 cell.execution_count = 1
             else:
                 cell.outputs, cell.execution_count = [], None
@@ -140,8 +141,7 @@ def find_reference(root: Path, number: str, base: int) -> Reference:
 
 
 def _trusted_environment(root: Path) -> dict[str, str]:
-    environment = {name: value for name, value in os.environ.items() if name != "MIXLAB_SEEDS"}
-    return environment | {"PYTHONPATH": str(root / "lib"), "OMP_NUM_THREADS": "1"}
+    return os.environ | {"PYTHONPATH": str(root / "lib"), "OMP_NUM_THREADS": "1"}
 
 
 def to_json(reference: Reference) -> dict:

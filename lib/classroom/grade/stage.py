@@ -37,11 +37,11 @@ BOTH = ("channel.py", "derivatives.py", "measuring.py", "scans.py", "wire.py")
 # What of a package each part gets.
 CANDIDATE = {"checks": ("messages.py",), "examination": ("candidate.py", *BOTH)}
 EXAMINER = {
-    "checks": ("digest.py", "exercise.py", "messages.py", "readers.py"),
-    "examination": ("examiner.py", *BOTH),
+    "checks": ("exercise.py", "messages.py", "readers.py"),
+    "examination": ("examiner.py", "results.py", *BOTH),
 }
-TRUSTED_ONLY = ("candidate.py", "examiner.py", "expected.py")
-SEEDS = "examined.json"  # in the examiner's zip
+TRUSTED_ONLY = ("candidate.py", "examiner.py", "expected.py", "results.py")
+FACTS = "examined.json"  # in the examiner's zip
 
 
 def stage_library(
@@ -83,11 +83,14 @@ def stage_library(
         path.write_text(STUB.replace("{module}", module))
 
 
-def stage_examiner(library: Path, target: Path, examined: dict[str, tuple[str, int]]) -> None:
+def stage_examiner(
+    library: Path, target: Path, examined: dict[str, tuple[str, int]], key: bytes
+) -> None:
     """Write to `target` a zip of all that an examiner imports, compiled, and what to examine.
 
     Args:
         examined: exercise id -> (full name of its file's module, seed of its inputs).
+        key: to seal results with.
     """
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         package = Path(folder) / "mixlab"
@@ -102,7 +105,7 @@ def stage_examiner(library: Path, target: Path, examined: dict[str, tuple[str, i
         _lay_out(package / "chapters", {})
         with zipfile.PyZipFile(target, "w") as file:
             file.writepy(str(package))
-            file.writestr(SEEDS, json.dumps(examined))
+            file.writestr(FACTS, json.dumps({"key": key.hex(), "examined": examined}))
 
 
 def _lay_out(package: Path, files: dict[str, Path]) -> None:

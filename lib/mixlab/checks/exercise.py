@@ -38,7 +38,6 @@ class Asked:
         read: maps what the answer returned to an array, or raises Unreadable.
         call: calls the answer with one argument tuple; plain application by default.
         atol: tolerance of real numbers.
-        seed: the public seed, chosen so that no result lies near a rounding border.
         forbids: library modules that hold the implementation that is asked for.
         room: bytes that an answer may hold, if that is part of the exercise. A grader sees to it
             from outside the answer's process.
@@ -49,7 +48,6 @@ class Asked:
     read: Callable
     call: Callable = lambda answer, *arguments: answer(*arguments)
     atol: float = 1e-4
-    seed: int = 0
     forbids: tuple[str, ...] = ()
     room: int | None = None
     hints: tuple[str, ...] = ()

@@ -2,15 +2,16 @@
 
 It holds the seed and whatever is handed out to be judged or called. The candidate gets arguments,
 and numbers for what stays here; so it can neither look into a suspect nor make an operator forget
-that it was called. What an answer returns is read and digested here, and compared elsewhere.
+that it was called. What an answer returns is read here, and compared elsewhere.
 """
 
 import importlib
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 
-from mixlab.checks.digest import digest
 from mixlab.checks.messages import Unreadable
 from mixlab.examination.channel import Channel, Remote
+from mixlab.examination.results import to_text
 from mixlab.examination.wire import Gone
 
 
@@ -22,11 +23,14 @@ class Examiner(Channel):
         exercise: the only one that it examines, and once.
         module: the full name of its file.
         seed: of the inputs.
+        sealed: makes of what the answer returned, as text, what the candidate may see of it.
     """
 
-    def __init__(self, connection: Connection, exercise: str, module: str, seed: int):
+    def __init__(
+        self, connection: Connection, exercise: str, module: str, seed: int, sealed: Callable
+    ):
         super().__init__(connection, {"program": lambda scan, length: scan.program(length)})
-        self._exercise, self._seed = exercise, seed
+        self._exercise, self._sealed = exercise, sealed
         self._asked = importlib.import_module(module).ASKED
         self._drawn = self._asked.drawn(seed)
         self._examined = False
@@ -72,13 +76,14 @@ class Examiner(Channel):
             values.append(self._asked.outcome(answer, arguments))
         if self._refusal:
             raise self._refusal
-        salt = f"{self._exercise}|{self._seed}"
-        return f"{self._exercise} ✓ {digest(values, salt, self._asked.atol).text}"
+        return f"{self._exercise} ✓ {self._sealed(to_text(values))}"
 
 
-def examine(connection: Connection, exercise: str, module: str, seed: int, ready=None) -> None:
+def examine(
+    connection: Connection, exercise: str, module: str, seed: int, sealed=str, ready=None
+) -> None:
     """Serve a candidate until it goes; `ready` is called when all inputs have been drawn."""
-    examiner = Examiner(connection, exercise, module, seed)
+    examiner = Examiner(connection, exercise, module, seed, sealed)
     if ready:
         ready()
     while True:

@@ -11,7 +11,6 @@ from multiprocessing import Pipe
 import pytest
 import torch
 
-from mixlab.checks.exercise import find
 from mixlab.checks.messages import Unreadable
 from mixlab.examination.candidate import Candidate
 from mixlab.examination.channel import Channel
@@ -177,7 +176,7 @@ def _right_line(exercise: str, seed: int) -> str:
 
 @pytest.mark.parametrize(("exercise", "trick"), TRICKS)
 def test_nothing_is_won_by_looking_into_what_is_handed_out(exercise, trick):
-    seed = find(exercise).ASKED.seed + 1
+    seed = 1
     try:
         with examined(exercise, seed) as candidate:
             line = candidate.request("examine", exercise, trick)

@@ -31,7 +31,6 @@ def written(rng, window, length, head_dim=3):
 ASKED = Asked(
     draw=draw,
     read=read_reals(2),
-    seed=9,
     forbids=OURS,
     hints=(
         "Write down the slots of a ring of 4 after 6 tokens: positions 4, 5, 2, 3. The next "
