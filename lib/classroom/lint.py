@@ -66,7 +66,7 @@ def link_problems(root: Path, chapter: Chapter) -> list[Problem]:
 
 
 def _leads(root: Path, target: Path) -> bool:
-    """Whether a link leads to a file, to a notebook that a source will give, or to a student's copy.
+    """Whether a link leads to a file, a notebook that a source will give, or a student's copy.
 
     What lies in work/ on this machine proves nothing: there is a copy of each exercise notebook.
     """

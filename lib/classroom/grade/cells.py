@@ -7,6 +7,9 @@ import gc
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from classroom.given import stamp
 
 MAX_NOTEBOOK = 20 * 2**20
 MAX_CELLS = 5_000
@@ -15,8 +18,21 @@ KEPT = ("cell_type", "id", "metadata")
 AGAIN = "Save it again in JupyterLab, or start from a fresh copy of the exercises."
 
 
-def read_cells(content: bytes) -> list[dict]:
-    """The cells of a notebook, of format 4 or 3, without outputs, each with a text as its source.
+@dataclass(frozen=True)
+class Notebook:
+    """What is kept of a notebook: its cells, without outputs, each with a text as its source.
+
+    `kind` is what the course called it ("lesson", "exercise", "solution") and `given` the digests
+    of its cells as they were handed out; both are empty where an editor dropped them.
+    """
+
+    cells: list[dict]
+    kind: str = ""
+    given: dict = field(default_factory=dict)
+
+
+def parse_notebook(content: bytes) -> Notebook:
+    """The notebook, of format 4 or 3, that these bytes are.
 
     Raises:
         ValueError: if the bytes are not such a notebook.
@@ -52,12 +68,21 @@ def read_cells(content: bytes) -> list[dict]:
         raise ValueError(f"this is not a notebook of format 4 or 3. {AGAIN}")
     if not isinstance(cells, list) or len(cells) > MAX_CELLS:
         raise ValueError(f"this notebook has no list of cells, or too long a one. {AGAIN}")
-    return [
+    kept = [
         {name: cell[name] for name in KEPT if name in cell}
         | {"source": _text(cell.get("source", ""))}
         for cell in cells
         if isinstance(cell, dict)
     ]
+    return Notebook(kept, _kind(notebook), stamp(notebook))
+
+
+def _kind(notebook: dict) -> str:
+    """What the course called the notebook."""
+    facts: object = notebook
+    for key in ("metadata", "classroom", "kind"):
+        facts = facts.get(key) if isinstance(facts, dict) else None
+    return facts if isinstance(facts, str) else ""
 
 
 @contextmanager
