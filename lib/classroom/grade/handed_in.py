@@ -85,9 +85,10 @@ def answers_of(submission: Submission, known: Known) -> tuple[dict[str, list[Ans
     if solutions:
         named = ", ".join(solutions[:10]) + (" and others" if len(solutions) > 10 else "")
         problems.append(f"The course's own solutions are nobody's answers: {named}.")
-    return {
-        exercise: _best(places, exercise, known) for exercise, places in found.items()
-    }, problems
+    if submission.parsed and not found and not problems:
+        problems.append("Lessons of the course hold no answers, and nothing else was handed in.")
+    best = {exercise: _best(places, exercise, known) for exercise, places in found.items()}
+    return best, problems
 
 
 def answered_chapters(submission: Submission, known: Known) -> set[str]:
