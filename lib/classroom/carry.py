@@ -5,7 +5,7 @@ from copy import deepcopy
 from nbformat import NotebookNode
 from nbformat.v4.nbbase import random_cell_id
 
-from classroom.given import Written, digests, is_answer, mark, stamp, written
+from classroom.given import Written, digests, exercise_of, is_answer, mark, stamp, written
 
 COURSES = ("nbgrader", "classroom", "deletable", "editable")
 
@@ -32,7 +32,7 @@ def changed_exercises(old: NotebookNode, pristine: NotebookNode) -> list[str]:
     """Ids of the exercises whose text, stub or check is another than in the student's copy."""
     given = stamp(old) or digests(old)
     names = [name for name, text in digests(pristine).items() if given.get(name) != text]
-    return sorted({".".join(name.split("-")[1:3]) for name in names if name.startswith("ex-")})
+    return sorted({exercise_of(name) for name in names if name.startswith("ex-")})
 
 
 def _answered(answer: NotebookNode, stub: NotebookNode) -> NotebookNode:

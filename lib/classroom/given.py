@@ -43,6 +43,15 @@ def answer_mark(exercise: str) -> str:
     return f"ex-{exercise.replace('.', '-')}-answer"
 
 
+def exercise_of(name: str) -> str:
+    """The exercise that a marked cell belongs to.
+
+    >>> exercise_of("ex-02-1-prompt-2")
+    '02.1'
+    """
+    return ".".join(name.split("-")[1:3])
+
+
 def is_answer(name: str) -> bool:
     """Whether a mark is that of an answer cell."""
     return name.endswith("-answer")

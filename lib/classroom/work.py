@@ -14,7 +14,7 @@ from nbformat import NotebookNode, ValidationError
 
 from classroom.carry import carry_over, changed_exercises
 from classroom.check import read_notebook
-from classroom.given import is_current, is_pristine, written
+from classroom.given import exercise_of, is_current, is_pristine, written
 from classroom.layout import FOLDERS, WORK, notebook_path, select, write_atomically
 from classroom.notebook import make_notebook, to_text
 
@@ -86,11 +86,10 @@ def save_written(root: Path, path: Path, pristine: NotebookNode) -> Path | None:
             return None
     except ValueError:
         return keep_old(root, path)
-    target = work_path(root, path.stem)
-    if target.exists():
-        return keep_old(root, path)
-    write_atomically(target, path.read_bytes())
-    return target
+    target, content = work_path(root, path.stem), path.read_bytes()
+    if not target.exists():
+        write_atomically(target, content)
+    return target if target.read_bytes() == content else keep_old(root, path)
 
 
 def prepare(root: Path) -> list[str]:
@@ -151,11 +150,12 @@ def update_copy(root: Path, stem: str) -> str:
         ) from error
     kept = keep_old(root, path)
     write_atomically(path, text)
+    answers = ", ".join(map(exercise_of, wrote.answers)) or "none"
     own = sum(map(len, wrote.own.values()))
     changed = ", ".join(changed_exercises(old, pristine)) or "none of its exercises"
     return (
-        f"{name}: changed in the course: {changed}. Carried over: {len(wrote.answers)} answers, "
-        f"{own} cells of your own. The old version: {WORK}/{OLD}/{kept.name}"
+        f"{name}: changed in the course: {changed}. Carried over: answers {answers}; own cells "
+        f"{own}. The old version: {WORK}/{OLD}/{kept.name}"
     )
 
 

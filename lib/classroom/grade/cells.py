@@ -5,16 +5,21 @@ A notebook that can't be read, or of another format, is a ValueError that says w
 
 import gc
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from classroom.answers import answer_id
 from classroom.given import stamp
+from classroom.solution_region import BEGIN
 
 MAX_NOTEBOOK = 20 * 2**20
 MAX_CELLS = 5_000
 MAX_PARTS = 1_000_000  # lists and objects: some seconds and a gigabyte make ten million
 KEPT = ("cell_type", "id", "metadata")
+LESSON_ID = re.compile(r"\d\d-lesson-\d{3}")
 AGAIN = "Save it again in JupyterLab, or start from a fresh copy of the exercises."
 
 
@@ -29,6 +34,28 @@ class Notebook:
     cells: list[dict]
     kind: str = ""
     given: dict = field(default_factory=dict)
+
+    @cached_property
+    def is_lesson(self) -> bool:
+        """Whether this is a lesson of ours."""
+        if self.kind:
+            return self.kind == "lesson"
+        idents = (cell.get("id") for cell in self.cells)
+        return any(isinstance(ident, str) and LESSON_ID.fullmatch(ident) for ident in idents)
+
+    @cached_property
+    def is_solution(self) -> bool:
+        """Whether this is a solution notebook of ours, perhaps with changes.
+
+        nbgrader releases our solutions without the code, and what they are called stays: so the
+        markers count, some where the notebook calls itself a solution, all where it says nothing.
+        """
+        marked = [
+            any(map(BEGIN.fullmatch, cell["source"].split("\n")))
+            for cell in self.cells
+            if answer_id(cell)
+        ]
+        return any(marked) and (self.kind == "solution" or (not self.kind and all(marked)))
 
 
 def parse_notebook(content: bytes) -> Notebook:

@@ -1,29 +1,26 @@
 """What of a hand-in is a student's: answers by exercise, without what the course wrote.
 
 Whoever hands in the course's whole folder hands in our lessons and solutions too, untouched
-exercises beside answered ones, and the old versions in work/old. A solution of ours is known by
-what it is, wherever it lies and whatever it is called: a notebook that calls itself one, or that
-has the markers in every answer cell. In it, the solution's code is nobody's answer; code that
-differs from it is a student's, and graded. The same code in any other notebook is an answer like
-others, and a teacher is told.
+exercises beside answered ones, and the old versions in work/old. In a solution notebook, wherever
+it lies and whatever it is called, the solution's code is nobody's answer; code that differs from it
+is a student's, and graded. The same code in any other notebook is an answer like others, and a
+teacher is told.
 """
 
-import ast
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from classroom.answers import MAGIC, MAX_ANSWER, UNPARSABLE, Answer, answer_id, take_answers
+from classroom.answers import Answer, answer_id, take_answers
 from classroom.check import read_notebook, untouched_answers
 from classroom.given import answer_mark, digest
 from classroom.grade.cells import Notebook
 from classroom.grade.collect import Submission
 from classroom.grade.reference import chapters
 from classroom.layout import FOLDERS
-from classroom.solution_region import BEGIN
 from classroom.work import BACKUP
 
-LESSON_ID = re.compile(r"\d\d-lesson-\d{3}")
+LAYOUT = re.compile(r"#.*|\s+")
 # Where a notebook lies: an answer in a student's own place goes before one that stands in
 # exercises/, and this before one in a backup.
 OWN, HANDED_OUT, OLD = range(3)
@@ -64,13 +61,13 @@ def answers_of(submission: Submission, known: Known) -> tuple[dict[str, list[Ans
             exercise: [one for one in given if not _is_ours(exercise, one.code, notebook, known)]
             for exercise, given in answers.items()
         }
-        if is_solution(notebook) and not any(own.values()):
+        if notebook.is_solution and not any(own.values()):
             solutions.append(label)
-        elif is_solution(notebook):
+        elif notebook.is_solution:
             problems.append(
                 f"{label}: a copy of the course's solutions; only what differs from them is graded."
             )
-        elif not answers and not is_lesson(notebook):
+        elif not answers and not notebook.is_lesson:
             problems.append(
                 f"{label}: no cell of it is an exercise's answer cell. "
                 "Put your answers into a fresh copy of the exercises and hand that in."
@@ -102,39 +99,13 @@ def answered_chapters(submission: Submission, known: Known) -> set[str]:
     }
 
 
-def is_solution(notebook: Notebook) -> bool:
-    """Whether this is a solution notebook of ours, perhaps with changes."""
-    if notebook.kind:
-        return notebook.kind == "solution"
-    codes = [cell["source"] for cell in notebook.cells if answer_id(cell)]
-    return bool(codes) and all(any(map(BEGIN.fullmatch, code.split("\n"))) for code in codes)
-
-
-def is_lesson(notebook: Notebook) -> bool:
-    """Whether this is a lesson of ours."""
-    if notebook.kind:
-        return notebook.kind == "lesson"
-    idents = (cell.get("id") for cell in notebook.cells)
-    return any(isinstance(ident, str) and LESSON_ID.fullmatch(ident) for ident in idents)
-
-
 def same_code(code: str, other: str) -> bool:
-    """Whether two texts are one program, comments and layout aside.
+    """Whether two programs are one, comments and layout aside.
 
-    >>> same_code("x = 1  # one", "x=1"), same_code("x = 1", "y = 1"), same_code("(", "(")
-    (True, False, False)
+    >>> same_code("x = 1  # one", "x=1"), same_code("x = 1", "y = 1")
+    (True, False)
     """
-    tree = _tree(code)
-    return tree is not None and tree == _tree(other)
-
-
-def _tree(code: str) -> str | None:
-    if len(code) > MAX_ANSWER:
-        return None
-    try:
-        return ast.dump(ast.parse(MAGIC.sub("", code)))
-    except UNPARSABLE:
-        return None
+    return LAYOUT.sub("", code) == LAYOUT.sub("", other)
 
 
 def _is_ours(exercise: str, code: str, notebook: Notebook, known: Known) -> bool:
@@ -142,7 +113,7 @@ def _is_ours(exercise: str, code: str, notebook: Notebook, known: Known) -> bool
     untouched = digest(known.untouched.get(exercise, ""))
     if digest(code) in (digest(""), untouched, notebook.given.get(answer_mark(exercise))):
         return True
-    return is_solution(notebook) and same_code(code, known.solved.get(exercise, ""))
+    return notebook.is_solution and same_code(code, known.solved.get(exercise, ""))
 
 
 def _place(label: str) -> int:

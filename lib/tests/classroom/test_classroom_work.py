@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
-from classroom import layout, work
+from classroom import build, layout, work
 from classroom.__main__ import main
 from classroom.build import build_chapter
 from classroom.check import check_submission, read_notebook
@@ -154,7 +154,7 @@ def test_an_update_carries_everything_over_and_keeps_the_old_version(course, cha
     change_course()
     assert main(["--root", str(course), "update", "02"]) == 0
     said = capsys.readouterr().out
-    assert "changed in the course: 02.2. Carried over: 1 answers, 4 cells of your own" in said
+    assert "changed in the course: 02.2. Carried over: answers 02.1; own cells 4." in said
     assert_carried_over(mine(course))
     (kept,) = (course / "work" / "old").iterdir()
     assert kept.read_bytes() == before
@@ -355,13 +355,32 @@ def test_what_stands_in_exercises_is_saved_before_it_is_rewritten(course, change
     assert mine(course).read_bytes() == before
     assert RIGHT not in texts_in(course / "exercises")
     handed_out(course).write_bytes(before)  # once more, where there is a copy
+    book = nbformat.read(handed_out(course), as_version=4)
+    book.cells.append(new_code_cell("x = 1"))
+    nbformat.write(book, handed_out(course))
+    second = handed_out(course).read_bytes()
     assert main(["--root", str(course), "notebooks"]) == 0
     (kept,) = (course / "work" / "old").iterdir()
     assert f"{said}old/{kept.name}" in capsys.readouterr().out
-    assert (mine(course).read_bytes(), kept.read_bytes()) == (before, before)
+    assert (mine(course).read_bytes(), kept.read_bytes()) == (before, second)
     handed_out(course).write_text("{")
     build_chapter(course, source_of(course), say=lambda _: None)
     assert len(list((course / "work" / "old").iterdir())) == 2
+
+
+def test_building_that_is_killed_has_lost_nothing(course, change_course, monkeypatch):
+    answer(handed_out(course))
+    before = handed_out(course).read_bytes()
+    change_course("course", "solutions")
+    monkeypatch.setattr(build, "write_atomically", _die)
+    with pytest.raises(KeyboardInterrupt):
+        build_chapter(course, source_of(course))
+    monkeypatch.undo()
+    assert mine(course).read_bytes() == handed_out(course).read_bytes() == before
+    build_chapter(course, source_of(course))
+    assert mine(course).read_bytes() == before
+    assert not (course / "work" / "old").exists()
+    assert drift(course, source_of(course)) == []
 
 
 def test_what_the_course_wrote_in_exercises_must_be_what_its_source_gives(course):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from classroom.answers import answer_id
-from classroom.check import read_notebook
+from classroom.work import pristine_exercises
 from mixlab.checks.core import CHAPTERS
 from tests.grade.conftest import EXERCISES, ROOT, filled, grade, right_answers, write
 
@@ -228,7 +228,8 @@ def write_every_chapter(folder, turn: int) -> list[str]:
     for number, stem in CHAPTERS.items():
         module = importlib.import_module(f"tests.answers.{stem}")
         exercises = ROOT / "exercises" / f"{number}_{stem}.ipynb"
-        stubs = {answer_id(cell): cell.source for cell in read_notebook(exercises).cells}
+        pristine = pristine_exercises(ROOT, exercises.stem)
+        stubs = {answer_id(cell): cell.source for cell in pristine.cells}
         chosen = {}
         for ident, answers in module.RIGHT.items():
             name = re.match(r"(?:def|class) (\w+)", stubs[ident])[1]
