@@ -11,7 +11,7 @@ PYTEST := -n $(WORKERS) --dist loadfile --no-loadscope-reorder -q
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab test notebooks slides check grade doctor weights train bench gpu clean
+.PHONY: help setup lab update test notebooks slides check grade doctor weights train bench gpu clean
 
 help: ## Explain these verbs
 	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -37,8 +37,11 @@ $(VENV)/ready-to-test: $(VENV)/ready
 	@$(PIP) -e "lib[test]"
 	@touch $@
 
-lab: setup ## Open JupyterLab on the first lesson (ARGS="--no-browser --port 8888")
+lab: setup ## Open JupyterLab; your copies of the exercises lie in work/ (ARGS="--no-browser")
 	@$(PY) -m classroom lab $(ARGS)
+
+update: setup ## Carry your answers in work/ over into exercises that have changed (ARGS="02")
+	@$(PY) -m classroom update $(ARGS)
 
 test: $(VENV)/ready-to-test ## Run every test: style, drift, library, doctests, notebooks, slides
 	$(PY) -m ruff check --quiet --config lib/pyproject.toml lib
@@ -56,8 +59,8 @@ notebooks: setup ## Build the three notebooks of each chapter from course/source
 slides: setup ## Render each chapter's slides to build/slides (ARGS="02")
 	@$(PY) -m classroom slides $(ARGS)
 
-check: setup ## Tell a student which answers pass (NB=exercises/02_sliding_window.ipynb)
-	@test -n "$(NB)" || { echo "make: which notebook? make check NB=exercises/02_sliding_window.ipynb"; exit 2; }
+check: setup ## Tell a student which answers pass (NB=02, or a notebook's path)
+	@test -n "$(NB)" || { echo "make: which chapter? make check NB=02"; exit 2; }
 	@$(PY) -m classroom check "$(NB)" $(ARGS)
 
 grade: setup ## Grade a class in a sandbox (SUBMISSIONS=folder OUT=build/grades)

@@ -18,7 +18,8 @@
 # **You need** Python, and PyTorch tensors and broadcasting. Attention itself is recalled below.
 #
 # **Time**: 55 minutes, and as much again for the exercises in
-# [exercises/02_sliding_window.ipynb](../exercises/02_sliding_window.ipynb).
+# [work/02_sliding_window.ipynb](../work/02_sliding_window.ipynb), your copy of
+# [these](../exercises/02_sliding_window.ipynb).
 
 # %% [markdown] slide="slide"
 # ## Attention, in four sentences
@@ -531,7 +532,7 @@ series.lines(
 # </details>
 #
 # **Next.** *If every token sees only $W$ keys, how can Mistral read 32,000 tokens?* First
-# [the exercises](../exercises/02_sliding_window.ipynb), then [chapter 03](03_receptive_field.ipynb).
+# [the exercises](../work/02_sliding_window.ipynb), then [chapter 03](03_receptive_field.ipynb).
 
 # %% [markdown] to="exercise"
 # # 02 · Sliding window attention: exercises

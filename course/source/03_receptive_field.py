@@ -19,7 +19,8 @@
 # `backward()` in PyTorch.
 #
 # **Time**: 55 minutes, and as much again for the exercises in
-# [exercises/03_receptive_field.ipynb](../exercises/03_receptive_field.ipynb).
+# [work/03_receptive_field.ipynb](../work/03_receptive_field.ipynb), your copy of
+# [these](../exercises/03_receptive_field.ipynb).
 
 # %%
 import inspect
@@ -526,7 +527,7 @@ series.lines(
 
 # %% [markdown]
 # **Next.** *If nobody looks back further than W, what must a model keep in memory while it writes?*
-# First [the exercises](../exercises/03_receptive_field.ipynb).
+# First [the exercises](../work/03_receptive_field.ipynb).
 
 # %% [markdown] to="exercise"
 # # 03 · Receptive field: exercises

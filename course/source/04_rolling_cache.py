@@ -20,7 +20,8 @@
 # [chapter 02](02_sliding_window.ipynb).
 #
 # **Time**: 55 minutes, and an hour for the exercises in
-# [exercises/04_rolling_cache.ipynb](../exercises/04_rolling_cache.ipynb).
+# [work/04_rolling_cache.ipynb](../work/04_rolling_cache.ipynb), your copy of
+# [these](../exercises/04_rolling_cache.ipynb).
 
 # %%
 import time
@@ -534,7 +535,7 @@ shown = interact(
 # </details>
 #
 # **Next.** *How do prompts of different lengths share one pass, and one cache?* First
-# [the exercises](../exercises/04_rolling_cache.ipynb), then [chapter 06](06_packed_prompts.ipynb).
+# [the exercises](../work/04_rolling_cache.ipynb), then [chapter 06](06_packed_prompts.ipynb).
 
 # %% [markdown] to="exercise"
 # # 04 · The rolling cache: exercises

@@ -20,7 +20,8 @@
 # RoPE and of the cache, from [chapter 04](04_rolling_cache.ipynb), is recalled below.
 #
 # **Time**: 55 minutes, and as much again for the exercises in
-# [exercises/06_packed_prompts.ipynb](../exercises/06_packed_prompts.ipynb).
+# [work/06_packed_prompts.ipynb](../work/06_packed_prompts.ipynb), your copy of
+# [these](../exercises/06_packed_prompts.ipynb).
 
 # %%
 import time
@@ -519,7 +520,7 @@ print("FlexAttention = one mask over everything = prompt by prompt")
 # </details>
 #
 # **Next.** *One feed-forward for every token, or two of eight?* First
-# [the exercises](../exercises/06_packed_prompts.ipynb), then [chapter 07](07_sparse_moe.ipynb).
+# [the exercises](../work/06_packed_prompts.ipynb), then [chapter 07](07_sparse_moe.ipynb).
 
 # %% [markdown] to="exercise"
 # # 06 · Packed prompts: exercises

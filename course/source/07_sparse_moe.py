@@ -18,7 +18,8 @@
 # **You need** Python and PyTorch tensors. No earlier chapter: attention is only mentioned.
 #
 # **Time**: 55 minutes, and as much again for the exercises in
-# [exercises/07_sparse_moe.ipynb](../exercises/07_sparse_moe.ipynb).
+# [work/07_sparse_moe.ipynb](../work/07_sparse_moe.ipynb), your copy of
+# [these](../exercises/07_sparse_moe.ipynb).
 
 # %% [markdown] slide="slide"
 # ## One feed-forward layer
@@ -581,7 +582,7 @@ assert torch.allclose(shifted, unshifted, atol=1e-4)
 # </details>
 #
 # **Next.** *Do a trained model's experts follow subject or syntax?* First
-# [the exercises](../exercises/07_sparse_moe.ipynb).
+# [the exercises](../work/07_sparse_moe.ipynb).
 
 # %% [markdown] to="exercise"
 # # 07 · Sparse mixture of experts: exercises

@@ -19,7 +19,8 @@
 # with a softmax.
 #
 # **Time**: 60 minutes, and as much again for the exercises in
-# [exercises/08_router_decisions.ipynb](../exercises/08_router_decisions.ipynb).
+# [work/08_router_decisions.ipynb](../work/08_router_decisions.ipynb), your copy of
+# [these](../exercises/08_router_decisions.ipynb).
 
 # %% [markdown] slide="slide"
 # ## A trained mixture that fits in 6 MB
@@ -512,7 +513,7 @@ figures.heat(gone, kinds, kinds, title=title, **words)
 # </details>
 #
 # **Next.** *A model with all these experts no longer fits on one device. Who holds what?* First
-# [the exercises](../exercises/08_router_decisions.ipynb).
+# [the exercises](../work/08_router_decisions.ipynb).
 
 # %% [markdown] to="exercise"
 # # 08 · What the router decides: exercises

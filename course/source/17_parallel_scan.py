@@ -18,7 +18,8 @@
 # **You need** Python and PyTorch tensors, and the chain rule for the last part.
 #
 # **Time**: 60 minutes, and as much again for the exercises in
-# [exercises/17_parallel_scan.ipynb](../exercises/17_parallel_scan.ipynb).
+# [work/17_parallel_scan.ipynb](../work/17_parallel_scan.ipynb), your copy of
+# [these](../exercises/17_parallel_scan.ipynb).
 
 # %%
 import math
@@ -543,7 +544,7 @@ for ours, theirs in zip(gradients(leaves[0], levels, above), expected, strict=Tr
 # </details>
 #
 # **Next.** *A scan reads and writes far more than it computes. How do GPUs keep it in fast memory?*
-# First [the exercises](../exercises/17_parallel_scan.ipynb).
+# First [the exercises](../work/17_parallel_scan.ipynb).
 
 # %% [markdown] to="exercise"
 # # 17 · The parallel scan: exercises

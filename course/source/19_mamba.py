@@ -19,7 +19,8 @@
 # 04 for the cache that the state is compared with.
 #
 # **Time**: 60 minutes, and a little more for the exercises in
-# [exercises/19_mamba.ipynb](../exercises/19_mamba.ipynb).
+# [work/19_mamba.ipynb](../work/19_mamba.ipynb), your copy of
+# [these](../exercises/19_mamba.ipynb).
 
 # %%
 from copy import deepcopy
@@ -579,7 +580,7 @@ series.lines(
 # </details>
 #
 # **Next.** *Window, experts and scan each give up something else. What happens if one model uses all
-# three?* First [the exercises](../exercises/19_mamba.ipynb).
+# three?* First [the exercises](../work/19_mamba.ipynb).
 
 # %% [markdown] to="exercise"
 # # 19 · Mamba: exercises

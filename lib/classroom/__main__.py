@@ -18,7 +18,7 @@ def parser() -> argparse.ArgumentParser:
         "notebooks",
         help="build the three notebooks of each chapter from course/source",
         description="Build course/, exercises/ and solutions/ from course/source. Notebooks run "
-        "only where their code changed.",
+        "only where their code changed. Answers that stand in exercises/ are saved to work/ first.",
     )
     notebooks.add_argument("chapters", nargs="*", metavar="NN", help="chapters (default: all)")
     notebooks.add_argument(
@@ -32,13 +32,23 @@ def parser() -> argparse.ArgumentParser:
         description="Put the answers of a notebook into the pristine one, run each exercise "
         "there under nbval, and say how each went. Exit status 0 only if all passed.",
     )
-    check.add_argument("notebook", type=Path, help="such as exercises/02_sliding_window.ipynb")
+    check.add_argument(
+        "notebook", help="a chapter's number, for your copy in work/, or a notebook's path"
+    )
     check.add_argument(
         "--timeout",
         type=float,
         default=CELL_SECONDS,
         help="seconds a cell may take (default: %(default)s)",
     )
+
+    update = commands.add_parser(
+        "update",
+        help="carry a student's answers over into exercises that have changed",
+        description="Bring the copies in work/ up to date with exercises/. The answers and the "
+        "cells of your own come along; the old version stays in work/old.",
+    )
+    update.add_argument("chapters", nargs="*", metavar="NN", help="chapters (default: all)")
 
     grade = commands.add_parser(
         "grade",
@@ -102,8 +112,9 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "lab",
         help="open JupyterLab on the first lesson",
-        description="Open JupyterLab on the first lesson; all its files stay in build/jupyter. "
-        "Further options go to JupyterLab, such as --no-browser or --port 8899.",
+        description="Open JupyterLab on the first lesson, with a copy of each exercise notebook in "
+        "work/; JupyterLab's own files stay in build/jupyter. Further options go to JupyterLab, "
+        "such as --no-browser or --port 8899.",
     )
     return top
 
@@ -128,18 +139,23 @@ def run(options: argparse.Namespace, root: Path, extra: list[str]) -> int:
     """Dispatch; each command's module is imported only when it is asked for."""
     match options.command:
         case "notebooks":
-            from classroom.build import build_command
+            from classroom.drift import notebooks_command
 
             chosen = select(root, options.chapters)
-            return build_command(root, chosen, options.check, options.execute)
+            return notebooks_command(root, chosen, options.check, options.execute)
         case "lint":
             from classroom.lint import lint_command
 
             return lint_command(root, select(root, options.chapters), options.time)
         case "check":
             from classroom.check import check_command
+            from classroom.work import find_notebook
 
-            return check_command(root, options.notebook, options.timeout)
+            return check_command(root, find_notebook(root, options.notebook), options.timeout)
+        case "update":
+            from classroom.work import update_command
+
+            return update_command(root, select(root, options.chapters))
         case "grade":
             from classroom.grade.run import grade_command
 

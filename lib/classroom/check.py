@@ -43,7 +43,10 @@ def read_notebook(path: Path) -> NotebookNode:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an editor's duplicate cell ids are nobody's concern
-            return nbformat.read(path, as_version=4)
+            notebook = nbformat.read(path, as_version=4)
+        if not all(isinstance(cell.source, str) for cell in notebook.cells):
+            raise ValueError("a cell holds no text")
+        return notebook
     except FileNotFoundError:
         raise ValueError(f"{path}: there is no such file.") from None
     except (OSError, ValueError, LookupError, TypeError, AttributeError, ValidationError) as error:
@@ -115,7 +118,7 @@ def check_submission(
     root: Path, path: Path, cell_timeout: float = CELL_SECONDS
 ) -> Iterator[Outcome]:
     """The outcome of each exercise of the chapter, in order, as they become known."""
-    answers = take_answers(read_notebook(path).get("cells", []))
+    answers = take_answers(read_notebook(path).cells)
     pristine_file = pristine_path(root, path, answers)
     pristine = read_notebook(pristine_file)
     prompts, untouched = {}, untouched_answers(pristine)

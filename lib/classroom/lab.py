@@ -1,7 +1,8 @@
 """`classroom lab`: JupyterLab on the first lesson, leaving no trace outside the project's folder.
 
-Settings, runtime files, histories and caches go to build/jupyter; the kernel is this
-environment's, so nothing is registered. JupyterLab's own calls home are switched off.
+The student's copies of the exercises are laid out in work/ first. Settings, runtime files,
+histories and caches go to build/jupyter; the kernel is this environment's, so nothing is
+registered. JupyterLab's own calls home are switched off.
 """
 
 import json
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from classroom.environment import FOREIGN
 from classroom.layout import FOLDERS, write_atomically
+from classroom.work import prepare
 
 ANNOUNCEMENTS = "@jupyterlab/apputils-extension:announcements"
 
@@ -50,8 +52,10 @@ def lab_arguments(root: Path, extra: list[str]) -> list[str]:
 
 
 def lab_command(root: Path, extra: list[str]) -> int:
-    """Replace this process by JupyterLab."""
+    """Lay out work/, then replace this process by JupyterLab."""
     arguments, environment = lab_arguments(root, extra), lab_environment(root)
+    for line in prepare(root):
+        print(line)
     config = Path(environment["JUPYTER_CONFIG_DIR"]) / "labconfig" / "page_config.json"
     write_atomically(config, json.dumps({"disabledExtensions": {ANNOUNCEMENTS: True}}) + "\n")
     sys.stdout.flush()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 STEM = re.compile(r"(?P<number>\d\d)_(?P<topic>[a-z0-9]+(?:_[a-z0-9]+)*)")
 FOLDERS = {"lesson": "course", "exercise": "exercises", "solution": "solutions"}
+WORK = "work"  # a student's own copies of the exercises; git ignores it
 
 
 def find_root(start: Path | None = None) -> Path:
@@ -71,13 +72,18 @@ def notebook_path(root: Path, kind: str, stem: str) -> Path:
     return root / FOLDERS[kind] / f"{stem}.ipynb"
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write `text` so that a reader, or a killed run, sees the old file or the new, never half."""
+def is_exercise(path: Path) -> bool:
+    """Whether a notebook lies where the course hands out its exercises."""
+    return path.parent.name == FOLDERS["exercise"]
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write so that a reader, or a killed run, sees the old file or the new, never half."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
         Path(temporary).chmod(path.stat().st_mode if path.exists() else 0o644)
         Path(temporary).replace(path)
     except BaseException:

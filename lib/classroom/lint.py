@@ -18,7 +18,7 @@ from classroom.build import BUDGET_SECONDS, kinds
 from classroom.chapter import Chapter
 from classroom.execute import run_notebook
 from classroom.independence import dependence_problems, given_away_problems
-from classroom.layout import FOLDERS, notebook_path
+from classroom.layout import FOLDERS, WORK, notebook_path
 from classroom.notebook import make_notebook
 from classroom.problems import ChapterError, Problem
 from classroom.source import read_chapter
@@ -66,14 +66,16 @@ def link_problems(root: Path, chapter: Chapter) -> list[Problem]:
 
 
 def _leads(root: Path, target: Path) -> bool:
-    """Whether a link leads to a file, or to a notebook that a source will give."""
-    if target.exists():
+    """Whether a link leads to a file, a notebook that a source will give, or a student's copy.
+
+    What lies in work/ on this machine proves nothing: there is a copy of each exercise notebook.
+    """
+    folder = target.resolve().parent
+    if target.exists() and folder != (root / WORK).resolve():
         return True
-    kind = target.resolve().parent
-    built = target.suffix == ".ipynb" and kind in [
-        (root / folder).resolve() for folder in FOLDERS.values()
-    ]
-    return built and (root / "course" / "source" / f"{target.stem}.py").exists()
+    built = [(root / name).resolve() for name in (*FOLDERS.values(), WORK)]
+    source = root / "course" / "source" / f"{target.stem}.py"
+    return target.suffix == ".ipynb" and folder in built and source.exists()
 
 
 def size_problems(root: Path, chapter: Chapter) -> list[Problem]:

@@ -9,10 +9,12 @@ import hashlib
 import json
 from typing import Any
 
+import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from classroom.chapter import Cell, Chapter
+from classroom.given import digests
 from classroom.problems import ChapterError, Problem
 from classroom.solution_region import clear_regions, leaks, split_regions
 
@@ -42,11 +44,13 @@ def make_notebook(chapter: Chapter, kind: str) -> tuple[NotebookNode, list[Cell]
         cells.append(_make_cell(chapter, cell, kind, ident))
     notebook = new_notebook(cells=cells, metadata=json.loads(json.dumps(NOTEBOOK_METADATA)))
     notebook.nbformat_minor = 5
+    version = {"given": digests(notebook)} if kind == "exercise" else {}
     notebook.metadata["classroom"] = {
         "chapter": chapter.number,
         "kind": kind,
         "source": f"course/source/{chapter.path.name}",
         "digest": source_digest(notebook),
+        **version,
     }
     if kind != "solution":
         _refuse_leaks(chapter, notebook, kind)
@@ -78,6 +82,12 @@ def _make_cell(chapter: Chapter, cell: Cell, kind: str, ident: str) -> NotebookN
         metadata |= _nbgrader_metadata(chapter, cell, ident)
     make = new_code_cell if cell.type == "code" else new_markdown_cell
     return make(source, id=ident, metadata=metadata)
+
+
+def to_text(notebook: NotebookNode) -> str:
+    """The notebook as it stands in a file."""
+    nbformat.validate(notebook)
+    return nbformat.writes(notebook, version=4) + "\n"
 
 
 def exercise_heading(cell: Cell) -> str:

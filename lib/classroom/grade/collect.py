@@ -13,13 +13,13 @@ import struct
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
-from classroom.grade.cells import MAX_NOTEBOOK, read_cells
+from classroom.grade.cells import MAX_NOTEBOOK, Notebook, parse_notebook
 
 MAX_ZIP = 200 * 2**20
 MAX_ARCHIVES = 50  # zips a student
@@ -32,7 +32,7 @@ MAX_DEPTH = 20  # folders inside one another
 MAX_FOLDERS = 2_000
 MAX_PROBLEMS = 20
 MAX_OTHERS = 5  # files that are named where there is no notebook
-IGNORED = {".ipynb_checkpoints", "__MACOSX", "__pycache__", ".git"}
+IGNORED = {"__MACOSX", "__pycache__"}
 # name_number_assignsubmission_file, perhaps with a file's name behind; and
 # name_LATE_number-of-the-student_number-of-the-submission_file's-name.
 MOODLE = re.compile(r"(.+)_(\d+)_assignsubmission_(?:file|onlinetext)(?:_.*)?", re.DOTALL)
@@ -94,12 +94,12 @@ class Submission:
         return self.members <= MAX_MEMBERS
 
     @cached_property
-    def cells(self) -> list[tuple[str, list[dict] | ValueError]]:
-        """The cells of each notebook, or what is the matter with it."""
-        found: list[tuple[str, list[dict] | ValueError]] = []
+    def parsed(self) -> list[tuple[str, Notebook | ValueError]]:
+        """Each notebook, or what is the matter with it."""
+        found: list[tuple[str, Notebook | ValueError]] = []
         for label, content in self.notebooks:
             try:
-                found.append((label, read_cells(content)))
+                found.append((label, parse_notebook(content)))
             except ValueError as error:
                 found.append((label, error))
         return found
@@ -163,15 +163,20 @@ def not_looked_at(folder: Path) -> str:
     names = [
         clean(path.name)
         for path in sorted(folder.iterdir())
-        if not (_is_an_entry(path) or path.name.startswith(".") or path.name in IGNORED)
+        if not (_is_an_entry(path) or _is_passed_over(path.name))
     ]
     return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
 
 
 def _is_an_entry(path: Path) -> bool:
-    if path.name.startswith(".") or path.name in IGNORED:
+    if _is_passed_over(path.name):
         return False
     return path.is_dir() or path.is_symlink() or path.suffix.lower() in (".ipynb", ".zip")
+
+
+def _is_passed_over(name: str) -> bool:
+    """Whether a folder is hidden (.git, .venv, .ipynb_checkpoints) or a system's own."""
+    return name in IGNORED or (name.startswith(".") and name != "..")
 
 
 def _who(name: str) -> str:
@@ -235,7 +240,7 @@ def read_submission(entry: Entry) -> Submission:
         try:
             for file in _walk(path, submission):
                 try:
-                    _read(file, submission)
+                    _read(file, _label(file.relative_to(path).parts or (file.name,)), submission)
                 except OSError as error:
                     submission.trouble(f"{clean(file.name)}: {error.strerror or 'unreadable'}.")
         except Exception as error:  # whatever it was that somebody handed in
@@ -255,7 +260,7 @@ def _walk(path: Path, submission: Submission) -> Iterator[Path]:
     elif path.is_dir():
         depth, folders = len(path.parts), 0
         for folder, names, files in os.walk(path):
-            names[:] = sorted(name for name in names if name not in IGNORED)
+            names[:] = sorted(name for name in names if not _is_passed_over(name))
             folders += 1
             if folders > MAX_FOLDERS or len(Path(folder).parts) - depth >= MAX_DEPTH:
                 submission.trouble(f"{clean(path.name)}: too many folders; the rest is unread.")
@@ -271,12 +276,16 @@ def _walk(path: Path, submission: Submission) -> Iterator[Path]:
                     yield file
 
 
-def _read(file: Path, submission: Submission) -> None:
+def _label(parts: Sequence[str]) -> str:
+    """A file's name for reports, with the folder that it lies in."""
+    return "/".join(clean(part) for part in parts[-2:])
+
+
+def _read(file: Path, name: str, submission: Submission) -> None:
     if file.suffix.lower() == ".ipynb":
         with file.open("rb") as stream:
-            submission.keep(clean(file.name), stream)
+            submission.keep(name, stream)
         return
-    name = clean(file.name)
     if file.stat().st_size > MAX_ZIP:
         submission.trouble(f"{name} is over {MAX_ZIP // 2**20} MB.")
         return
@@ -291,7 +300,7 @@ def _read(file: Path, submission: Submission) -> None:
                 try:
                     _read_member(archive, member, name, submission)
                 except UNZIPPABLE:  # which says nothing of the others
-                    label = clean(member.filename.split("/")[-1])
+                    label = _label(member.filename.split("/"))
                     submission.trouble(f"{name}: {label} can't be unpacked.")
     except UNZIPPABLE:
         submission.trouble(f"{name} is not a zip that can be read.")
@@ -314,8 +323,8 @@ def _read_member(
 ) -> None:
     """Read one notebook out of a zip."""
     parts = member.filename.split("/")
-    label = f"{name}: {clean(parts[-1])}"
-    if member.is_dir() or IGNORED.intersection(parts) or parts[-1].startswith("._"):
+    label = f"{name}: {_label(parts)}"
+    if member.is_dir() or any(map(_is_passed_over, parts[:-1])) or parts[-1].startswith("._"):
         return
     if parts[-1].lower().endswith(".zip"):
         submission.trouble(f"{label} is a zip inside a zip, which is not looked into.")

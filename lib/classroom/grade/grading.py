@@ -6,20 +6,24 @@ from hashlib import sha256
 from pathlib import Path
 from secrets import token_bytes
 
-from classroom.answers import MAX_ANSWER, Answer, drop_untouched, take_answers
+from classroom.answers import MAX_ANSWER, Answer
 from classroom.grade.box import Limits
 from classroom.grade.collect import Submission
 from classroom.grade.feedback import explain
+from classroom.grade.handed_in import Known, answers_of, same_code
 from classroom.grade.judge import Job, Judgement, judge
 from classroom.grade.reference import Reference
 from classroom.grade.stage import stage_examiner, stage_library
 
 NOTHING = "Nothing of this chapter was handed in."
+AS_SOLVED = "the same code as the course's solution"
 
 
 @dataclass(frozen=True)
 class Grade:
-    """One exercise of one student. `message` is safe to show; `misconception` one of our own."""
+    """One exercise of one student. `message` is safe to show; `misconception` one of our own.
+
+    `note` is for the teacher alone."""
 
     student: str
     chapter: str
@@ -31,6 +35,7 @@ class Grade:
     message: str = ""
     misconception: str = ""
     seconds: float = 0.0
+    note: str = ""
 
     @property
     def handed_in(self) -> bool:
@@ -48,6 +53,7 @@ class Course:
     scratch: Path
     cell_seconds: float
     limits: Limits
+    known: Known
     imports: tuple[str, ...] = ()
     slowest: dict[str, float] = field(default_factory=dict)
     key: bytes = field(default_factory=partial(token_bytes, 32), repr=False)
@@ -83,37 +89,22 @@ def stage(course: Course) -> None:
     stage_examiner(library, course.examiner, examined, course.key)
 
 
-def answers_of(submission: Submission) -> tuple[dict[str, list[Answer]], list[str]]:
-    """Exercise id -> answers, from all notebooks; and what is the matter with those unread."""
-    found: dict[str, list[Answer]] = {}
-    problems = list(submission.problems)
-    for label, cells in submission.cells:
-        if isinstance(cells, ValueError):
-            problems.append(f"{label}: {cells}")
-            continue
-        answers = take_answers(cells)
-        if not answers:
-            problems.append(
-                f"{label}: no cell of it is an exercise's answer cell. "
-                "Put your answers into a fresh copy of the exercises and hand that in."
-            )
-        for exercise, given in answers.items():
-            found.setdefault(exercise, []).extend(given)
-    return found, problems
-
-
 def grade_submission(course: Course, submission: Submission) -> tuple[list[Grade], list[str]]:
     """A grade for every exercise of the chapters that were handed in, and what was unreadable."""
-    answers, problems = answers_of(submission)
+    answers, problems = answers_of(submission, course.known)
+    return grade_answers(course, submission.student, answers), problems
+
+
+def grade_answers(course: Course, student: str, answers: dict[str, list[Answer]]) -> list[Grade]:
+    """A grade for every exercise of the chapters that these answers belong to."""
     handed_in = {exercise[:2] for exercise in answers}
     references = {n: one for n, one in course.references.items() if n in handed_in}
     runs: dict[str, Answer] = {}
     decided: dict[str, tuple[str, str]] = {}
     for reference in references.values():
         for ident in reference.exercises:
-            untouched = reference.untouched[ident]
-            given = drop_untouched(answers.get(ident, []), untouched)
-            if reason := _not_run(given, untouched):
+            given = answers.get(ident, [])
+            if reason := _not_run(given, course.known.untouched[ident]):
                 decided[ident] = reason
             else:
                 runs[ident] = given[0]
@@ -134,7 +125,7 @@ def grade_submission(course: Course, submission: Submission) -> tuple[list[Grade
                 )
             grades.append(
                 Grade(
-                    student=submission.student,
+                    student=student,
                     chapter=number,
                     exercise=ident,
                     title=exercise.title,
@@ -144,9 +135,16 @@ def grade_submission(course: Course, submission: Submission) -> tuple[list[Grade
                     message=message,
                     misconception=misconception,
                     seconds=seconds,
+                    note=_note(course, runs.get(ident), ident),
                 )
             )
-    return grades, problems
+    return grades
+
+
+def _note(course: Course, answer: Answer | None, ident: str) -> str:
+    """What a teacher should look at. Of a short exercise, an honest answer may be the same."""
+    same = answer is not None and same_code(answer.code, course.known.solved[ident])
+    return AS_SOLVED if same else ""
 
 
 def _not_run(given: list[Answer], untouched: str) -> tuple[str, str] | None:

@@ -10,9 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from classroom.answers import Answer, answered_exercises
-from classroom.check import read_notebook
+from classroom.grade.cells import Notebook
 from classroom.grade.collect import Entry, Submission, read_submission
-from classroom.grade.grading import Course, grade_submission, judge_answers
+from classroom.grade.grading import Course, grade_answers, judge_answers
+from classroom.grade.handed_in import Known, answered_chapters
 from classroom.grade.reference import (
     Reference,
     chapters,
@@ -26,36 +27,45 @@ from classroom.layout import write_atomically
 REHEARSAL_SECONDS = 90  # a cell of a solution, on however slow a machine
 
 
-def choose_chapters(root: Path, entries: list[Entry], asked: list[str]) -> list[str]:
+def choose_chapters(root: Path, entries: list[Entry], asked: list[str], known: Known) -> list[str]:
     """The chapters to grade: those asked for, or all that anybody handed in.
+
+    Whoever hands in the course's whole folder has not handed in every chapter: of several, those
+    with an answer count.
 
     Raises:
         ValueError: if a chapter is asked for that has no exercises, or nobody handed any in.
     """
-    known = set(chapters(root))
+    there = set(chapters(root))
     if asked:
         wanted = sorted({number.zfill(2)[:2] for number in asked})
-        if unknown := [number for number in wanted if number not in known]:
+        if unknown := [number for number in wanted if number not in there]:
             raise ValueError(
                 f"no exercises of chapter {', '.join(unknown)} in solutions/; there are: "
-                f"{', '.join(sorted(known))}."
+                f"{', '.join(sorted(there))}."
             )
         return wanted
-    found = {number for entry in entries for number in chapters_in(read_submission(entry))}
-    if not found & known:
+    held: set[str] = set()
+    meant: set[str] = set()
+    for entry in entries:
+        submission = read_submission(entry)
+        own = chapters_in(submission) & there
+        held |= own
+        meant |= own if len(own) == 1 else answered_chapters(submission, known) & there
+    if not held:
         raise ValueError(
             "none of the submissions holds an answer cell of a chapter in solutions/; are they "
             "filled-in copies of the notebooks in exercises/?"
         )
-    return sorted(found & known)
+    return sorted(meant or held)
 
 
 def chapters_in(submission: Submission) -> set[str]:
     """The chapters of which a submission holds an answer cell."""
     found: set[str] = set()
-    for _, cells in submission.cells:
-        if not isinstance(cells, ValueError):
-            found |= {exercise[:2] for exercise in answered_exercises(cells)}
+    for _, notebook in submission.parsed:
+        if isinstance(notebook, Notebook):
+            found |= {exercise[:2] for exercise in answered_exercises(notebook.cells)}
     return found
 
 
@@ -93,12 +103,13 @@ class Plan:
         seconds = self.kept["seconds"]
         fresh = {n: r for n, r in course.references.items() if n not in seconds}
         if fresh:
-            notebooks = [
-                (f"{reference.stem}.ipynb", json.dumps(reference.pristine).encode())
+            solved = {
+                ident: [Answer(course.known.solved[ident])]
                 for reference in fresh.values()
-            ]
+                for ident in reference.exercises
+            }
             unhurried = replace(course, cell_seconds=max(course.cell_seconds, REHEARSAL_SECONDS))
-            grades, _ = grade_submission(unhurried, Submission("the solution", notebooks))
+            grades = grade_answers(unhurried, "the solution", solved)
             if failed := [grade for grade in grades if grade.status != "passed"]:
                 what = "; ".join(f"{one.exercise}: {one.status} {one.message}" for one in failed)
                 raise ValueError(
@@ -125,13 +136,8 @@ def _refuses_what_is_wrong(course: Course, reference: Reference) -> None:
     other = replace(exercise, expected="[]")
     altered = replace(reference, exercises=reference.exercises | {ident: other})
     course = replace(course, references=course.references | {ident[:2]: altered})
-    pristine = read_notebook(chapters(course.root)[ident[:2]])
-    code = next(
-        cell.source
-        for cell in pristine.cells
-        if cell.metadata.get("classroom", {}).get("role") == "answer"
-    )
-    found = judge_answers(course, {ident: Answer(code)}, teaching=False)[ident]
+    answer = Answer(course.known.solved[ident])
+    found = judge_answers(course, {ident: answer}, teaching=False)[ident]
     if found.passed or found.kind != "wrong":
         raise ValueError(
             f"nbval on this machine does not tell a wrong result from a right one ({found.kind}). "

@@ -17,7 +17,7 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from classroom.answers import Answer
-from classroom.check import exercise_notebook, read_notebook, untouched_answers
+from classroom.check import exercise_notebook, read_notebook
 from classroom.layout import FOLDERS
 
 FINAL_CHECK = "from mixlab.checks import final_check as check"
@@ -44,13 +44,11 @@ class Exercise:
 
 @dataclass(frozen=True)
 class Reference:
-    """A chapter's pristine notebook, what its exercises must print, and the answer cells as they
-    were handed out."""
+    """A chapter's pristine notebook, and what its exercises must print."""
 
     stem: str
     pristine: NotebookNode
     exercises: dict[str, Exercise]
-    untouched: dict[str, str]
 
     @property
     def title(self) -> str:
@@ -137,7 +135,7 @@ def find_reference(root: Path, number: str, base: int) -> Reference:
         )
         for ident, found in json.loads(finished.stdout).items()
     }
-    return Reference(path.stem, pristine, exercises, untouched_answers(pristine))
+    return Reference(path.stem, pristine, exercises)
 
 
 def _trusted_environment(root: Path) -> dict[str, str]:
@@ -156,8 +154,7 @@ def from_json(root: Path, number: str, kept: dict) -> Reference:
         ident: Exercise(**{k: tuple(v) if isinstance(v, list) else v for k, v in found.items()})
         for ident, found in kept["exercises"].items()
     }
-    pristine = read_notebook(path)
-    return Reference(path.stem, pristine, exercises, untouched_answers(pristine))
+    return Reference(path.stem, read_notebook(path), exercises)
 
 
 def imports(pristine: NotebookNode) -> set[str]:

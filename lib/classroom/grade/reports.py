@@ -12,11 +12,13 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup, escape
 
 from classroom.grade.class_page import class_facts
-from classroom.grade.grading import Grade
+from classroom.grade.grading import AS_SOLVED, Grade
 from classroom.grade.reference import Reference
 from classroom.layout import write_atomically
 
-COLUMNS = ("student", "chapter", "exercise", "title", "points", "out_of", "status", "reason")
+COLUMNS = (
+    *("student", "chapter", "exercise", "title", "points", "out_of", "status", "reason", "note"),
+)
 FORMULA = "=+\\-−@\t\r＝﹦＋﹢－﹣＠﹫"
 # At the start of a cell, or after what some other country's spreadsheet takes for a separator.
 COMPUTED = re.compile(rf"(^|[;|\t])(?=\s*'*[{FORMULA}])")
@@ -65,6 +67,7 @@ def write_reports(
             "page": f"feedback/{page_name(student)}",
             "chapters": by_chapter(by_student[student], titles),
             "problems": len(problems[student]),
+            "as_solved": [one.exercise for one in by_student[student] if one.note == AS_SOLVED],
         }
         for student in problems
     ]
@@ -117,7 +120,8 @@ def grades_csv(grades: list[Grade]) -> str:
     writer.writerow(COLUMNS)
     for grade in grades:
         row = [grade.chapter, grade.exercise, grade.title, grade.points, grade.out_of, grade.status]
-        writer.writerow([uncomputed(grade.student), *row, uncomputed(grade.message)])
+        told = [uncomputed(grade.message), grade.note]
+        writer.writerow([uncomputed(grade.student), *row, *told])
     return text.getvalue()
 
 

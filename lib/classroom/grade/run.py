@@ -34,6 +34,7 @@ from classroom.grade.grading import (
     stage,
     to_record,
 )
+from classroom.grade.handed_in import known_answers
 from classroom.grade.plan import Plan, chapters_in, choose_chapters
 from classroom.grade.protection import bubblewrap, unprotected
 from classroom.grade.reference import Reference, imports, to_json
@@ -75,12 +76,14 @@ def grade_command(
     state.chmod(PRIVATE)
     _warm_up()
     plan = Plan(root, state / "run.json", seed)
-    references = plan.references(choose_chapters(root, entries, chapters or []))
+    known = known_answers(root)
+    references = plan.references(choose_chapters(root, entries, chapters or [], known))
     wanted = set().union(*(imports(reference.pristine) for reference in references.values()))
     hidden = (root.resolve(), submissions.resolve(), out.resolve(), *_peers(references))
     with scratch_folder() as scratch:
         course = Course(
-            *(root, hidden, references, scratch, cell_seconds, limits, tuple(sorted(wanted)))
+            *(root, hidden, references, scratch, cell_seconds, limits, known),
+            imports=tuple(sorted(wanted)),
         )
         stage(course)
         course = replace(course, slowest=plan.rehearse(course))

@@ -11,7 +11,8 @@ import pytest
 
 from classroom import build
 from classroom.__main__ import main
-from classroom.build import build_chapter, drift, orphans
+from classroom.build import build_chapter
+from classroom.drift import drift, orphans
 from classroom.execute import run_notebook
 from classroom.layout import FOLDERS, select
 from classroom.problems import ChapterError

@@ -5,7 +5,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from classroom.build import drift, orphans
+from classroom.drift import drift, orphans
 from classroom.layout import FOLDERS, find_root, sources
 from classroom.lint import lint_chapter
 from classroom.source import read_chapter

@@ -1,4 +1,4 @@
-"""The lab starts on the first lesson, serves it, and leaves no trace elsewhere."""
+"""The lab starts on the first lesson, makes a student's copies, and leaves no trace elsewhere."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def ask(url: str, method: str = "GET"):
 
 
 @pytest.mark.slow
-def test_the_lab_serves_the_lesson_and_writes_only_into_build(course, tmp_path):
+def test_the_lab_serves_the_lesson_and_writes_only_into_build_and_work(course, tmp_path):
     home, port = tmp_path / "home", free_port()
     home.mkdir()
     before = {path for path in course.rglob("*") if "build" not in path.parts}
@@ -65,7 +65,9 @@ def test_the_lab_serves_the_lesson_and_writes_only_into_build(course, tmp_path):
             process.wait()
         log.close()
     assert "lab/tree/course/02_windows.ipynb" in (tmp_path / "log").read_text()
-    assert {path for path in course.rglob("*") if "build" not in path.parts} == before
+    mine = course / "work" / "02_windows.ipynb"
+    after = {path for path in course.rglob("*") if "build" not in path.parts}
+    assert after - before == {mine.parent, mine}
     assert list(home.iterdir()) == []
 
 

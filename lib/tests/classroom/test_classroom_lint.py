@@ -33,7 +33,8 @@ CLOSING = """\
 
 # %% [markdown]
 # ## Next
-# [The exercises](../exercises/02_windows.ipynb), then [this one](02_windows.ipynb#top).
+# [The exercises](../work/02_windows.ipynb), also [as handed out](../exercises/02_windows.ipynb),
+# then [this one](02_windows.ipynb#top).
 """
 ALT = "A lower triangle of filled squares: query six sees the three keys {0}, five and six"
 
@@ -133,6 +134,7 @@ GIVEN_AWAY = f"# Write `{LONG}`."
             "'03_gone.ipynb' leads nowhere from cou",
         ),
         (swap("# Do it.", "# [See](02_gone.ipynb)"), "leads nowhere from exercises/"),
+        (swap("../work/02_windows", "../work/03_gone"), "leads nowhere from course/"),
         (swap("value_7 = 7", "import os"), "F401 `os` imported but unused"),
         (swap("value_7 = 7", "value_7=7"), "not formatted. Run: ruff format"),
         (swap("print(answer_2(1))", "print(answer_1(1))"), "uses answer_1, which only the answer"),

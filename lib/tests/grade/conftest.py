@@ -9,6 +9,7 @@ import pytest
 from classroom.answers import answer_id
 from classroom.check import read_notebook
 from classroom.grade.run import grade_command
+from classroom.work import pristine_exercises
 
 ROOT = Path(__file__).parents[3]
 SOLUTION = ROOT / "solutions" / "02_sliding_window.ipynb"
@@ -26,7 +27,7 @@ def filled(
     answers: dict[str, str], before: dict[str, str] | None = None, exercises: Path = EXERCISES
 ) -> dict:
     """The exercise notebook with these answers; `before` puts a cell ahead of an answer."""
-    notebook = read_notebook(exercises)
+    notebook = pristine_exercises(ROOT, exercises.stem)
     cells = []
     for cell in notebook.cells:
         ident = answer_id(cell)

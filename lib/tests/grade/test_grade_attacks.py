@@ -20,6 +20,7 @@ from classroom.check import read_notebook
 from classroom.grade.box import bubblewrap
 from tests.grade.attacks import RIGHT, attacks, code_of
 from tests.grade.conftest import NAMES, ROOT, filled, grade, right_answers, write
+from tests.thorough import THOROUGH
 
 pytestmark = pytest.mark.skipif(
     bubblewrap() is None, reason="bubblewrap is missing or may not make namespaces here"
@@ -62,12 +63,28 @@ def _asked() -> dict[str, tuple[str, str, str]]:
     }
 
 
+# Of these the test says more than that they fail.
+NAMED = {
+    *("skips_by_comment", "imports_the_library", "imports_by_alias", "imports_by_importlib"),
+    *("endless_loop", "endless_loop_that_resists", "sleeps"),
+    *("floods_stdout", "floods_stderr", "floods_displays"),
+}
+
+
+def _tried() -> list[tuple[str, str | None, str]]:
+    """All attacks, or, as neighbours are of one kind, every fourth and those that have a name."""
+    every = attacks()
+    if THOROUGH:
+        return every
+    return [one for number, one in enumerate(every) if number % 4 == 0 or one[0] in NAMED]
+
+
 def _packs(exercises: list[str]) -> list[dict[str, tuple[str, str]]]:
     """Attacks by the submission, one an exercise: exercise -> (name, code).
 
     Neighbours in the tables are of one kind, and go to different submissions.
     """
-    fixed = sorted(attacks(), key=lambda attack: attack[1] is None)  # the particular ones first
+    fixed = sorted(_tried(), key=lambda attack: attack[1] is None)  # the particular ones first
     most = max(Counter(ident for _, ident, _ in fixed if ident).values())
     packs = [{} for _ in range(max(most, -(-len(fixed) // len(exercises))))]
     for name, ident, code in fixed:
@@ -190,7 +207,7 @@ def test_no_attack_is_credited_or_leaves_a_trace(tmp_path):
 
     credited = [name for key, name in tried.items() if rows[key]["points"] != "0"]
     assert credited == []
-    assert set(tried.values()) == {name for name, _, _ in attacks()}
+    assert set(tried.values()) == {name for name, _, _ in _tried()}
     assert {rows["victim", ident]["status"] for ident in ("02.2", "02.3")} == {"passed"}
     assert {rows["lucky", ident]["status"] for ident in lucky} == {"passed"}
     assert rows["prober", "02.2"]["status"] == "passed", rows["prober", "02.2"]["reason"]
@@ -210,8 +227,8 @@ def test_no_attack_is_credited_or_leaves_a_trace(tmp_path):
     for name in ("floods_stdout", "floods_stderr", "floods_displays"):
         assert told[name]["status"] in ("flood", "timeout", "died"), told[name]
     assert not [name for name, row in told.items() if "before the answer" in row["reason"]]
-    secrets = (out / "state" / "run.json").read_text()
+    secrets = json.loads((out / "state" / "run.json").read_text())
     pages = "".join(page.read_text() for page in (out / "feedback").glob("*.html"))
-    for ident in asked_for:
-        digest = secrets.split(f"{ident} ")[1].split()[1][:16]
-        assert digest not in pages
+    for chapter in secrets["chapters"].values():
+        for exercise in chapter["exercises"].values():
+            assert exercise["expected"] not in pages

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from classroom.answers import answer_id
-from classroom.check import read_notebook
+from classroom.work import pristine_exercises
 from mixlab.checks.exercise import find
 from tests.grade.conftest import EXERCISES, ROOT, filled, grade, right_answers, write
 from tests.thorough import THOROUGH
@@ -257,7 +257,8 @@ def write_every_chapter(folder, turn: int) -> list[str]:
     """
     handed = []
     for path in sorted((ROOT / "exercises").glob("*.ipynb")):
-        stubs = {answer_id(cell): cell.source for cell in read_notebook(path).cells}
+        pristine = pristine_exercises(ROOT, path.stem)
+        stubs = {answer_id(cell): cell.source for cell in pristine.cells}
         chosen = {}
         for ident in filter(None, stubs):
             name = re.search(r"^(?:def|class) (\w+)", stubs[ident], re.MULTILINE)[1]

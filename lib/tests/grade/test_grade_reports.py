@@ -28,9 +28,7 @@ EXERCISE = Exercise(
     sayings=("your window has W + 1 keys.",),
     hints=("Count <them>.",),
 )
-REFERENCE = Reference(
-    "02_sliding_window", new_notebook(cells=[]), {"02.1": EXERCISE}, {"02.1": "raise"}
-)
+REFERENCE = Reference("02_sliding_window", new_notebook(cells=[]), {"02.1": EXERCISE})
 GRADES = [
     Grade("Zoë", "02", "02.1", "A <title>", 2, 2, "passed", seconds=1.5),
     Grade("=cmd()", "02", "02.1", "A <title>", 0, 2, "wrong", "Not <right>.", "W + 1 keys"),
