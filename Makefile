@@ -7,14 +7,15 @@ TORCH_INDEX ?=
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 # Two test processes, one thread each: torch would otherwise start four on two cores.
 WORKERS ?= 2
-PYTEST := -n $(WORKERS) --dist loadfile --no-loadscope-reorder -q
+PYTEST := -q -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+NBVAL := -q -p no:cacheprovider -n $(WORKERS) --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout=120
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab update test notebooks slides check grade doctor weights train bench gpu clean
+.PHONY: help setup lab update test test-all quick chapter new-chapter notebooks slides check grade doctor weights train bench gpu clean
 
 help: ## Explain these verbs
-	@sed -n 's/^\([a-z]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 setup: $(VENV)/ready ## Make .venv with everything a lesson needs, the real weights too
 
@@ -43,15 +44,35 @@ lab: setup ## Open JupyterLab; your copies of the exercises lie in work/ (ARGS="
 update: setup ## Carry your answers in work/ over into exercises that have changed (ARGS="02")
 	@$(PY) -m classroom update $(ARGS)
 
-test: $(VENV)/ready-to-test ## Run every test: style, drift, library, doctests, notebooks, slides
-	$(PY) -m ruff check --quiet --config lib/pyproject.toml lib
-	$(PY) -m ruff format --check --quiet --config lib/pyproject.toml lib
-	$(PY) -m classroom notebooks --check
-	$(PY) -m classroom lint
-	cd lib && OMP_NUM_THREADS=1 ../$(PY) -m pytest $(PYTEST) tests
-	cd lib && OMP_NUM_THREADS=1 ../$(PY) -m pytest -q --doctest-modules mixlab classroom
-	OMP_NUM_THREADS=1 IPYTHONDIR=$(CURDIR)/build/ipython $(PY) -m pytest -q -p no:cacheprovider -n $(WORKERS) --dist loadfile \
-	  --nbval --nbval-current-env --nbval-cell-timeout=120 course solutions
+test: style ## Run every test: style, drift, library, exercises, lessons, slides, grading
+	cd lib && OMP_NUM_THREADS=1 ../$(PY) -m pytest $(PYTEST) --doctest-modules tests mixlab classroom
+	OMP_NUM_THREADS=1 IPYTHONDIR=$(CURDIR)/build/ipython $(PY) -m pytest $(NBVAL) solutions
+
+test-all: style ## Run what takes long too: all attacks, a class of 200, twenty seeds, nbval on lessons
+	cd lib && MIXLAB_THOROUGH=1 OMP_NUM_THREADS=1 ../$(PY) -m pytest $(PYTEST) --doctest-modules tests mixlab classroom
+	OMP_NUM_THREADS=1 IPYTHONDIR=$(CURDIR)/build/ipython $(PY) -m pytest $(NBVAL) course solutions
+
+quick: style ## A minute and a half: style, notebooks, layers, the readable library
+	@$(PY) -m classroom notebooks --check
+	cd lib && OMP_NUM_THREADS=1 ../$(PY) -m pytest $(PYTEST) -m "not slow and not browser" \
+	  tests/test_project.py tests/test_layers.py tests/test_docstrings.py tests/transformer tests/ssm tests/checks/test_check.py
+
+.PHONY: style
+style: $(VENV)/ready-to-test
+	@$(PY) -m ruff check --quiet --config lib/pyproject.toml lib
+	@$(PY) -m ruff format --check --quiet --config lib/pyproject.toml lib
+
+chapter: $(VENV)/ready-to-test ## Build, lint, test and render one chapter (NN=04)
+	@test -n "$(NN)" || { echo "make: which chapter? make chapter NN=04"; exit 2; }
+	@$(PY) -m classroom notebooks $(NN)
+	@$(PY) -m classroom lint $(NN)
+	cd lib && OMP_NUM_THREADS=1 ../$(PY) -m pytest $(PYTEST) tests/chapters tests/checks/test_exercises.py \
+	  -k "$(NN) or $(patsubst course/source/$(NN)_%.py,%,$(wildcard course/source/$(NN)_*.py))"
+	@$(PY) -m classroom slides $(NN)
+
+new-chapter: setup ## Begin a chapter: source, folder, one exercise (NN=05 STEM=chunked_prefill)
+	@test -n "$(NN)" -a -n "$(STEM)" || { echo "make: make new-chapter NN=05 STEM=chunked_prefill"; exit 2; }
+	@$(PY) -m classroom new $(NN) $(STEM)
 
 notebooks: setup ## Build the three notebooks of each chapter from course/source (ARGS="02")
 	@$(PY) -m classroom notebooks $(ARGS)

@@ -81,6 +81,15 @@ def parser() -> argparse.ArgumentParser:
     lint.add_argument("chapters", nargs="*", metavar="NN", help="chapters (default: all)")
     lint.add_argument("--time", action="store_true", help="also run each lesson; it has a minute")
 
+    new = commands.add_parser(
+        "new",
+        help="begin a chapter: its source, its folder, one exercise",
+        description="Write the skeleton of a chapter, which builds and passes its tests. Its title "
+        "says (draft), and lint lists what is missing.",
+    )
+    new.add_argument("number", metavar="NN", help="two digits, such as 05")
+    new.add_argument("stem", metavar="STEM", help="words joined by _, such as chunked_prefill")
+
     slides = commands.add_parser(
         "slides",
         help="render each chapter's deck to build/slides",
@@ -164,6 +173,10 @@ def run(options: argparse.Namespace, root: Path, extra: list[str]) -> int:
                 *(root, options.submissions, out, options.seed, options.workers),
                 *(options.timeout, options.chapters),
             )
+        case "new":
+            from classroom.new_chapter import new_command
+
+            return new_command(root, options.number, options.stem)
         case "slides":
             from classroom.slides import main as slides_command
 

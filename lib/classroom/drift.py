@@ -5,6 +5,7 @@ so there only what the course wrote is.
 """
 
 import sys
+from copy import deepcopy
 from pathlib import Path
 
 import nbformat
@@ -15,6 +16,7 @@ from classroom.check import read_notebook
 from classroom.given import differences
 from classroom.layout import FOLDERS, STEM, is_exercise, notebook_path, sources
 from classroom.notebook import make_notebook, to_text
+from classroom.outputs import keep_text_outputs
 from classroom.problems import ChapterError
 from classroom.source import read_chapter
 
@@ -51,6 +53,13 @@ def drift(root: Path, source: Path, execute: bool = False, say: Say = print) -> 
             found = found or ["its formatting differs"]
         result += [f"{path.parent.name}/{path.name}: {what}" for what in found]
     return result
+
+
+def run_differences(path: Path, ran: NotebookNode) -> list[str]:
+    """How what a run printed differs from what the notebook at `path` keeps of the last build."""
+    notebook = deepcopy(ran)
+    keep_text_outputs(notebook)
+    return _cell_differences(path.read_text(encoding="utf-8"), notebook, with_outputs=True)
 
 
 def _exercise_differences(path: Path, expected: NotebookNode) -> list[str]:

@@ -12,7 +12,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from classroom.slides.markdown import Pictures, render_markdown
 from classroom.slides.mathml import MathError, to_mathml
-from classroom.slides.outputs import figure_block
+from classroom.slides.output_blocks import figure_block
 from classroom.slides.render import SlideError, render, render_index
 from classroom.slides.sanitise import sanitise
 

@@ -142,7 +142,7 @@ def _longest(job: Job) -> float:
 def _run_referee(folder: Path, environment: dict[str, str], limit: float) -> None:
     """Let nbval run the folder's notebooks; what it says is in verdicts.jsonl."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "classroom.grade.referee", str(folder)],
+        [sys.executable, "-m", "classroom.grade.boxed_referee", str(folder)],
         env=environment,
         stdin=subprocess.PIPE,  # closes when this process ends, and the referee with it
         stdout=subprocess.DEVNULL,

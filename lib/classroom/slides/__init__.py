@@ -4,8 +4,8 @@
 `check_deck` opens a deck in a browser and lists what a class would stumble over.
 """
 
-from classroom.slides.build import build_all, main
-from classroom.slides.check import Problem, check_deck, find_browser, open_browser
+from classroom.slides.decks import build_all, main
+from classroom.slides.look import Problem, check_deck, find_browser, open_browser
 from classroom.slides.render import SlideError, render
 
 __all__ = [

@@ -17,7 +17,7 @@ from markupsafe import Markup
 from nbformat import NotebookNode
 
 from classroom.slides.markdown import Pictures, render_markdown, words
-from classroom.slides.outputs import Block, code_blocks
+from classroom.slides.output_blocks import Block, code_blocks
 
 HERE = Path(__file__).parent
 # Beside a figure rather than above it: more words than this, or code that is long and narrow.

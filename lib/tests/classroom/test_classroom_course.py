@@ -26,7 +26,10 @@ def test_notebooks_are_what_their_source_gives(stem):
 
 @pytest.mark.parametrize("stem", CHAPTERS)
 def test_the_chapter_keeps_its_budgets(stem):
-    assert [str(problem) for problem in lint_chapter(ROOT, read_chapter(CHAPTERS[stem]))] == []
+    chapter = read_chapter(CHAPTERS[stem])
+    if chapter.draft:
+        pytest.skip("a draft: its lint lists what is missing")
+    assert [str(problem) for problem in lint_chapter(ROOT, chapter)] == []
 
 
 def test_no_notebook_is_without_a_source():

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from jupyter_core.utils import ensure_event_loop
+from nbformat import NotebookNode
 
 from classroom.build import run_and_judge
 from classroom.layout import STEM, notebook_path, select, write_atomically
@@ -18,18 +19,28 @@ from classroom.slides.render import render, render_index
 from classroom.source import read_chapter
 
 
-def build_deck(root: Path, source: Path, out: Path) -> Path:
-    """Run one chapter's lesson and write its deck, out/NN_topic.html.
+def run_lesson(root: Path, source: Path) -> NotebookNode:
+    """One chapter's lesson after a run, with all its outputs. Raises ChapterError.
 
-    The lesson always runs: notebooks in git hold no figures. Raises ChapterError or SlideError.
+    It always runs: notebooks in git hold no figures.
     """
     chapter = read_chapter(source)
     notebook, origins = make_notebook(chapter, "lesson")
-    lesson = notebook_path(root, "lesson", chapter.stem)
-    run_and_judge(chapter, notebook, origins, lesson)
-    deck = out / f"{chapter.stem}.html"
-    write_atomically(deck, render(notebook, folder=lesson.parent))
+    run_and_judge(chapter, notebook, origins, notebook_path(root, "lesson", chapter.stem))
+    return notebook
+
+
+def write_deck(root: Path, source: Path, lesson: NotebookNode, out: Path) -> Path:
+    """Write the deck of a lesson that has run, out/NN_topic.html. Raises SlideError."""
+    deck = out / f"{source.stem}.html"
+    folder = notebook_path(root, "lesson", source.stem).parent
+    write_atomically(deck, render(lesson, folder=folder))
     return deck
+
+
+def build_deck(root: Path, source: Path, out: Path) -> Path:
+    """Run one chapter's lesson and write its deck. Raises ChapterError or SlideError."""
+    return write_deck(root, source, run_lesson(root, source), out)
 
 
 def build_all(

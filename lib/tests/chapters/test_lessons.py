@@ -1,0 +1,60 @@
+"""The course's own lessons: each runs once, prints what its notebook keeps, and makes a deck.
+
+`make test-all` asks nbval too.
+"""
+
+import time
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from classroom.build import BUDGET_SECONDS
+from classroom.drift import run_differences
+from classroom.layout import find_root, notebook_path, sources
+from classroom.slides import check_deck, find_browser, open_browser
+from classroom.slides.decks import run_lesson, write_deck
+
+ROOT = find_root(Path(__file__).parent)
+SOURCES = {path.stem: path for path in sources(ROOT)}
+# Two processes share the machine's cores: a lesson may take as much longer.
+PATIENCE = 2.5
+
+
+def by_chapter():
+    return [pytest.param(stem, marks=pytest.mark.xdist_group(f"lesson {stem}")) for stem in SOURCES]
+
+
+@cache
+def ran(stem: str):
+    """A lesson after its run, and the seconds that it took."""
+    started = time.perf_counter()
+    lesson = run_lesson(ROOT, SOURCES[stem])
+    return lesson, time.perf_counter() - started
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stem", by_chapter())
+def test_a_lesson_prints_what_its_notebook_keeps_in_its_time(stem):
+    lesson, seconds = ran(stem)
+    assert run_differences(notebook_path(ROOT, "lesson", stem), lesson) == []
+    assert seconds < PATIENCE * BUDGET_SECONDS
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    pytest.importorskip("playwright", reason="looking at slides needs the test extra: make setup")
+    if find_browser() is None:
+        pytest.skip("no Chromium or Chrome on the path")
+    with open_browser() as opened:
+        yield opened
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.parametrize("stem", by_chapter())
+def test_a_class_can_be_given_its_deck(stem, browser, tmp_path):
+    deck = write_deck(ROOT, SOURCES[stem], ran(stem)[0], tmp_path)
+    assert deck.stat().st_size < 6.5e6
+    assert [str(problem) for problem in check_deck(deck, browser)] == []
