@@ -5,9 +5,9 @@ A submission is never run as it is. `collect` finds the notebooks, `cells` reads
 and asks `reference`, a process of its own, for fresh seeds and what the solution prints on them.
 `stage` lays out the little of the library that an answer may see, `box` starts a sandbox in which
 `inside` forks a kernel and an examiner for each exercise, both held by `seccomp` and `landlock`,
-and `boxed_referee` is nbval outside of it, comparing what those kernels print. `judge` reads its verdicts
-and `feedback` words them. `grading` puts that together for one submission, `run` for a class, and
-keeps every finished result; `reports` and `class_page` tell.
+and `boxed_referee` is nbval outside of it, opening (`sealed`) and comparing what those kernels
+print. `judge` reads its verdicts and `feedback` words them. `grading` puts that together for one
+submission, `run` for a class, and keeps every finished result; `reports` and `class_page` tell.
 
 No box holds an expected value, and an answer's own process holds neither inputs nor seeds: beside
 each kernel runs an examiner, which draws the inputs, hands them over one call at a time, and keeps

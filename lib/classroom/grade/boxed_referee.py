@@ -1,7 +1,7 @@
 """nbval outside of the box: compares what boxed kernels print with what only it can see.
 
-`python -m classroom.grade.boxed_referee FOLDER` runs every notebook in FOLDER, in the order of their
-names, each within the seconds that its metadata gives a cell. It writes a line of JSON to
+`python -m classroom.grade.boxed_referee FOLDER` runs every notebook in FOLDER, in the order of
+their names, each within the seconds that its metadata gives a cell. It writes a line of JSON to
 FOLDER/verdicts.jsonl as soon as a cell is decided, so that a run which ends early keeps what it
 had. nbval itself is bent in four places, each because a submission would otherwise decide:
 

@@ -38,7 +38,7 @@ LIBRARY = re.compile(r"library: the answer uses [a-z_]+|calls mixlab\.[a-z_.]+")
 class Job:
     """An exercise's notebook, the part of the library it may see, the seconds that one of its cells
     may take, and the bytes, if these are counted, that its kernel may hold beyond what every kernel
-    does. With a key its results come sealed, for a kernel of this mark, and are compared by atol."""
+    does. With a key its results come sealed, for this mark, and are compared by this tolerance."""
 
     exercise: str
     notebook: NotebookNode

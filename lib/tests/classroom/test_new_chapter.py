@@ -1,4 +1,4 @@
-"""A chapter that was just begun: it can be read, its exercise works, and it says that it is a draft."""
+"""A chapter that was just begun: it can be read, its exercise works, it says that it is a draft."""
 
 import importlib.util
 import subprocess
@@ -44,7 +44,7 @@ def test_its_exercise_tells_right_from_wrong(begun):
 
 
 def test_its_files_are_in_the_courses_style(begun):
-    root, files = begun
+    _, files = begun
     command = [sys.executable, "-m", "ruff", "format", "--check", "--line-length", "100"]
     done = subprocess.run([*command, *map(str, files)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
