@@ -1,0 +1,1 @@
+"""Chapter 19: the Mamba block and the model."""
