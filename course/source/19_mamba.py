@@ -757,9 +757,8 @@ check("19.5", crossing)
 
 # %% [markdown] exercise="19.6" role="prompt"
 # Write the test. `keeps_filler_out(read)` returns True only for such layers. The check hands it safe
-# ones, written in several ways, and leaking ones: some leak only in the third row of a batch, or only
-# where filler stands on both sides of a row, or a single token of it on one side. Compare with a
-# tolerance: rounding may differ.
+# ones, written in several ways, and leaking ones; each of these leaks in some batch of three rows of
+# at most ten tokens. Compare with a tolerance: rounding may differ.
 
 
 # %% exercise="19.6" role="answer"
