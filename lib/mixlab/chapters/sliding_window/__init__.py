@@ -1,0 +1,1 @@
+"""Chapter 02: which keys a query sees under a sliding window, and what that costs."""
