@@ -13,7 +13,7 @@ OURS = (
     "mixlab.ssm.discretize",
     "mixlab.ssm.short_convolution",
     "mixlab.ssm.mamba_block",
-    "mixlab.traces.mamba",
+    "mixlab.chapters.mamba.traces",
 )
 
 

@@ -49,7 +49,6 @@ def read(value):
 ASKED = Asked(
     draw=draw,
     read=read,
-    seed=2,
     forbids=shared.OURS,
     hints=(
         "Ā has the shape of the state, (d_inner, d_state): each channel's Δ times its own row "

@@ -73,7 +73,6 @@ ASKED = Asked(
     draw=draw,
     call=call,
     read=np.asarray,
-    seed=2,
     forbids=shared.OURS,
     hints=(
         "Put the new input under the taps: the history, then x, is (d_conv, d_inner). Each "

@@ -44,7 +44,6 @@ def read(value):
 ASKED = Asked(
     draw=draw,
     read=read,
-    seed=2,
     forbids=shared.OURS,
     hints=(
         "Follow one token. It writes Δ_s B_s u_s into the state; then each later token "
