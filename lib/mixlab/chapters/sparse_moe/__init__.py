@@ -1,0 +1,1 @@
+"""Chapter 07: a sparse mixture of experts."""
