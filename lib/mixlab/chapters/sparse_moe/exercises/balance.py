@@ -23,7 +23,13 @@ def draw(rng):
 def call(answer, scores, k):
     """The loss, and the gradient by which it moves the scores."""
     scores = scores.clone().requires_grad_()
-    loss = answer(scores, k)
+    try:
+        loss = answer(scores, k)
+    except RuntimeError as error:
+        if "size" not in str(error):
+            raise
+        experts = f"each of the {scores.shape[1]} experts, also for one that nobody chose"
+        raise Unreadable(f"{error}\n  Is there a number f, and a P, for {experts}?") from error
     if not isinstance(loss, torch.Tensor) or loss.numel() != 1:
         raise Unreadable(f"expected a tensor of one number: got {kind_of(loss)}")
     if not loss.requires_grad:
@@ -130,14 +136,26 @@ MISTAKES = {
         balancing(p=lambda s, k: gates(s, k).mean(0)),
         balancing(p=lambda s, k: (s.softmax(1) * picked(s, k)).mean(0)),
     ),
-    "your P is the mean of the scores themselves. It is a mean of probabilities: a softmax over "
-    "the experts comes first.": balancing(p=lambda s, k: s.mean(0)),
+    "your P is no mean of probabilities: a softmax over the experts makes them of scores.": (
+        balancing(p=lambda s, k: s.mean(0)),
+        balancing(p=lambda s, k: s.sigmoid().mean(0)),
+        balancing(p=lambda s, k: s.log_softmax(1).mean(0)),
+    ),
     "you took the mean of the scores first and their softmax then. P is the mean of the tokens' "
     "softmaxes, which is another number.": balancing(p=lambda s, k: s.mean(0).softmax(0)),
     "you multiply in each token and then take the mean, so that only a token's own choices meet "
     "its own probabilities. f and P are means over tokens first, and multiplied then.": (
         lambda s, k: s.shape[1] * (picked(s, k) * s.softmax(1)).mean(0).sum()
     ),
+    "you subtract what even routing gives. The loss itself is asked: k where routing is even.": (
+        lambda s, k: balancing()(s, k) - k,
+        lambda s, k: balancing()(s, k) - 1,
+    ),
+    "the factor n_experts is there twice.": balancing(scale=lambda s, k: s.shape[1] ** 2),
+    "your f is a whole number: `//` rounds down, and a share of tokens lies between 0 and 1.": (
+        balancing(lambda s, k: picked(s, k).sum(0) // len(s))
+    ),
+    "you took the largest f · P. Their sum over all experts is asked.": balancing(total=torch.max),
     "your loss has the wrong sign: it must be larger where routing is uneven, as training makes "
     "it smaller.": balancing(scale=lambda s, k: -s.shape[1]),
 }
@@ -146,6 +164,9 @@ KNOWN = Known(
     right=(expert_by_expert, balancing()),
     mistakes=MISTAKES,
     slips={
+        "also for one that nobody chose": lambda s, k: (
+            s.topk(k).indices.flatten().bincount().float() @ s.softmax(1).mean(0)
+        ),
         "no gradient": balancing(p=lambda s, k: s.softmax(1).mean(0).detach()),
         "a tensor of one number": lambda s, k: balancing()(s, k).item(),
         "doesn't depend on the scores": lambda s, k: torch.ones((), requires_grad=True),

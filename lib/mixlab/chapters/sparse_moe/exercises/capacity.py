@@ -146,9 +146,6 @@ MISTAKES = {
     "gates as they are, and its row is smaller.": serving(
         end=lambda out, x, gates, got: out / (gates * got).sum(1, keepdim=True).clamp(min=1e-9)
     ),
-    "you took the mean over a token's experts. The gates already sum to 1: add.": serving(
-        end=lambda out, x, gates, got: out / gates.shape[1]
-    ),
 }
 
 
@@ -161,15 +158,19 @@ def example(choices, first_gates, n_experts, capacity):
     return normal(rng, len(choices), 4), *routing, *weights_of_experts(rng, n_experts, 4), capacity
 
 
+def advice(x, chosen, gates, up, down, capacity):
+    """What stands out in the case that goes wrong."""
+    if chosen.flatten().bincount().max() <= capacity:
+        return "the limit is not the matter: in this case every token is served by all it chose."
+    return "where nobody is turned away all is right. Here an expert can't serve all who chose it."
+
+
 KNOWN = Known(
     right=(by_queues, serving()),
     mistakes=MISTAKES,
     slips={
         "its capacity is": serving(lambda *of: slice(None)),
         "a second time": lambda *given: (serving()(*given) + serving()(*given)) / 2,
-        "without a token": lambda x, c, g, experts, capacity: sum(
-            run(x[:0]).sum() for run in experts
-        ),
     },
     examples=(
         example([[0, 1], [1, 0], [1, 0]], [0.75, 0.6, 0.9], 2, 9),
@@ -183,4 +184,5 @@ KNOWN = Known(
     ),
     place=lambda at: f"token {at[0]}, channel {at[1]}" if at else "",
     name="{:.4f}".format,
+    advice=advice,
 )

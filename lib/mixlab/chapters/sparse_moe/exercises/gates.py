@@ -1,7 +1,6 @@
 """07.1 The table of gates: a softmax over the k best experts, zeros for all others."""
 
 import math
-from functools import partial
 
 import numpy as np
 import torch
@@ -77,31 +76,31 @@ def row_by_row(scores, k):
     for gates, row in zip(table, scores.tolist(), strict=True):
         best = sorted(range(len(row)), key=row.__getitem__)[-k:]
         powers = [math.exp(row[e] - row[best[-1]]) for e in best]
-        for e, power in zip(best, powers, strict=True):
-            gates[e] = power / sum(powers)
+        gates[best] = torch.tensor(powers, dtype=torch.float64) / sum(powers)
     return table
 
 
-def gating(share, of=lambda scores, k: scores.topk(k, dim=1).indices, dim=1):
+def gating(share, of=lambda scores, k: scores.topk(k, dim=1).indices):
     """A table by another idea of the kept experts' shares, or of which experts are kept."""
 
     def gate_table(scores, k):
-        kept = torch.zeros_like(scores).scatter(dim, of(scores, k), 1.0) > 0
+        kept = torch.zeros_like(scores).scatter(1, of(scores, k), 1.0) > 0
         return share(scores, kept)
 
     return gate_table
-
-
-def best_of(k):
-    return lambda scores, asked: scores.topk(k, dim=1).indices
 
 
 def of_kept(scores, kept, dim=1, rest=-torch.inf):
     return scores.where(kept, rest).softmax(dim)
 
 
-def divided(values, kept):
-    return (values * kept) / (values * kept).sum(dim=1, keepdim=True)
+def divided(values, kept, by=torch.sum):
+    return (values * kept) / by(values * kept, dim=1, keepdim=True)
+
+
+def keeping(number):
+    """The right gates of as many experts as `number(k)` says."""
+    return gating(of_kept, lambda s, k: s.topk(min(number(k), s.shape[1]), dim=1).indices)
 
 
 MISTAKES = {
@@ -121,12 +120,16 @@ MISTAKES = {
         gating(lambda s, kept: s.softmax(0)),
     ),
     "you kept the k best tokens of each expert. What is asked are the k best experts of each "
-    "token: dim=1.": tuple(
-        gating(partial(of_kept, dim=dim), lambda s, k: s.topk(min(k, len(s)), dim=0).indices, dim=0)
-        for dim in (0, 1)
+    "token: dim=1.": lambda s, k: gating(of_kept)(s.T, min(k, len(s))).T,
+    "you kept the best scores of the whole table. Each token has k experts of its own.": (
+        lambda s, k: of_kept(s, s >= s.flatten().topk(k * len(s)).values[-1])
     ),
-    "you kept only the best expert of each token: k of them run.": gating(of_kept, best_of(1)),
-    "you keep two experts, whatever k is.": gating(of_kept, best_of(2)),
+    "you keep only the best expert of each token: k of them run.": keeping(lambda k: 1),
+    "you keep two experts, whatever k is.": keeping(lambda k: 2),
+    "you keep k + 1 experts: one too many.": keeping(lambda k: k + 1),
+    "you keep k - 1 experts: the one at the border, with the k-th best score, runs too.": (
+        keeping(lambda k: k - 1)
+    ),
     "every kept expert gets the gate 1. The gates of a row sum to 1.": gating(
         lambda s, kept: kept.float()
     ),
@@ -145,6 +148,14 @@ MISTAKES = {
     ),
     "you divided the kept scores by their sum. Scores may be negative, so that is no share of "
     "anything: a softmax divides powers of e.": gating(divided),
+    "your kept numbers are powers of e, but they aren't divided by their sum, so a row doesn't sum "
+    "to 1.": (
+        gating(lambda s, kept: s.exp() * kept),
+        gating(lambda s, kept: divided(s.exp(), kept, by=torch.amax)),
+    ),
+    "these are logarithms of gates: `log_softmax` where a softmax is asked.": gating(
+        lambda s, kept: of_kept(s, kept).log().where(kept, 0.0)
+    ),
     "your gates are sigmoids, each score by itself, divided by their sum. A softmax compares the "
     "scores with each other.": gating(lambda s, kept: divided(s.sigmoid(), kept)),
     "your softmax is taken twice: once over all experts, and again over what is kept. The second "
@@ -160,21 +171,11 @@ MISTAKES = {
 }
 
 KNOWN = Known(
-    right=(
-        row_by_row,
-        gating(of_kept),
-        gating(lambda s, kept: divided(s.double().softmax(1), kept)),
-    ),
+    right=(row_by_row, gating(of_kept)),
     mistakes=MISTAKES,
     slips={
-        "have to be exactly 0": (
-            gating(lambda s, kept: of_kept(s, kept, rest=-100.0)),
-            gating(lambda s, kept: of_kept(s, kept).clamp(min=1e-6)),
-        ),
-        "is infinite": (
-            gating(lambda s, kept: divided(s.exp(), kept)),
-            gating(lambda s, kept: of_kept(s, kept, dim=0)),
-        ),
+        "have to be exactly 0": gating(lambda s, kept: of_kept(s, kept, rest=-100.0)),
+        "is infinite": gating(lambda s, kept: divided(s.exp(), kept)),
     },
     examples=(
         (torch.tensor([[1.0, 3.0, 0.0, 2.0], [0.5, 1.25, 1.0, 0.25]]), 2),

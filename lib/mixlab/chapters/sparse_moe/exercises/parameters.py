@@ -1,12 +1,16 @@
 """07.3 Count the parameters: stored, and active for one token."""
 
+from collections import namedtuple
+
 import numpy as np
 
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.messages import Unreadable
 from mixlab.checks.readers import kind_of, read_count
 
-SIZES = "dim hidden_dim vocab_size n_layers n_heads n_kv_heads head_dim n_experts k".split()
+Sizes = namedtuple(
+    "Sizes", "dim hidden_dim vocab_size n_layers n_heads n_kv_heads head_dim n_experts k"
+)
 
 
 def draw(rng):
@@ -61,97 +65,98 @@ def by_tensors(dim, hidden_dim, vocab_size, n_layers, n_heads, n_kv_heads, head_
 
 
 def counting(**rules):
-    """A count in which some parts have a rule of their own: a number, or a function of sizes."""
+    """A count in which some parts, all per `dim`, have a rule of their own: functions of sizes."""
 
     def count(*given):
-        sizes = {name: int(size) for name, size in zip(SIZES, given, strict=True)}
+        s = Sizes(*map(int, given))
 
         def part(name, usual):
-            rule = rules.get(name, usual)
-            return rule(**sizes) if callable(rule) else rule
+            return rules[name](s) if name in rules else usual
 
-        dim, n_layers, n, k = (sizes[name] for name in ("dim", "n_layers", "n_experts", "k"))
-        queries, keys = (sizes[name] * sizes["head_dim"] for name in ("n_heads", "n_kv_heads"))
-        layer = dim * (part("queries", 2 * queries) + part("keys", 2 * keys) + part("norms", 2))
-        once = dim * (part("embeddings", 2 * sizes["vocab_size"]) + part("last_norm", 1))
-        once += n_layers * layer
-        expert = part("matrices", 3) * dim * sizes["hidden_dim"] * part("layers", n_layers)
-        routers = n_layers * dim * part("router", n), n_layers * dim * part("active_router", n)
-        stored = once + routers[0] + n * expert
-        return stored, once + routers[1] + k * expert - part("idle", 0)
+        attention = part("queries", 2 * s.n_heads * s.head_dim)
+        attention += part("keys", 2 * s.n_kv_heads * s.head_dim)
+        expert = part("expert", 3 * s.hidden_dim) * part("layers", s.n_layers)
+        router = part("router", s.n_experts)
+        once = part("embeddings", 2 * s.vocab_size) + part("last_norm", 1)
+        once += s.n_layers * (attention + part("norms", 2))
+        stored = once + s.n_layers * router + s.n_experts * expert
+        active = once + s.n_layers * part("active_router", router) + s.k * expert
+        return s.dim * stored, s.dim * (active - part("idle", 0))
 
     return count
 
 
 def whole_models(*given):
-    dense = counting(router=0, active_router=0, n_experts=1)(*given[:7], 1, 1)[0]
+    dense = counting(router=lambda s: 0)(*given[:7], 1, 1)[0]
     return given[7] * dense, given[8] * dense
-
-
-def of_vocabulary(used):
-    """How much of the two large matrices is not active, if one token uses `used` rows of them."""
-    return lambda dim, vocab_size, **rest: dim * (2 * vocab_size - used(vocab_size))
 
 
 MISTAKES = {
     "you multiplied the whole model by the number of experts. Only the feed-forward layers come in "
     "several copies: attention, embeddings and norms are shared.": whole_models,
     "the routers are missing: one row of dim numbers for each expert, in each layer.": counting(
-        router=0, active_router=0
+        router=lambda s: 0
     ),
     "you counted one router. Each layer has its own.": counting(
-        router=lambda n_experts, n_layers, **rest: n_experts / n_layers,
-        active_router=lambda n_experts, n_layers, **rest: n_experts / n_layers,
+        router=lambda s: s.n_experts / s.n_layers
     ),
     "of the router too you counted only k rows as active. But it scores every expert for every "
-    "token; otherwise it could not choose.": counting(active_router=lambda k, **rest: k),
+    "token; otherwise it could not choose.": counting(active_router=lambda s: s.k),
     "the router is missing from the active parameters: every token goes through it.": counting(
-        active_router=0
+        active_router=lambda s: 0
     ),
-    "an expert has three matrices, w1, w2 and w3: you counted two.": counting(matrices=2),
-    "an expert has three matrices, w1, w2 and w3: you counted one.": counting(matrices=1),
+    "an expert has three matrices, w1, w2 and w3. You counted another number.": tuple(
+        counting(expert=lambda s, n=n: n * s.hidden_dim) for n in (1, 2, 4)
+    ),
     "keys and values have n_kv_heads heads, fewer than the queries'.": counting(
-        keys=lambda n_heads, head_dim, **rest: 2 * n_heads * head_dim
+        keys=lambda s: 2 * s.n_heads * s.head_dim
     ),
     "queries, keys and values are three matrices; the output matrix of attention, the fourth, is "
-    "missing.": counting(queries=lambda n_heads, head_dim, **rest: n_heads * head_dim),
+    "missing.": counting(queries=lambda s: s.n_heads * s.head_dim),
     "keys and values have a matrix each: you counted one of the two.": counting(
-        keys=lambda n_kv_heads, head_dim, **rest: n_kv_heads * head_dim
+        keys=lambda s: s.n_kv_heads * s.head_dim
     ),
     "your heads have a width of dim / n_heads. Here `head_dim` is a size of its own, and "
     "n_heads · head_dim need not be dim.": counting(
-        queries=lambda dim, **rest: 2 * dim,
-        keys=lambda dim, n_heads, n_kv_heads, **rest: 2 * n_kv_heads * (dim // n_heads),
+        queries=lambda s: 2 * s.dim,
+        keys=lambda s: 2 * s.n_kv_heads * (s.dim // s.n_heads),
     ),
     "queries and outputs are dim × (n_heads · head_dim) each. That is dim × dim only where "
-    "n_heads · head_dim happens to be dim, as in Mixtral.": counting(
-        queries=lambda dim, **rest: 2 * dim
-    ),
+    "n_heads · head_dim happens to be dim, as in Mixtral.": counting(queries=lambda s: 2 * s.dim),
     "all four of your attention matrices are dim × dim. Queries and outputs have n_heads heads of "
     "width head_dim, keys and values n_kv_heads.": counting(
-        queries=lambda dim, **rest: 2 * dim, keys=lambda dim, **rest: 2 * dim
+        queries=lambda s: 2 * s.dim, keys=lambda s: 2 * s.dim
     ),
-    "you counted the experts of one layer. Each layer has its own.": counting(layers=1),
+    "you counted the experts of one layer. Each layer has its own.": counting(layers=lambda s: 1),
     "of the embedding you count the one row that a token reads as active. By custom all of it "
     "counts: it says how large the model is that runs.": (
-        counting(idle=of_vocabulary(lambda vocab_size: vocab_size + 1)),
-        counting(idle=of_vocabulary(lambda vocab_size: 2)),
+        counting(idle=lambda s: s.vocab_size - 1),
+        counting(idle=lambda s: 2 * s.vocab_size - 2),
     ),
     "the embedding is missing from the active parameters. By custom all of it counts, though a "
     "token reads one row.": (
-        counting(idle=of_vocabulary(lambda vocab_size: vocab_size)),
-        counting(idle=of_vocabulary(lambda vocab_size: 0)),
+        counting(idle=lambda s: s.vocab_size),
+        counting(idle=lambda s: 2 * s.vocab_size),
     ),
     "one of two matrices is missing: the embedding and the output layer are separate tensors, of "
-    "vocab_size × dim each.": counting(embeddings=lambda vocab_size, **rest: vocab_size),
-    "the last norm is missing, dim numbers after the last layer.": counting(last_norm=0),
+    "vocab_size × dim each.": counting(embeddings=lambda s: s.vocab_size),
+    "the last norm is missing, dim numbers after the last layer.": counting(last_norm=lambda s: 0),
     "the norms are missing: two of dim numbers in each layer, and one at the end.": counting(
-        norms=0, last_norm=0
+        norms=lambda s: 0, last_norm=lambda s: 0
     ),
-    "each layer has two norms, one before attention and one before the experts.": counting(norms=1),
-    "the two numbers are swapped: stored first, then active.": lambda *given: by_tensors(*given)[
-        ::-1
-    ],
+    "your norms have one number each. Each has `dim`.": counting(
+        norms=lambda s: 2 / s.dim, last_norm=lambda s: 1 / s.dim
+    ),
+    "each layer has two norms, one before attention and one before the experts.": counting(
+        norms=lambda s: 1
+    ),
+    "the two numbers are swapped: stored first, then active.": (
+        lambda *given: by_tensors(*given)[::-1]
+    ),
+    "there are no biases: you counted some.": (
+        counting(router=lambda s: s.n_experts * (1 + 1 / s.dim)),
+        counting(expert=lambda s: 3 * s.hidden_dim + 2 * s.hidden_dim / s.dim + 1),
+    ),
     "your second number counts what is idle for one token. Active is what it runs through.": (
         lambda *given: (by_tensors(*given)[0], -np.diff(by_tensors(*given))[0])
     ),
@@ -160,9 +165,9 @@ MISTAKES = {
         by_tensors(*given)[0],
         by_tensors(*given)[0] * given[8] // given[7],
     ),
-    "your active parameters hold one expert. A token runs through k of them in each block.": (
-        lambda *given: (by_tensors(*given)[0], by_tensors(*given[:8], 1)[1])
-    ),
+    "your numbers run over: 32 bits hold no more than 2,147,483,647.": lambda *given: np.array(
+        by_tensors(*given)
+    ).astype(np.int32),
 }
 
 KNOWN = Known(
@@ -178,7 +183,7 @@ KNOWN = Known(
         (4096, 14_336, 32_000, 32, 32, 8, 128, 8, 2),
     ),
     show=lambda *given: "count_parameters({})".format(
-        ", ".join(f"{name}={size}" for name, size in zip(SIZES, given, strict=True))
+        ", ".join(f"{name}={size}" for name, size in zip(Sizes._fields, given, strict=True))
     ),
     place=lambda at: ("stored", "active")[at[0]] if at else "",
     name="{:,}".format,

@@ -119,6 +119,7 @@ MISTAKES = {
         there_and_back(back=lambda rows, order: rows.flip(0)),
         there_and_back(back=lambda rows, order: rows[order.flip(0)]),
         there_and_back(gates=full, back=lambda rows, order: rows[order.flip(0)]),
+        there_and_back(back=lambda rows, order: rows[order.argsort(descending=True)]),
     ),
     "the rows come from the wrong tokens: choice c of the flat list belongs to token c // k, as "
     "each token has k choices in a row.": (
@@ -138,6 +139,14 @@ MISTAKES = {
     ),
     "your gates sum to 1 over the whole batch. Those of each token do: divide row by row.": (
         there_and_back(gates=lambda *given: full(*given) / full(*given).sum())
+    ),
+    "your gates still don't sum to 1 in each row: what they are to be divided by is their sum.": (
+        there_and_back(gates=lambda *given: full(*given) / full(*given).amax(1, keepdim=True)),
+        there_and_back(gates=lambda *given: full(*given) * given[0].shape[1]),
+        there_and_back(gates=lambda kept, scores: kept.exp()),
+    ),
+    "your gates are in another order than the choices: the best expert has the largest.": (
+        there_and_back(gates=lambda kept, scores: kept.softmax(1).flip(1))
     ),
     "your gates are divided by k. What they are to be divided by is their sum, in each row.": (
         there_and_back(gates=lambda *given: full(*given) / given[0].shape[1])

@@ -124,8 +124,22 @@ MISTAKES = {
         lambda chances, n: sum(hit(q, n * sum(chances)) for q in chances)
     ),
     "that is rounded. An expected number need not be whole: return it as it is.": tuple(
-        lambda chances, n, digits=digits: round(token_by_token(chances, n), digits)
-        for digits in (0, 1, 2)
+        lambda chances, n, rounded=rounded: rounded(token_by_token(chances, n))
+        for rounded in (int, round, lambda x: round(x, 1), lambda x: round(x, 2))
+    ),
+    "this is the largest chance of all. The expected number is the sum of the chances.": (
+        lambda chances, n: max(hit(q, n) for q in chances)
+    ),
+    "you multiply by n what should be taken to the power of n: all n tokens miss an expert with "
+    "(1 - q) times (1 - q) times …": adding(lambda q, n: 1 - (1 - q) * n),
+    "you weight each expert by its chance. One that is touched counts 1, however rare it is.": (
+        adding(lambda q, n: q * hit(q, n))
+    ),
+    "e to the power of -n q is near the chance to be missed where q is small, and only there.": (
+        adding(lambda q, n: 1 - math.exp(-n * q))
+    ),
+    "you divided by k, the sum of the chances. What the whole batch touches is asked.": (
+        lambda chances, n: token_by_token(chances, n) / sum(chances)
     ),
 }
 
