@@ -117,20 +117,23 @@ def widen(
 
 
 def rotate_wide(
-    x: Float[Tensor, "seq heads head_dim"],
+    x: Float[Tensor, "*batch seq heads head_dim"],
     cos: Float[Tensor, "seq 1 head_dim"],
     sin: Float[Tensor, "seq 1 head_dim"],
-) -> Float[Tensor, "seq heads head_dim"]:
-    """`rotate` in half the operations, for one token at a time, where their number is the cost.
+) -> Float[Tensor, "*batch seq heads head_dim"]:
+    """`rotate` in half the operations: what the model computes, for all heads of a token.
 
     The first half of a vector is paired with the second: shifted by half its width, every
-    channel lies upon its partner.
+    channel lies upon its partner. The readable twin is `rotate`.
+
+    Returns:
+        A tensor like `x`, in x's dtype, whatever that of the tables.
 
     >>> x = torch.tensor([[[1.0, 0.0, 0.0, 0.0]]])
     >>> rotate_wide(x, *widen(*rope_table(torch.tensor([1]), head_dim=4), torch.float32))
     tensor([[[0.5403, 0.0000, 0.8415, 0.0000]]])
     """
-    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, dims=-1), sin)
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, dims=-1), sin).to(x.dtype)
 
 
 def interleaved_to_half(
