@@ -20,6 +20,7 @@ import triton.language as tl
 from mixlab.kernels.selective_scan_forward import (
     LOG2_E,
     decay,
+    load_channels,
     load_numbers,
     load_tile,
     row,
@@ -35,6 +36,30 @@ def _state_row(states, i: tl.constexpr):
     rows = tl.arange(0, states.shape[0])
     bits = tl.where((rows == i)[:, None, None], states.to(tl.int32, bitcast=True), 0)
     return tl.sum(bits, 0).to(tl.float32, bitcast=True)
+
+
+@triton.jit
+@no_type_check
+def _fetch(u, delta, u_t, delta_t, offset, t, L, rows, d, there, SOFTPLUS: tl.constexpr):
+    """A tile of u and of Δ, the derivative of Δ by what came in, and where there is a token."""
+    valid = (t + rows < L)[:, None] & there[None, :]
+    u_tile = load_tile(u, t, u_t, rows, d, valid)
+    raw = load_tile(delta, t, delta_t, rows, d, valid)
+    steps, slopes = step_lengths(raw, offset[None, :], valid, SOFTPLUS)
+    return u_tile, steps, slopes, valid
+
+
+@triton.jit
+@no_type_check
+def _through_gate(above, z, z_t, t, rows, d, valid, HAS_Z: tl.constexpr):
+    """The loss's derivative by what the gate multiplies, and by z but for that factor."""
+    gated, gate_slope = above, above
+    if HAS_Z:
+        z_tile = load_tile(z, t, z_t, rows, d, valid)
+        open_ = sigmoid(z_tile)
+        gated = above * z_tile * open_
+        gate_slope = above * open_ * (1 + z_tile * (1 - open_))
+    return gated, gate_slope
 
 
 @triton.jit
@@ -125,14 +150,10 @@ def backward_kernel(
 
     rates_e = tl.load(A + at, mask=mask, other=0.0)
     rates = rates_e * LOG2_E
-    skip, offset = tl.zeros((BLOCK,), tl.float32), tl.zeros((BLOCK,), tl.float32)
-    if HAS_D:
-        skip = tl.load(D + d, mask=there, other=0.0).to(tl.float32)
-    if HAS_BIAS:
-        offset = tl.load(bias + d, mask=there, other=0.0).to(tl.float32)
+    skip = load_channels(D, d, there, HAS_D)
+    offset = load_channels(bias, d, there, HAS_BIAS)
     carried = tl.load(grad_last + b * N * d_inner + at, mask=mask, other=0.0)
-    sum_A = tl.zeros((N_PADDED, BLOCK), tl.float32)
-    sum_D = tl.zeros((BLOCK,), tl.float32)
+    sum_A, sum_D = tl.zeros((N_PADDED, BLOCK), tl.float32), tl.zeros((BLOCK,), tl.float32)
 
     for c in range(0, n_chunks):
         chunk = n_chunks - 1 - c
@@ -140,32 +161,21 @@ def backward_kernel(
         for j in range(0, CHUNK // TILE):
             tl.store(kept + j * N_PADDED * BLOCK + kept_at, h)
             t = chunk * CHUNK + j * TILE
-            valid = (t + rows < L)[:, None] & there[None, :]
-            u_tile = load_tile(u, t, u_t, rows, d, valid)
-            raw = load_tile(delta, t, delta_t, rows, d, valid)
-            steps, _ = step_lengths(raw, offset[None, :], valid, SOFTPLUS)
-            _, h = _forwards(
-                h, steps, steps * u_tile, rates, B, B_t, starts, t, L, n, N, HAS_STARTS
-            )
+            u_tile, steps, _, _ = _fetch(
+                u, delta, u_t, delta_t, offset, t, L, rows, d, there, SOFTPLUS)  # fmt: skip
+            _, h = _forwards(h, steps,
+                steps * u_tile, rates, B, B_t, starts, t, L, n, N, HAS_STARTS)  # fmt: skip
         tl.debug_barrier()
         for back in range(0, CHUNK // TILE):
             j = CHUNK // TILE - 1 - back
             t = chunk * CHUNK + j * TILE
-            valid = (t + rows < L)[:, None] & there[None, :]
-            u_tile = load_tile(u, t, u_t, rows, d, valid)
-            raw = load_tile(delta, t, delta_t, rows, d, valid)
+            u_tile, steps, slopes, valid = _fetch(
+                u, delta, u_t, delta_t, offset, t, L, rows, d, there, SOFTPLUS)  # fmt: skip
             above = load_tile(grad_y, t, y_t, rows, d, valid)
-            steps, slopes = step_lengths(raw, offset[None, :], valid, SOFTPLUS)
-            gated, gate_slope = above, above
-            if HAS_Z:
-                z_tile = load_tile(z, t, z_t, rows, d, valid)
-                open_ = sigmoid(z_tile)
-                gated = above * z_tile * open_
-                gate_slope = above * open_ * (1 + z_tile * (1 - open_))
+            gated, gate_slope = _through_gate(above, z, z_t, t, rows, d, valid, HAS_Z)
             h = tl.load(kept + j * N_PADDED * BLOCK + kept_at)
-            befores, _ = _forwards(
-                h, steps, steps * u_tile, rates, B, B_t, starts, t, L, n, N, HAS_STARTS
-            )
+            befores, _ = _forwards(h, steps,
+                steps * u_tile, rates, B, B_t, starts, t, L, n, N, HAS_STARTS)  # fmt: skip
             to_u, to_z = skip[None, :] * gated, skip[None, :] * u_tile
             carried, sum_A, to_u, to_delta, to_z = _backwards(
                 carried, sum_A, to_u, to_z, befores, steps, u_tile, gated, rates_e,
@@ -174,10 +184,9 @@ def backward_kernel(
             sum_D += tl.sum(gated * u_tile, 0)
             here = out + tl.cast(t, tl.int64) * d_inner + rows[:, None] * d_inner + d[None, :]
             tl.store(grad_u + here, to_u.to(grad_u.dtype.element_ty), mask=valid)
-            to_delta *= slopes
+            to_delta, to_z = to_delta * slopes, to_z * gate_slope
             tl.store(grad_delta + here, to_delta.to(grad_delta.dtype.element_ty), mask=valid)
             if HAS_Z:
-                to_z *= gate_slope
                 tl.store(grad_z + here, to_z.to(grad_z.dtype.element_ty), mask=valid)
         tl.debug_barrier()
     tl.store(grad_A + b * N * d_inner + at, sum_A, mask=mask)
