@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mixlab.common.linear import Linear
+from mixlab.common.linear import Linear, working_dtype
 from mixlab.common.norm import RMSNorm
 from mixlab.common.tokens import embed
 from mixlab.transformer.attention import Attend, Attention, attend_rows
@@ -120,7 +120,7 @@ class Transformer(nn.Module):
         """
         config, last = self.config, self.layers[-1]
         cos, sin = rope_table(positions, config.head_dim, config.rope_theta)
-        cos, sin = widen(cos, sin, dtype=x.dtype)
+        cos, sin = widen(cos, sin, dtype=working_dtype(x))
         for layer, attend in zip(self.layers, attends, strict=True):
             x = layer(x, cos, sin, attend, asking if layer is last else None)
         return x

@@ -210,6 +210,9 @@ class RollingLayer:
 
         Returns:
             One vector a query, like `q`.
+
+        Raises:
+            ValueError: for keys of another dtype than the cache's.
         """
         if k.dtype != self.keys.dtype:
             raise ValueError(

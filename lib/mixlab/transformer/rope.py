@@ -126,14 +126,11 @@ def rotate_wide(
     The first half of a vector is paired with the second: shifted by half its width, every
     channel lies upon its partner. The readable twin is `rotate`.
 
-    Returns:
-        A tensor like `x`, in x's dtype, whatever that of the tables.
-
     >>> x = torch.tensor([[[1.0, 0.0, 0.0, 0.0]]])
     >>> rotate_wide(x, *widen(*rope_table(torch.tensor([1]), head_dim=4), torch.float32))
     tensor([[[0.5403, 0.0000, 0.8415, 0.0000]]])
     """
-    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, dims=-1), sin).to(x.dtype)
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, dims=-1), sin)
 
 
 def interleaved_to_half(
