@@ -182,7 +182,7 @@ def logits_of_pack(tokens, positions, mask):
     cos, sin = widen(*table, dtype=torch.float32)
     x = model.tok_embeddings(tokens)
     for layer in model.layers:  # turn queries and keys, attend under the mask, feed forward
-        x = layer.extend(x, cos, sin, partial(packing.masked_attention, mask=mask))
+        x = layer(x, cos, sin, partial(packing.masked_attention, mask=mask))
     return model.output(model.norm(x))
 
 

@@ -11,6 +11,7 @@ from bench.machine import SIDE, square_product
 from bench.models import MIXTRAL, SMOLLM2, WIDE, ExactAngles, describe, pair, random_tokens, ways
 from bench.row import Contest, Peer, Row, Size, largest_difference
 from mixlab.transformer.config import TransformerConfig
+from mixlab.transformer.window import first_visible, n_visible_pairs
 
 # grouped_mm and eager are the peer's ways of running experts over many tokens. batched_mm copies
 # the weights of two experts for every token, which takes tens of gigabytes here.
@@ -101,8 +102,9 @@ def n_operations(config: TransformerConfig, n_tokens: int) -> int:
     n_weights -= embeddings * (1 if config.tie_embeddings else 2)
     keys_values = 2 * config.dim * config.n_kv_heads * config.head_dim
     spared = (n_tokens - 1) * (n_weights // config.n_layers - keys_values)
-    *whole, last = [min(window or n_tokens, n_tokens) for window in config.layer_windows]
-    pairs = sum(seen * (seen + 1) // 2 + (n_tokens - seen) * seen for seen in whole) + last
+    *whole, last = config.layer_windows
+    pairs = sum(n_visible_pairs(n_tokens, window) for window in whole)
+    pairs += n_tokens - first_visible(n_tokens - 1, last)  # of the last token alone
     attention = 4 * config.n_heads * config.head_dim * pairs
     return 2 * (n_weights * n_tokens - spared) + 2 * embeddings + attention
 

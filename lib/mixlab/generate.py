@@ -3,14 +3,14 @@
 `generate` drives any model with three methods, which the transformer and Mamba share. A *state* is
 what a model remembers of the tokens so far: a key/value cache, or a recurrent state.
 
-    init_state(batch) -> state                          before the first token
-    prefill(tokens, state, mask) -> (logits, state)     tokens and mask (batch, seq)
-    step(tokens, state) -> (logits, state)              tokens (batch,), one more each
+    init_state(batch) -> state                              before the first token
+    prefill(prompts, state, chunk_size) -> (logits, state)  lists of ids of any lengths, or rows
+    step(tokens, state) -> (logits, state)                  tokens (batch,), one more each
 
-Logits are those of the next token, (batch, vocab). `mask` is True at real tokens. A row of
-`prefill` without any keeps its state, and its logits mean nothing: prompts end in different
-chunks. A state may be changed in place, so only the returned one is used; `state.rows(index)`
-gives that of some of the sequences.
+Logits are those of the next token, (batch, vocab). How prompts of several lengths are laid out and
+cut into chunks is the model's own business: the transformer packs them end to end, Mamba pads
+them to one length. A state may be changed in place, so only the returned one is used;
+`state.rows(index)` gives that of some of the sequences.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -24,6 +24,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from mixlab.common.sampling import check_sampling, sample
+from mixlab.common.tokens import check_chunk_size
 
 
 @runtime_checkable
@@ -33,8 +34,10 @@ class StatefulModel(Protocol):
     def init_state(self, batch: int) -> Any:
         """The state before the first token."""
 
-    def prefill(self, tokens: Tensor, state: Any, mask: Tensor) -> tuple[Tensor, Any]:
-        """Read parts of prompts: the logits after each row's last token, and the state there."""
+    def prefill(
+        self, prompts: Sequence[Sequence[int]], state: Any, *, chunk_size: int | None = None
+    ) -> tuple[Tensor, Any]:
+        """Read prompts: the logits after each one's last token, and the state there."""
 
     def step(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
         """Read one token a sequence: the logits after it, and the state there."""
@@ -91,7 +94,7 @@ def generate(
     if not rows or max_tokens == 0:
         return continued
     with tqdm(total=max_tokens, unit="token", delay=1.0, disable=not progress) as bar:
-        logits, state = _read(model, rows, chunk_size)
+        logits, state = model.prefill(rows, model.init_state(len(rows)), chunk_size=chunk_size)
         active = list(range(len(rows)))  # which prompt each row of the batch belongs to
         for number in range(max_tokens):
             tokens = sample(logits, temperature, top_p, generator)
@@ -113,25 +116,6 @@ def generate(
     return continued
 
 
-def _read(model: StatefulModel, rows: list[list[int]], chunk_size: int | None):
-    """The logits after each prompt, and the state there."""
-    device = next(model.parameters()).device
-    longest = max(len(row) for row in rows)
-    tokens = torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=device)
-    lengths = torch.tensor([len(row) for row in rows], device=device)
-    mask = torch.arange(longest, device=device) < lengths[:, None]
-    state, logits = model.init_state(len(rows)), None
-    for part, real in zip(
-        tokens.split(chunk_size or longest, dim=1),
-        mask.split(chunk_size or longest, dim=1),
-        strict=True,
-    ):
-        new, state = model.prefill(part, state, real)
-        # A prompt that ended in an earlier chunk keeps its logits of then.
-        logits = new if logits is None else torch.where(real.any(dim=1, keepdim=True), new, logits)
-    return logits, state
-
-
 def _checked(
     model: StatefulModel, prompts, max_tokens: int, chunk_size: int | None, stop
 ) -> list[list[int]]:
@@ -143,10 +127,7 @@ def _checked(
         )
     if not isinstance(max_tokens, Integral) or max_tokens < 0:
         raise ValueError(f"max_tokens must be 0 or more, a whole number: got {max_tokens!r}")
-    if chunk_size is not None and (not isinstance(chunk_size, Integral) or chunk_size < 1):
-        raise ValueError(
-            f"chunk_size must be at least 1 token, or None for the whole prompt: got {chunk_size!r}"
-        )
+    check_chunk_size(chunk_size)
     if isinstance(stop, str) or not isinstance(stop, Collection):
         raise ValueError(f"stop must be a collection of token ids, such as (2,): got {stop!r}")
     vocab_size, rows = model.config.vocab_size, []

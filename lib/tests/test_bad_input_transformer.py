@@ -120,9 +120,6 @@ def test_masks_of_other_sizes():
     q, k = randn(3, 2, 4), randn(3, 1, 4)
     mask = torch.ones(1, 3, dtype=torch.bool)
     refuses("a row for each of 3 queries", packing.masked_attention, q, k, k, mask)
-    packed = packing.pack([[1, 2]])
-    padding = torch.tensor([[True, False]])
-    refuses("have no padding", build_model().prefill, packed, mask=padding)
 
 
 def test_attention_over_other_axes():

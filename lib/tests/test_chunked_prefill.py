@@ -85,7 +85,7 @@ def test_masked_rows_are_packed(padding):
     mask[0, places] = True
     tokens[0, places] = torch.tensor(short)
     expected, _ = model.prefill(pack([short, long]))
-    logits, cache = model.prefill(tokens, mask=mask, chunk_size=2)
+    logits, cache = model.prefill(pack_rows(tokens, mask), chunk_size=2)
     assert cache.lengths == [3, 5]
     torch.testing.assert_close(logits, expected, rtol=0, atol=1e-9)
     with pytest.raises(ValueError, match="mask must have the shape"):

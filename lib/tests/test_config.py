@@ -82,9 +82,14 @@ for changes in [dict(dim=64.0), dict(vocab_size=None), dict(window=4.0), dict(wi
 
 
 def test_set_window_checks_and_reaches_every_layer():
-    model = Transformer(TransformerConfig.tiny())
+    model, tokens = Transformer(TransformerConfig.tiny()), torch.arange(12)[None]
+    free = model(tokens)
     model.set_window((3, None))
-    assert [layer.attention.window for layer in model.layers] == [3, None]
+    made_so = Transformer(TransformerConfig.tiny(window=(3, None)))
+    made_so.load_state_dict(model.state_dict())
+    assert model(tokens).equal(made_so(tokens))
+    assert not model(tokens).allclose(free)
+    assert [layer.window for layer in model.init_state(1).layers] == [3, None]
     assert model.config.window == (3, None)
     with pytest.raises(ValueError, match="at least 1"):
         model.set_window(0)

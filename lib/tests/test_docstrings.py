@@ -27,7 +27,7 @@ PLACE = re.compile(r"section|equation|algorithm|figure|table|theorem|appendi|cha
 # Elementwise helpers, which take any shape, and tuples of parameters.
 UNSHAPED = {
     "ssm/discretize.py": {"discretize_dense"},
-    "ssm/selective_scan.py": {"step_lengths", "skip_and_gate"},
+    "ssm/selective_scan_shared.py": {"step_lengths", "skip_and_gate"},
     "ssm/s4.py": {"S4.system", "S4.recurrent"},
     "ssm/s4d.py": {"S4D.system", "S4D.step"},
 }

@@ -75,7 +75,7 @@ def test_padding_means_what_transformers_attention_mask_means(tmp_path, side):
         positions = (mask.long().cumsum(1) - 1).clamp(min=0)
         every = theirs(tokens, attention_mask=mask.long(), position_ids=positions).logits
     last = [int(row.nonzero()[-1]) for row in mask]
-    packed, _ = mixlab.load(tmp_path).prefill(tokens, mask=mask, chunk_size=3)
+    packed, _ = mixlab.load(tmp_path).prefill(pack_rows(tokens, mask), chunk_size=3)
     torch.testing.assert_close(packed, every[range(3), last], rtol=0, atol=1e-4)
 
 

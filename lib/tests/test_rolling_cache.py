@@ -13,7 +13,7 @@ from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.growing_cache import GrowingCache
 from mixlab.transformer.packing import pack
 from mixlab.transformer.rolling_cache import RollingCache, cache_bytes
-from mixlab.transformer.rolling_layer import unrotate
+from mixlab.transformer.rolling_layer import RollingLayer, unrotate
 from tests.caching import CHUNK_SIZES, batches, build_model, shapes, uncached
 
 bounded = settings(max_examples=60, deadline=None, derandomize=True)
@@ -58,6 +58,27 @@ def test_rolling_equals_growing_over_any_passes(shape, data):
             atol=1e-9,
         )
     assert rolling.lengths == growing.lengths == rolling.positions.tolist()
+
+
+@bounded
+@given(shapes(), batches(), st.booleans(), st.integers(1, 8))
+def test_a_step_equals_a_chunk_of_one_token_each(shape, prompts, static, n_steps):
+    """Write, then read in any order = read in order, then write: full rings or not."""
+    model = build_model(**shape)
+    capacity = max(map(len, prompts)) + n_steps
+    caches = [model.init_state(len(prompts), capacity, static) for _ in range(2)]
+    logits, _ = model.prefill(prompts, caches[0])
+    model.prefill(prompts, caches[1])
+    for _ in range(n_steps):
+        tokens = logits.argmax(dim=-1)
+        logits, _ = model.step(tokens, caches[0])
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(RollingLayer, "attend_step", RollingLayer.attend_chunk)
+            expected, _ = model.step(tokens, caches[1])
+        torch.testing.assert_close(logits, expected, rtol=0, atol=1e-9)
+        for fast, readable in zip(*(cache.layers for cache in caches), strict=True):
+            torch.testing.assert_close(fast.keys, readable.keys, rtol=0, atol=1e-9)
+            torch.testing.assert_close(fast.values, readable.values, rtol=0, atol=1e-9)
 
 
 @bounded
@@ -225,7 +246,7 @@ def test_an_interrupted_pass_spoils_the_cache_loudly(monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(model.layers[1], "extend", interrupt)
+        patch.setattr(model.layers[1], "forward", interrupt)
         with pytest.raises(KeyboardInterrupt):
             model.step(torch.tensor([4]), cache)
     with pytest.raises(ValueError, match="interrupted"):

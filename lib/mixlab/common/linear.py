@@ -77,6 +77,16 @@ def gated_linear(
     return F.silu(linear(x, gate)) * linear(x, weight)
 
 
+def working_dtype(x: Float[Tensor, "*shape"]) -> torch.dtype:
+    """The dtype of x's products: autocast's, where that is on, else x's own.
+
+    >>> working_dtype(torch.zeros(1, dtype=torch.float64))
+    torch.float64
+    """
+    kind = x.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+
+
 def _beats_mkl(x: Tensor, weight: Tensor) -> bool:
     """Whether oneDNN takes these operands, and is worth its start."""
     return (
@@ -98,7 +108,7 @@ def _parts(x: Tensor, weight: Tensor) -> int:
     if (
         x.numel() != x.shape[-1]
         or weight.numel() < _MIN_WEIGHTS
-        or x.device.type != "cpu"
+        or not x.is_cpu
         or x.dtype != torch.float32
         or torch.compiler.is_compiling()
     ):

@@ -1,8 +1,20 @@
 """From token ids to vectors: the first step of every model, and the first place for a mistake."""
 
+from numbers import Integral
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+
+
+def check_chunk_size(chunk_size: int | None) -> None:
+    """Raise ValueError unless `chunk_size` is None (a whole prompt in one pass) or at least 1."""
+    if chunk_size is None:
+        return
+    if not isinstance(chunk_size, Integral) or chunk_size < 1:
+        raise ValueError(
+            f"chunk_size must be at least 1 token, or None for the whole prompt: got {chunk_size!r}"
+        )
 
 
 def embed(embedding: nn.Embedding, tokens: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch dim"]:

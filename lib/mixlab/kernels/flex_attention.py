@@ -79,19 +79,15 @@ def packed_attention(
     """
     rule = packed_rule(q_lengths, k_lengths, window, q.device)
     blocks = create_block_mask(rule, None, None, len(q), len(k), device=q.device)
-    attend = _compiled() if q.is_cuda else _uncompiled
-    batched = (x.transpose(0, 1)[None] for x in (q, k, v))  # (1, heads, tokens, head_dim)
-    mixed = attend(*batched, block_mask=blocks, enable_gqa=q.shape[1] != k.shape[1])
+    attend = _compiled() if q.is_cuda else torch_flex_attention
+    q, k, v = (x.transpose(0, 1)[None] for x in (q, k, v))  # (1, heads, tokens, head_dim)
+    with warnings.catch_warnings():
+        # It warns that it holds every score, which is what we want of it on a CPU.
+        warnings.filterwarnings("ignore", "flex_attention called without torch.compile")
+        mixed = attend(q, k, v, block_mask=blocks, enable_gqa=q.shape[1] != k.shape[1])
     return mixed[0].transpose(0, 1)
 
 
 @functools.cache
 def _compiled():
     return torch.compile(torch_flex_attention, dynamic=True)
-
-
-def _uncompiled(*tensors, **options):
-    with warnings.catch_warnings():
-        # It warns that it holds every score, which is what we want of it on a CPU.
-        warnings.filterwarnings("ignore", "flex_attention called without torch.compile")
-        return torch_flex_attention(*tensors, **options)

@@ -11,6 +11,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from mixlab.common.linear import working_dtype
+
 
 def available(x: Tensor, weight: Tensor) -> bool:
     """Whether the kernel takes these operands: Ampere or later, rows of whole 16-byte pieces.
@@ -21,13 +23,8 @@ def available(x: Tensor, weight: Tensor) -> bool:
     """
     if not hasattr(F, "grouped_mm") or torch.cuda.get_device_capability(x.device) < (8, 0):
         return False
-    dtype = _working_dtype(x)
+    dtype = working_dtype(x)
     return dtype == torch.bfloat16 and not any(size % 8 for size in weight.shape[1:])
-
-
-def _working_dtype(x: Tensor) -> torch.dtype:
-    kind = x.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
 
 
 def experts_grouped(
@@ -46,7 +43,7 @@ def experts_grouped(
     counts = (flat[:, None] == every).sum(dim=0)  # bincount would wait for the CPU
     offsets = counts.cumsum(dim=0, dtype=torch.int32)
     # The grouped product doesn't know autocast; this is what it would do.
-    dtype = _working_dtype(x)
+    dtype = working_dtype(x)
     rows = x[order // k].to(dtype)
     up1, up3, down = (weight.to(dtype).transpose(1, 2) for weight in (w1, w3, w2))
     hidden = F.silu(F.grouped_mm(rows, up1, offs=offsets)) * F.grouped_mm(rows, up3, offs=offsets)

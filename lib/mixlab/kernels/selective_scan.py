@@ -19,7 +19,7 @@ from torch import Tensor
 
 from mixlab.kernels.selective_scan_backward import backward_kernel
 from mixlab.kernels.selective_scan_forward import forward_kernel
-from mixlab.ssm.selective_scan import check_scan
+from mixlab.ssm.selective_scan_shared import check_scan
 
 INTERPRETED = triton.knobs.runtime.interpret
 
@@ -111,10 +111,34 @@ def selective_scan_triton(
     start = None if state is None else state.float().mT.contiguous()  # (batch, d_state, d_inner)
     flags = None if starts is None else starts.contiguous().view(torch.uint8)
     # B and C are small, and every program reads them: convert them once.
-    inputs = [u, delta, A.float(), B.float(), C.float(), D, z, start, delta_bias]
+    A, B, C = A.float(), B.float(), C.float()
+    inputs = (u, delta, A, B, C, D, z, start, delta_bias)
     training = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in inputs)
-    y, last = _SelectiveScan.apply(*inputs, delta_softplus, flags, launch or Launch(), training)
+    y, last = _SelectiveScan.apply(
+        u,
+        delta,
+        A,
+        B,
+        C,
+        D,
+        z,
+        start,
+        delta_bias,
+        delta_softplus,
+        flags,
+        launch or Launch(),
+        training,
+    )
     return y, last.mT
+
+
+def _strides(**tensors: Tensor) -> dict[str, int]:
+    """How far apart rows of the batch (_b) and tokens (_t) lie, named as in the kernels."""
+    return {
+        f"{name}_{axis}": stride
+        for name, x in tensors.items()
+        for axis, stride in zip("bt", x.stride()[:2], strict=True)
+    }
 
 
 class _SelectiveScan(torch.autograd.Function):
@@ -129,19 +153,33 @@ class _SelectiveScan(torch.autograd.Function):
         last = rates.new_empty(batch, d_state, d_inner)
         boundaries = rates.new_empty((batch, n_chunks, d_state, d_inner) if training else 0)
         options = dict(
-            **dict(HAS_Z=z is not None, HAS_D=D is not None, HAS_BIAS=bias is not None),
-            **dict(SOFTPLUS=softplus, HAS_STARTS=starts is not None),
-            **dict(N=d_state, N_PADDED=triton.next_power_of_2(d_state)),
-            **dict(BLOCK=launch.block, CHUNK=launch.chunk, num_warps=launch.num_warps),
+            HAS_Z=z is not None,
+            HAS_D=D is not None,
+            HAS_BIAS=bias is not None,
+            HAS_STARTS=starts is not None,
+            SOFTPLUS=softplus,
+            N=d_state,
+            N_PADDED=triton.next_power_of_2(d_state),
+            BLOCK=launch.block,
+            CHUNK=launch.chunk,
+            num_warps=launch.num_warps,
         )
-        strides = [s for x in (u, delta, u if z is None else z, B, C) for s in x.stride()[:2]]
+        given = dict(u=u, delta=delta, z=z, A=rates, B=B, C=C, D=D, bias=bias, starts=starts)
         # Absent tensors are never read; any pointer will do.
-        pointers = [u if x is None else x for x in (u, delta, z, rates, B, C, D, bias)]
+        inputs = {name: u if x is None else x for name, x in given.items()}
+        strides = _strides(**{name: inputs[name] for name in ("u", "delta", "z", "B", "C")})
         with torch.cuda.device_of(u):  # Triton launches on the current device
             forward_kernel[triton.cdiv(d_inner, launch.block), batch](
-                *(*pointers, rates if state is None else state, u if starts is None else starts),
-                *(y, last, boundaries, *strides, *y.stride()[:2], seq, d_inner),
+                **inputs,
+                **strides,
+                **_strides(y=y),
                 **options,
+                state=rates if state is None else state,
+                y=y,
+                last=last,
+                boundaries=boundaries,
+                L=seq,
+                d_inner=d_inner,
                 HAS_STATE=state is not None,
                 STORE=training,
                 TILE=launch.tile,
@@ -168,24 +206,46 @@ class _SelectiveScan(torch.autograd.Function):
         grad_D = rates.new_empty(batch, d_inner)
         # Every block of channels adds to B's and C's derivatives: one part each, summed below, in
         # a fixed order, so that training can be repeated to the last bit.
-        parts = rates.new_empty(2, blocks, batch, seq, d_state)
+        parts_B, parts_C = rates.new_empty(2, blocks, batch, seq, d_state)
         states = launch.chunk // launch.backward_tile
         scratch = rates.new_empty(batch, blocks, states, options["N_PADDED"], launch.block)
-        pointers = [u if x is None else x for x in (u, delta, z, rates, B, C, D, bias, starts)]
+        given = dict(u=u, delta=delta, z=z, A=rates, B=B, C=C, D=D, bias=bias, starts=starts)
         with torch.cuda.device_of(u):  # Triton launches on the current device
             backward_kernel[blocks, batch](
-                *(*pointers, boundaries, grad_y, grad_last.contiguous(), scratch),
-                *(grad_u, grad_delta, grad_z, grad_A, *parts, grad_D, grad_state),
-                *(*strides, *grad_y.stride()[:2], seq, d_inner, batch),
+                **{name: u if x is None else x for name, x in given.items()},
+                **strides,
+                **_strides(y=grad_y),
                 **options,
+                boundaries=boundaries,
+                grad_y=grad_y,
+                grad_last=grad_last.contiguous(),
+                scratch=scratch,
+                grad_u=grad_u,
+                grad_delta=grad_delta,
+                grad_z=grad_z,
+                grad_A=grad_A,
+                grad_B=parts_B,
+                grad_C=parts_C,
+                grad_D=grad_D,
+                grad_state=grad_state,
+                L=seq,
+                d_inner=d_inner,
+                batch=batch,
                 TILE=launch.backward_tile,
             )
-        grad_B, grad_C = parts.sum(1)
         grad_bias = None if bias is None else grad_delta.float().sum((0, 1)).to(bias.dtype)
         return (
-            *(grad_u, grad_delta, grad_A.sum(0).T, grad_B, grad_C),
+            grad_u,
+            grad_delta,
+            grad_A.sum(0).T,
+            parts_B.sum(0),
+            parts_C.sum(0),
             None if D is None else grad_D.sum(0).to(D.dtype),
             None if z is None else grad_z,
             grad_state if ctx.needs_input_grad[7] else None,
-            *(grad_bias, None, None, None, None),
+            grad_bias,
+            None,
+            None,
+            None,
+            None,
         )

@@ -83,6 +83,16 @@ def load_numbers(pointer, t, L, stride, n, N: tl.constexpr):
 
 @triton.jit
 @no_type_check
+def load_channels(pointer, d, there, GIVEN: tl.constexpr):
+    """One number a channel, as float32; 0 where there is no channel, or nothing given."""
+    numbers = tl.zeros(d.shape, tl.float32)
+    if GIVEN:
+        numbers = tl.load(pointer + d, mask=there, other=0.0).to(tl.float32)
+    return numbers
+
+
+@triton.jit
+@no_type_check
 def load_tile(pointer, t, stride, rows, d, valid):
     """Rows t, t + 1, … of some channels d, as float32; 0 where there is no token or channel."""
     at = pointer + tl.cast(t, tl.int64) * stride + rows[:, None] * stride + d[None, :]
@@ -113,11 +123,8 @@ def forward_kernel(
     B, C, starts = B + b * B_b, C + b * C_b, starts + b * L
 
     rates = tl.load(A + at, mask=mask, other=0.0) * LOG2_E
-    skip, offset = tl.zeros((BLOCK,), tl.float32), tl.zeros((BLOCK,), tl.float32)
-    if HAS_D:
-        skip = tl.load(D + d, mask=there, other=0.0).to(tl.float32)
-    if HAS_BIAS:
-        offset = tl.load(bias + d, mask=there, other=0.0).to(tl.float32)
+    skip = load_channels(D, d, there, HAS_D)
+    offset = load_channels(bias, d, there, HAS_BIAS)
     h = tl.zeros((N_PADDED, BLOCK), tl.float32)
     if HAS_STATE:
         h = tl.load(state + b * N * d_inner + at, mask=mask, other=0.0)

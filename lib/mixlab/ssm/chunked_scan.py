@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from mixlab.ssm.selective_scan import LOG2_E, check_scan, skip_and_gate, step_lengths
+from mixlab.ssm.selective_scan_shared import LOG2_E, check_scan, skip_and_gate, step_lengths
 
 # How many numbers a chunk's buffer should hold (two megabytes in float32), and one step at least.
 CHUNK_NUMBERS = 2**19
@@ -63,10 +63,11 @@ def selective_scan_chunked(
     delta = step_lengths(delta.to(dtype), delta_bias, delta_softplus)
     if state is None:
         state = u.new_zeros(u.shape[0], *A.shape, dtype=dtype)
-    tensors = [x.to(dtype) for x in (u, delta, A, B, C, state)]
+    wide_u, delta, A, B, C, state = (x.to(dtype) for x in (u, delta, A, B, C, state))
+    inputs = (wide_u, delta, A, B, C, state)
+    training = torch.is_grad_enabled() and any(x.requires_grad for x in inputs)
     # Rows of the batch are independent: take as many at a time as make one step worth its call.
     rows = max(1, STEP_NUMBERS // A.numel())
-    training = torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
     if chunk_size is None:
         chunk_size = max(1, CHUNK_NUMBERS // (min(rows, len(u)) * A.numel()))
         if training:
@@ -74,12 +75,18 @@ def selective_scan_chunked(
     pieces = []
     for first in range(0, len(u), rows):
         some = slice(first, first + rows)
-        u_, delta_, A_, B_, C_, state_ = tensors
         keep = None if starts is None else (~starts[some]).to(dtype)
         pieces.append(
             _ChunkedScan.apply(
-                *(u_[some], delta_[some], A_, B_[some], C_[some], state_[some]),
-                *(keep, chunk_size, training),
+                wide_u[some],
+                delta[some],
+                A,
+                B[some],
+                C[some],
+                state[some],
+                keep,
+                chunk_size,
+                training,
             )
         )
     y, last = pieces[0] if len(pieces) == 1 else map(torch.cat, zip(*pieces, strict=True))

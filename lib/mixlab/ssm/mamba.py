@@ -7,6 +7,7 @@ Source: Gu and Dao, "Mamba" (2023), section 3.4. Embedding, norm and output are 
 `mixlab.transformer.model`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,10 +16,10 @@ from torch import Tensor, nn
 
 from mixlab.common.linear import Linear
 from mixlab.common.norm import RMSNorm
-from mixlab.common.tokens import embed
+from mixlab.common.tokens import check_chunk_size, embed
 from mixlab.ssm.config import MambaConfig
 from mixlab.ssm.mamba_block import Block, LayerState
-from mixlab.ssm.packing import real_ends
+from mixlab.ssm.packing import pad, real_ends
 
 
 @dataclass(frozen=True)
@@ -103,28 +104,43 @@ class Mamba(nn.Module):
     @torch.no_grad()
     def prefill(
         self,
-        tokens: Int[Tensor, "batch seq"],
+        prompts: Sequence[Sequence[int]] | Int[Tensor, "batch seq"],
         state: MambaState | None = None,
         mask: Bool[Tensor, "batch seq"] | None = None,
+        chunk_size: int | None = None,
     ) -> tuple[Float[Tensor, "batch vocab"], MambaState]:
-        """Read a prompt, or a part of one: the logits after its last token, and the state there.
+        """Read prompts, or parts of them: the logits after each one's last token, and the state.
 
         Args:
-            tokens: token ids; any number of calls may share a prompt among them.
+            prompts: token ids of any lengths as lists, or as rows; any number of calls may share a
+                prompt among them.
             state: what an earlier call returned; `init_state` by default.
             mask: True at real tokens, where rows are padded. Padding on the left belongs before a
                 sequence's first token only. A row without a real token keeps its state, and its
                 logits mean nothing.
+            chunk_size: tokens of a prompt in one pass; smaller takes less memory. The result
+                is the same for every size.
 
         Raises:
-            ValueError: as in calling the model, and for the state of another batch or model.
+            ValueError: as in calling the model, for a chunk size below 1, and for the state of
+                another batch or model.
+
+        >>> model = Mamba(MambaConfig.tiny())
+        >>> model.prefill([[5, 3, 8], [1]], chunk_size=2)[0].shape
+        torch.Size([2, 256])
         """
-        state = self.init_state(len(tokens)) if state is None else state
-        x, state = self.hidden(tokens, state, mask)
-        if mask is None:
-            last = x[:, -1]
-        else:
-            last = x[torch.arange(len(x), device=x.device), (real_ends(mask) - 1).clamp(min=0)]
+        check_chunk_size(chunk_size)
+        if not isinstance(prompts, Tensor):
+            prompts, mask = pad(prompts, self.tok_embeddings.weight.device)
+        _check_rows(prompts, mask=mask)
+        state = self.init_state(len(prompts)) if state is None else state
+        chunk_size = chunk_size or prompts.shape[1]
+        chunks = prompts.split(chunk_size, dim=1)
+        masks = [None] * len(chunks) if mask is None else mask.split(chunk_size, dim=1)
+        last = None
+        for chunk, real in zip(chunks, masks, strict=True):
+            x, state = self.hidden(chunk, state, real)
+            last = _last(x, real, last)
         return self.output(self.norm(last.to(self.norm.weight.dtype))), state
 
     @torch.no_grad()
@@ -163,22 +179,7 @@ class Mamba(nn.Module):
         Raises:
             ValueError: as in calling the model, and for the state of another batch or model.
         """
-        if tokens.dim() != 2 or tokens.shape[1] == 0:
-            raise ValueError(
-                "tokens must be rows (batch, seq) of at least one token each: got shape "
-                f"{tuple(tokens.shape)}. A single sequence is a batch of one: tokens[None]"
-            )
-        for name, flags in (("mask", mask), ("starts", starts)):
-            if flags is not None and flags.shape != tokens.shape:
-                raise ValueError(
-                    f"{name} must have the shape of the tokens, {tuple(tokens.shape)}: "
-                    f"got {tuple(flags.shape)}"
-                )
-            if flags is not None and flags.dtype != torch.bool:
-                raise ValueError(
-                    f"{name} must hold True and False: got {flags.dtype}. An attention_mask of "
-                    "ones and zeros becomes one by .bool()"
-                )
+        _check_rows(tokens, mask=mask, starts=starts)
         self._check_state(len(tokens), state)
         x = self._embed(tokens)
         layers = []
@@ -209,4 +210,37 @@ class Mamba(nn.Module):
             raise ValueError(
                 f"a model with d_conv = {config.d_conv} remembers {config.d_conv - 1} inputs of "
                 f"its convolution: got a state with {past}. Does it belong to another model?"
+            )
+
+
+def _last(
+    x: Float[Tensor, "batch seq dim"],
+    mask: Bool[Tensor, "batch seq"] | None,
+    before: Float[Tensor, "batch dim"] | None,
+) -> Float[Tensor, "batch dim"]:
+    """What stands at each row's last real token; `before` for rows without any."""
+    if mask is None:
+        return x[:, -1]
+    ends = real_ends(mask)
+    last = x[torch.arange(len(x), device=x.device), (ends - 1).clamp(min=0)]
+    return last if before is None else torch.where(ends[:, None] > 0, last, before)
+
+
+def _check_rows(tokens: Tensor, **marks: Tensor | None) -> None:
+    """Raise ValueError unless tokens are rows, and each mark a boolean for every token."""
+    if tokens.dim() != 2 or tokens.shape[1] == 0:
+        raise ValueError(
+            "tokens must be rows (batch, seq) of at least one token each: got shape "
+            f"{tuple(tokens.shape)}. A single sequence is a batch of one: tokens[None]"
+        )
+    for name, flags in marks.items():
+        if flags is not None and flags.shape != tokens.shape:
+            raise ValueError(
+                f"{name} must have the shape of the tokens, {tuple(tokens.shape)}: "
+                f"got {tuple(flags.shape)}"
+            )
+        if flags is not None and flags.dtype != torch.bool:
+            raise ValueError(
+                f"{name} must hold True and False: got {flags.dtype}. An attention_mask of "
+                "ones and zeros becomes one by .bool()"
             )

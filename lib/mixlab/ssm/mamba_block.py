@@ -84,7 +84,14 @@ class MambaMixer(nn.Module):
         if mask is not None:
             delta = delta.masked_fill(~mask[..., None], -torch.inf)  # softplus makes it 0
         y, scanned = selective_scan(
-            *(u, delta, self.rates(), B, C, self.D, z, state.scan),
+            u,
+            delta,
+            self.rates(),
+            B,
+            C,
+            self.D,
+            z,
+            state.scan,
             delta_bias=self.dt_proj.bias,
             delta_softplus=True,
             starts=starts,
@@ -128,7 +135,14 @@ class MambaMixer(nn.Module):
         u = F.silu(u if self.conv1d.bias is None else u + self.conv1d.bias)
         delta, B, C = self.select(u)
         y, scanned = selective_step(
-            *(u, delta, self.rates(), B, C, self.D, z, state.scan),
+            u,
+            delta,
+            self.rates(),
+            B,
+            C,
+            self.D,
+            z,
+            state.scan,
             delta_bias=self.dt_proj.bias,
             delta_softplus=True,
         )

@@ -41,6 +41,21 @@ def segment_starts(
     return starts.to(device)
 
 
+def pad(
+    prompts: Sequence[Sequence[int]], device: torch.device | str | None = None
+) -> tuple[Int[Tensor, "batch seq"], Bool[Tensor, "batch seq"]]:
+    """Prompts as rows of the longest one's length, filler at the right; and where tokens are real.
+
+    >>> tokens, mask = pad([[5, 3, 8], [1]])
+    >>> tokens.tolist(), mask[1].tolist()
+    ([[5, 3, 8], [1, 0, 0]], [True, False, False])
+    """
+    longest = max(map(len, prompts), default=0)
+    rows = [[*prompt, *[0] * (longest - len(prompt))] for prompt in prompts]
+    real = [[position < len(prompt) for position in range(longest)] for prompt in prompts]
+    return torch.tensor(rows, device=device), torch.tensor(real, device=device)
+
+
 def lookback(starts: Bool[Tensor, "batch seq"]) -> Int[Tensor, "batch seq"]:
     """How many tokens of its own sequence precede each token.
 

@@ -47,9 +47,8 @@ def reading_and_writing(
     try:
         for _ in range(2):  # a disturbance seldom lasts until the same length comes again
             for number, tokens in enumerate(prompts):
-                real = torch.ones_like(tokens) > 0
                 start = time.process_time()
-                _, state = model.prefill(tokens, model.init_state(1), real)
+                _, state = model.prefill(tokens, model.init_state(1))
                 taken = time.process_time() - start
                 reading[number] = min(reading[number], 1000 * taken / tokens.shape[1])
                 for step in range(steps):

@@ -4,7 +4,7 @@ Every query scores the keys it may see, turns the scores into weights with a sof
 the weighted mean of their values. Sources: Vaswani et al., "Attention Is All You Need" (2017),
 section 3.2.1; Ainslie et al., "GQA" (2023), section 2.2; "Mistral 7B" (2023), section 2.
 
-Shapes, everywhere: queries (batch, n_heads, n_queries, head_dim); keys and values (batch,
+Shapes of the functions: queries (batch, n_heads, n_queries, head_dim); keys and values (batch,
 n_kv_heads, n_keys, head_dim). Query head h reads key/value head h // (n_heads / n_kv_heads).
 Keys end where queries end, so the last query always sees the last key.
 """
@@ -19,12 +19,13 @@ from torch.nn import functional as F
 
 from mixlab.common.linear import Linear
 from mixlab.transformer.config import TransformerConfig
-from mixlab.transformer.rope import rotate, rotate_wide
-from mixlab.transformer.window import check_window, window_mask
+from mixlab.transformer.rope import rotate_wide
+from mixlab.transformer.window import check_window, first_visible, window_mask
 
 Queries = Float[Tensor, "batch n_heads n_queries head_dim"]
 Keys = Float[Tensor, "batch n_kv_heads n_keys head_dim"]
 Weights = Float[Tensor, "batch n_heads n_queries n_keys"]
+Attend = Callable[[Tensor, Tensor, Tensor], Tensor]  # queries, keys, values → one vector a query
 
 
 def _check(q: Tensor, k: Tensor, v: Tensor, window: int | None) -> None:
@@ -138,11 +139,11 @@ def banded_attention(
         keys = slice(0, first + head)
         parts.append(_masked(q[:, :, :head], k[:, :, keys], v[:, :, keys], None))
     if body:
-        keys = slice(first + head - window + 1, first + head + body)
+        keys = slice(first_visible(first + head, window), first + head + body)
         middle = q[:, :, head : head + body]
         parts.append(_band(middle, k[:, :, keys], v[:, :, keys], window, block))
     if tail := n_queries - head - body:
-        keys = slice(max(0, n_keys - tail - window + 1), n_keys)
+        keys = slice(first_visible(n_keys - tail, window), n_keys)
         parts.append(_masked(q[:, :, n_queries - tail :], k[:, :, keys], v[:, :, keys], window))
     return torch.cat(parts, dim=2)
 
@@ -190,65 +191,77 @@ def attention(q: Queries, k: Keys, v: Keys, window: int | None = None) -> Querie
     return banded_attention(q, k, v, window)
 
 
-class Attention(nn.Module):
-    """Grouped-query attention with RoPE, as in Mistral: project, rotate, attend, project back."""
+def attend_rows(
+    q: Float[Tensor, "batch seq n_heads head_dim"],
+    k: Float[Tensor, "batch seq n_kv_heads head_dim"],
+    v: Float[Tensor, "batch seq n_kv_heads head_dim"],
+    window: int | None = None,
+) -> Float[Tensor, "batch seq n_heads head_dim"]:
+    """`attention` of whole sequences, one a row, laid out as projections give them.
 
-    def __init__(self, config: TransformerConfig, window: int | None):
+    >>> q = k = torch.zeros(1, 3, 1, 2)
+    >>> v = torch.tensor([1.0, 2.0, 6.0]).reshape(1, 3, 1, 1).expand(1, 3, 1, 2)
+    >>> attend_rows(q, k, v, window=2)[0, :, 0, 0]
+    tensor([1.0000, 1.5000, 4.0000])
+    """
+    q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+    return attention(q, k, v, window).transpose(1, 2)
+
+
+class Attention(nn.Module):
+    """Grouped-query attention with RoPE, as in Mistral: project, rotate, attend, project back.
+
+    Which keys a query meets is not its business: `attend` knows the window and the cache. Tokens
+    may lie in rows, (batch, seq, …), or packed, (total, …).
+    """
+
+    def __init__(self, config: TransformerConfig):
         super().__init__()
         self.n_heads, self.n_kv_heads = config.n_heads, config.n_kv_heads
-        self.window = window
+        self.head_dim = config.head_dim
         self.wq = Linear(config.dim, config.n_heads * config.head_dim)
         self.wk = Linear(config.dim, config.n_kv_heads * config.head_dim)
         self.wv = Linear(config.dim, config.n_kv_heads * config.head_dim)
         self.wo = Linear(config.n_heads * config.head_dim, config.dim)
 
-    def project(
-        self,
-        x: Float[Tensor, "batch seq dim"],
-        cos: Float[Tensor, "seq half"],
-        sin: Float[Tensor, "seq half"],
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Rotated queries, rotated keys and values of `x`; shapes as in the module's docstring."""
-        q = rearrange(self.wq(x), "b s (h d) -> b h s d", h=self.n_heads)
-        k = rearrange(self.wk(x), "b s (h d) -> b h s d", h=self.n_kv_heads)
-        v = rearrange(self.wv(x), "b s (h d) -> b h s d", h=self.n_kv_heads)
-        return rotate(q, cos, sin), rotate(k, cos, sin), v
-
     def forward(
         self,
-        x: Float[Tensor, "batch seq dim"],
-        cos: Float[Tensor, "seq half"],
-        sin: Float[Tensor, "seq half"],
-    ) -> Float[Tensor, "batch seq dim"]:
-        """Mix each token with the ones its window lets it see."""
-        q, k, v = self.project(x, cos, sin)
-        mixed = attention(q, k, v, self.window)
-        return self.wo(rearrange(mixed, "b h s d -> b s (h d)"))
-
-    def extend(
-        self,
-        x: Float[Tensor, "tokens dim"],
-        cos: Float[Tensor, "tokens 1 head_dim"],
-        sin: Float[Tensor, "tokens 1 head_dim"],
-        attend: Callable[[Tensor, Tensor, Tensor], Tensor],
-        wanted: Int[Tensor, " wanted"] | None = None,
-    ) -> Float[Tensor, "wanted dim"]:
-        """Mix new tokens, packed, with those that a cache holds.
+        x: Float[Tensor, "*tokens dim"],
+        cos: Float[Tensor, "seq 1 head_dim"],
+        sin: Float[Tensor, "seq 1 head_dim"],
+        attend: Attend,
+        asking: Int[Tensor, " asking"] | None = None,
+    ) -> Float[Tensor, "*asking dim"]:
+        """Mix each token with the ones that it sees.
 
         Args:
-            x: the new tokens of all sequences.
+            x: the tokens.
             cos, sin: tables of their positions, from `rope.widen`.
-            attend: maps queries (tokens, n_heads, head_dim), keys and values (tokens,
-                n_kv_heads, head_dim) to mixed values like the queries.
-            wanted: numbers of the tokens that ask, and get a result; all by default.
+            attend: maps queries, keys and values, as from `project`, to one vector a query.
+            asking: numbers of the packed tokens that ask, and get a result; all by default.
         """
-        tokens, heads = x.shape[0], (self.n_heads, self.n_kv_heads)
-        if wanted is None:
-            qk = torch.cat((self.wq(x), self.wk(x)), dim=-1).view(tokens, sum(heads), -1)
-            q, k = rotate_wide(qk, cos, sin).split_with_sizes(heads, dim=1)
+        q, k, v = self.project(x, cos, sin, asking)
+        return self.wo(attend(q, k, v).flatten(-2))
+
+    def project(
+        self,
+        x: Float[Tensor, "*tokens dim"],
+        cos: Float[Tensor, "seq 1 head_dim"],
+        sin: Float[Tensor, "seq 1 head_dim"],
+        asking: Int[Tensor, " asking"] | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Rotated queries (*asking, n_heads, head_dim), rotated keys, and values of `x`.
+
+        Keys and values are (*tokens, n_kv_heads, head_dim); arguments as in calling the layer.
+        """
+        tokens, n_heads, n_kv_heads = x.shape[:-1], self.n_heads, self.n_kv_heads
+        v = self.wv(x).view(*tokens, n_kv_heads, self.head_dim)
+        if asking is None:  # one rotation for all heads
+            qk = torch.cat((self.wq(x), self.wk(x)), dim=-1)
+            qk = rotate_wide(qk.view(*tokens, n_heads + n_kv_heads, self.head_dim), cos, sin)
+            q, k = qk.split_with_sizes((n_heads, n_kv_heads), dim=-2)
         else:
-            q = self.wq(x[wanted]).view(len(wanted), self.n_heads, -1)
-            q = rotate_wide(q, cos[wanted], sin[wanted])
-            k = rotate_wide(self.wk(x).view(tokens, self.n_kv_heads, -1), cos, sin)
-        v = self.wv(x).view(tokens, self.n_kv_heads, -1)
-        return self.wo(attend(q, k, v).flatten(1))
+            q = self.wq(x[asking]).view(-1, n_heads, self.head_dim)
+            q = rotate_wide(q, cos[asking], sin[asking])
+            k = rotate_wide(self.wk(x).view(*tokens, n_kv_heads, self.head_dim), cos, sin)
+        return q, k, v

@@ -36,17 +36,13 @@ class GrowingLayer:
     def reserve(self, length: int) -> None:
         """Nothing to do: the next `attend` allocates what it needs."""
 
-    def attend(
-        self,
-        q: PackedQueries,
-        k: PackedKeys,
-        v: PackedKeys,
-        chunk: Chunk,
-        last_only: bool = False,
-    ) -> PackedQueries:
+    def place(self, chunk: Chunk, static: bool) -> None:
+        """Nothing to do: keys are appended, and have no slots."""
+
+    def attend(self, q: PackedQueries, k: PackedKeys, v: PackedKeys, chunk: Chunk) -> PackedQueries:
         """Append the chunk, then attend over everything, masked: as in `RollingLayer`."""
         mixed = []
-        asked = [min(n, 1) for n in chunk.lengths] if last_only else chunk.lengths
+        asked = chunk.lengths if len(q) == len(k) else [min(n, 1) for n in chunk.lengths]
         new = zip(q.split(asked), k.split(chunk.lengths), v.split(chunk.lengths), strict=True)
         for row, (new_q, new_k, new_v) in enumerate(new):
             start = chunk.starts[row]  # an earlier truncation leaves keys behind it
@@ -54,8 +50,13 @@ class GrowingLayer:
             values = torch.cat((self.held[row][1][:start], new_v))
             self.held[row] = (keys, values)
             if len(new_q):
-                batched = (x.transpose(0, 1)[None] for x in (new_q, keys, values))
-                mixed.append(dense_attention(*batched, self.window)[0].transpose(0, 1))
+                one = dense_attention(
+                    q=new_q.transpose(0, 1)[None],
+                    k=keys.transpose(0, 1)[None],
+                    v=values.transpose(0, 1)[None],
+                    window=self.window,
+                )
+                mixed.append(one[0].transpose(0, 1))
         return torch.cat(mixed)
 
     def rows(self, index: Int[Tensor, " chosen"] | Bool[Tensor, " batch"]) -> "GrowingLayer":

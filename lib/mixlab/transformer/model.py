@@ -1,26 +1,30 @@
 """A Mistral-style transformer, whole: embed, blocks of attention and MLP, read out.
 
+There is one way through the layers, `Transformer._run`. Reading whole sequences, pre-filling a
+cache chunk by chunk and writing token by token differ in what a layer's attention looks at, which
+is handed to it, and in nothing else: a plain pass is the extension of an empty cache.
+
 Sources: "Mistral 7B" (2023), section 2; "Llama" (Touvron et al., 2023), section 2.2, whose block
 it keeps: RMSNorm before each part, and a residual around it. Parameters carry the names of
 Mistral's own checkpoints.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mixlab.common.linear import Linear
+from mixlab.common.linear import Linear, working_dtype
 from mixlab.common.norm import RMSNorm
 from mixlab.common.tokens import embed
-from mixlab.transformer.attention import Attention
+from mixlab.transformer.attention import Attend, Attention, attend_rows
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.feed_forward import FeedForward
-from mixlab.transformer.packing import Packed, pack_rows
+from mixlab.transformer.packing import Packed, pack, pack_rows
 from mixlab.transformer.rolling_cache import RollingCache
 from mixlab.transformer.rope import rope_table, widen
 from mixlab.transformer.sparse_moe import SparseMoE
@@ -29,34 +33,24 @@ from mixlab.transformer.sparse_moe import SparseMoE
 class Block(nn.Module):
     """Attention, then feed-forward, each normalised before and added back after."""
 
-    def __init__(self, config: TransformerConfig, window: int | None):
+    def __init__(self, config: TransformerConfig):
         super().__init__()
         self.attention_norm = RMSNorm(config.dim, config.norm_eps)
-        self.attention = Attention(config, window)
+        self.attention = Attention(config)
         self.ffn_norm = RMSNorm(config.dim, config.norm_eps)
         self.feed_forward = SparseMoE(config) if config.n_experts > 1 else FeedForward(config)
 
     def forward(
         self,
-        x: Float[Tensor, "batch seq dim"],
-        cos: Float[Tensor, "seq half"],
-        sin: Float[Tensor, "seq half"],
-    ) -> Float[Tensor, "batch seq dim"]:
-        """One layer of the model."""
-        x = x + self.attention(self.attention_norm(x), cos, sin)
-        return x + self.feed_forward(self.ffn_norm(x))
-
-    def extend(
-        self,
-        x: Float[Tensor, "tokens dim"],
-        cos: Float[Tensor, "tokens 1 head_dim"],
-        sin: Float[Tensor, "tokens 1 head_dim"],
-        attend: Callable[[Tensor, Tensor, Tensor], Tensor],
-        wanted: Int[Tensor, " wanted"] | None = None,
-    ) -> Float[Tensor, "wanted dim"]:
-        """One layer over new tokens, packed; `attend` and `wanted` as in `Attention.extend`."""
-        mixed = self.attention.extend(self.attention_norm(x), cos, sin, attend, wanted)
-        x = (x if wanted is None else x[wanted]) + mixed
+        x: Float[Tensor, "*tokens dim"],
+        cos: Float[Tensor, "seq 1 head_dim"],
+        sin: Float[Tensor, "seq 1 head_dim"],
+        attend: Attend,
+        asking: Int[Tensor, " asking"] | None = None,
+    ) -> Float[Tensor, "*asking dim"]:
+        """One layer of the model; arguments as in `Attention`."""
+        mixed = self.attention(self.attention_norm(x), cos, sin, attend, asking)
+        x = (x if asking is None else x[asking]) + mixed
         return x + self.feed_forward(self.ffn_norm(x))
 
 
@@ -74,7 +68,7 @@ class Transformer(nn.Module):
         # Handing over an empty weight spares nn.Embedding's own draw, which we would overwrite.
         empty = torch.empty(config.vocab_size, config.dim)
         self.tok_embeddings = nn.Embedding(config.vocab_size, config.dim, _weight=empty)
-        self.layers = nn.ModuleList(Block(config, window) for window in config.layer_windows)
+        self.layers = nn.ModuleList(Block(config) for _ in range(config.n_layers))
         self.norm = RMSNorm(config.dim, config.norm_eps)
         self.output = Linear(config.dim, config.vocab_size)
         if config.tie_embeddings:
@@ -105,10 +99,30 @@ class Transformer(nn.Module):
                 f"{tuple(tokens.shape)}. A single sequence is a batch of one: tokens[None]"
             )
         positions = torch.arange(tokens.shape[1], device=tokens.device)
-        cos, sin = rope_table(positions, self.config.head_dim, self.config.rope_theta)
-        x = embed(self.tok_embeddings, tokens)
-        for layer in self.layers:
-            x = layer(x, cos, sin)
+        attends = [partial(attend_rows, window=window) for window in self.config.layer_windows]
+        return self._run(embed(self.tok_embeddings, tokens), positions, attends)
+
+    def _run(
+        self,
+        x: Float[Tensor, "*tokens dim"],
+        positions: Int[Tensor, " seq"],
+        attends: Sequence[Attend],
+        asking: Int[Tensor, " asking"] | None = None,
+    ) -> Float[Tensor, "*asking dim"]:
+        """The one way through the layers, of whole rows, of chunks and of single tokens.
+
+        Args:
+            x: embedded tokens, in rows (batch, seq, dim) or packed (total, dim).
+            positions: of a row's tokens, or of all packed ones.
+            attends: a layer's attention, over the tokens themselves or over a cache too.
+            asking: numbers of the packed tokens whose result is wanted; all by default. The last
+                layer then makes keys and values of all tokens, and the rest of these alone.
+        """
+        config, last = self.config, self.layers[-1]
+        cos, sin = rope_table(positions, config.head_dim, config.rope_theta)
+        cos, sin = widen(cos, sin, dtype=working_dtype(x))
+        for layer, attend in zip(self.layers, attends, strict=True):
+            x = layer(x, cos, sin, attend, asking if layer is last else None)
         return x
 
     def init_state(
@@ -132,8 +146,7 @@ class Transformer(nn.Module):
             tokens: new tokens of all sequences, end to end.
             cache: from `init_state`; changed in place.
             lengths: how many each sequence brings; 0 leaves it as it is.
-            last_only: whether only the last token of each sequence that brings any is wanted. The
-                last layer then makes keys and values of all tokens, and the rest of these alone.
+            last_only: whether only the last token of each sequence that brings any is wanted.
 
         Returns:
             The residual stream after the last block, before the final norm, of every new token,
@@ -151,61 +164,55 @@ class Transformer(nn.Module):
             raise ValueError(f"lengths {list(lengths)} must add up to {len(tokens)} tokens")
         x = embed(self.tok_embeddings, tokens)
         chunk = cache.begin(lengths, self.config)
-        tables = rope_table(chunk.positions, self.config.head_dim, self.config.rope_theta)
-        cos, sin = widen(*tables, dtype=x.dtype)
-        wanted = None
-        for layer, layer_cache in zip(self.layers, cache.layers, strict=True):
-            if last_only and layer is self.layers[-1] and not chunk.is_step:
-                ends = torch.tensor(lengths, device=x.device).cumsum(0) - 1
-                wanted = ends[[row for row, n in enumerate(lengths) if n]]
-            attend = partial(layer_cache.attend, chunk=chunk, last_only=wanted is not None)
-            x = layer.extend(x, cos, sin, attend, wanted)
+        attends = [partial(layer.attend, chunk=chunk) for layer in cache.layers]
+        asking = chunk.ends() if last_only and not chunk.is_step else None
+        x = self._run(x, chunk.positions, attends, asking)
         cache.advance(chunk)
         return x
 
     @torch.no_grad()
     def prefill(
         self,
-        tokens: Int[Tensor, "batch seq"] | Packed,
+        prompts: Sequence[Sequence[int]] | Int[Tensor, "batch seq"] | Packed,
         cache: RollingCache | None = None,
-        mask: Bool[Tensor, "batch seq"] | None = None,
         chunk_size: int | None = None,
     ) -> tuple[Float[Tensor, "batch vocab"], RollingCache]:
         """Read prompts, or parts of them: the logits after each one's last token, and the cache.
 
         Args:
-            tokens: prompts of any lengths from `packing.pack`, or as rows.
+            prompts: token ids of any lengths as lists, of one length as rows, or packed. Padded
+                rows become packed by `packing.pack_rows`; padding is never computed.
             cache: changed in place and returned; its sequences go on where they stand. A new
                 one from `init_state` by default.
-            mask: True at real tokens, where rows are padded; padding is never computed.
             chunk_size: tokens of a prompt in one pass; smaller takes less memory. The result
                 is the same for every size.
 
         A sequence that goes on without a new token stays as it is, and its logits mean nothing.
 
         Raises:
-            ValueError: for an empty prompt, a chunk size below 1, a mask of what is packed
-                already, or as in `extend`.
+            ValueError: for an empty prompt, what is no token id, a chunk size below 1, or as in
+                `extend`.
 
-        >>> from mixlab.transformer.packing import pack
         >>> model = Transformer(TransformerConfig.tiny(window=4))
-        >>> logits, cache = model.prefill(pack([[1, 2, 3, 4, 5, 6], [7, 8]]), chunk_size=3)
+        >>> logits, cache = model.prefill([[1, 2, 3, 4, 5, 6], [7, 8]], chunk_size=3)
         >>> cache.lengths
         [6, 2]
         >>> logits, cache = model.step(logits.argmax(-1), cache)
         >>> logits.shape
         torch.Size([2, 256])
         """
-        if isinstance(tokens, Tensor):
-            tokens = pack_rows(tokens, mask)
-        elif mask is not None:
-            raise ValueError("a mask belongs to rows of tokens: packed prompts have no padding")
-        cache = self.init_state(len(tokens.lengths)) if cache is None else cache
-        for row, (new, old) in enumerate(zip(tokens.lengths, cache.lengths, strict=False)):
+        weight = self.tok_embeddings.weight
+        if isinstance(prompts, Tensor):
+            prompts = pack_rows(prompts)
+        elif not isinstance(prompts, Packed):
+            prompts = pack(prompts, weight.device)
+        batch = len(prompts.lengths)
+        cache = self.init_state(batch) if cache is None else cache
+        for row, (new, old) in enumerate(zip(prompts.lengths, cache.lengths, strict=False)):
             if new == old == 0:
                 raise ValueError(f"prompt {row} is empty: each needs at least one token")
-        last = self.tok_embeddings.weight.new_zeros(len(tokens.lengths), self.config.dim)
-        for chunk in tokens.chunks(chunk_size):
+        last = weight.new_zeros(batch, self.config.dim)
+        for chunk in prompts.chunks(chunk_size):
             read = [row for row, n in enumerate(chunk.lengths) if n]
             last[read] = self.extend(chunk.tokens, cache, chunk.lengths, last_only=True)
         return self.output(self.norm(last)), cache
@@ -225,8 +232,6 @@ class Transformer(nn.Module):
             ValueError: as `TransformerConfig` does.
         """
         self.config = replace(self.config, window=window)
-        for layer, layer_window in zip(self.layers, self.config.layer_windows, strict=True):
-            layer.attention.window = layer_window
 
 
 def _initialise(module: nn.Module) -> None:

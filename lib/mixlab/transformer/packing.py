@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from mixlab.common.tokens import check_chunk_size
 from mixlab.transformer.attention import attention
 from mixlab.transformer.packed_masks import causal_block_mask, check_blocks
 
@@ -60,11 +61,7 @@ class Packed:
         [3, 6, 7] (1, 2)
         [8] (0, 1)
         """
-        if chunk_size is not None and chunk_size < 1:
-            raise ValueError(
-                "chunk_size must be at least 1 token, or None for the whole prompt: got "
-                f"{chunk_size}"
-            )
+        check_chunk_size(chunk_size)
         longest = max(self.lengths, default=0)
         if chunk_size is None or chunk_size >= longest:
             yield self
@@ -224,12 +221,12 @@ def packed_attention(
         q, k, v = (x.unflatten(0, (batch, -1)).transpose(1, 2) for x in (q, k, v))
         return attention(q, k, v, window).transpose(1, 2).flatten(0, 1)
     parts = []
-    for q_part, k_part, v_part in zip(
+    for prompt in zip(
         q.split(list(q_lengths)), k.split(list(k_lengths)), v.split(list(k_lengths)), strict=True
     ):
-        if len(q_part):
-            batched = (x.transpose(0, 1)[None] for x in (q_part, k_part, v_part))
-            parts.append(attention(*batched, window)[0].transpose(0, 1))
+        q_part, k_part, v_part = (x.transpose(0, 1)[None] for x in prompt)
+        if q_part.shape[2]:
+            parts.append(attention(q_part, k_part, v_part, window)[0].transpose(0, 1))
     return torch.cat(parts) if parts else torch.empty_like(q)
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.rolling_layer import Chunk, RollingLayer
+from mixlab.transformer.window import first_visible
 
 
 def cache_bytes(
@@ -119,11 +120,16 @@ class RollingCache:
         starts = tuple(self.lengths)
         for layer in self.layers:
             layer.reserve(max(start + n for start, n in zip(starts, lengths, strict=True)))
+        positions, is_step = self.positions, set(lengths) == {1}
+        if not is_step:
+            pieces = [torch.arange(s, s + n) for s, n in zip(starts, lengths, strict=True)]
+            positions = torch.cat(pieces).to(positions.device)
+        chunk = Chunk(starts, lengths, positions, is_step)
+        for layer in self.layers:
+            if layer.window not in chunk.slots:
+                chunk.slots[layer.window] = layer.place(chunk, self.static)
         self._open = True
-        if set(lengths) == {1}:
-            return Chunk(starts, lengths, self.positions, is_step=True, static=self.static)
-        positions = [torch.arange(s, s + n) for s, n in zip(starts, lengths, strict=True)]
-        return Chunk(starts, lengths, torch.cat(positions).to(self.positions.device))
+        return chunk
 
     def advance(self, chunk: Chunk) -> None:
         """Close a pass: all layers have written its tokens."""
@@ -167,16 +173,14 @@ class RollingCache:
         for row, (new, old) in enumerate(zip(lengths, self.lengths, strict=True)):
             if not 0 <= new <= old or new != int(new):
                 raise ValueError(f"sequence {row} has {old} tokens: can't truncate to {new}")
+            furthest = self._furthest[row]  # an earlier truncation brought nothing back
             for window in self.config.layer_windows:
-                # The next token sees back to new - window + 1; the ring to furthest - window,
-                # which an earlier truncation didn't bring back.
-                furthest = self._furthest[row]
-                if window is not None and furthest > window > 1 and 0 < new < furthest - 1:
+                oldest = first_visible(new, window)
+                if oldest < min(new, first_visible(furthest - 1, window)):
                     raise ValueError(
                         f"can't truncate sequence {row} from {old} to {new} tokens: it has had "
                         f"{furthest}, and a ring of {window} slots no longer holds position "
-                        f"{max(0, new - window + 1)}. Pre-fill the shorter sequence into a new "
-                        "cache"
+                        f"{oldest}. Pre-fill the shorter sequence into a new cache"
                     )
         self.lengths = list(lengths)
         self._furthest = [

@@ -117,14 +117,14 @@ def widen(
 
 
 def rotate_wide(
-    x: Float[Tensor, "seq heads head_dim"],
+    x: Float[Tensor, "*batch seq heads head_dim"],
     cos: Float[Tensor, "seq 1 head_dim"],
     sin: Float[Tensor, "seq 1 head_dim"],
-) -> Float[Tensor, "seq heads head_dim"]:
-    """`rotate` in half the operations, for one token at a time, where their number is the cost.
+) -> Float[Tensor, "*batch seq heads head_dim"]:
+    """`rotate` in half the operations: what the model computes, for all heads of a token.
 
     The first half of a vector is paired with the second: shifted by half its width, every
-    channel lies upon its partner.
+    channel lies upon its partner. The readable twin is `rotate`.
 
     >>> x = torch.tensor([[[1.0, 0.0, 0.0, 0.0]]])
     >>> rotate_wide(x, *widen(*rope_table(torch.tensor([1]), head_dim=4), torch.float32))

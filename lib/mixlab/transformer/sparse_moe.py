@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from mixlab.common.linear import Linear
 from mixlab.transformer.config import TransformerConfig
-from mixlab.transformer.feed_forward import swiglu
+from mixlab.transformer.feed_forward import swiglu, swiglu_fused
 
 Tokens = Float[Tensor, "tokens dim"]
 Chosen = Int[Tensor, "tokens k"]
@@ -118,7 +118,7 @@ def experts_grouped(x: Tokens, chosen: Chosen, gates: Gates, w1: Up, w2: Down, w
     if not len(x):
         return torch.zeros_like(x)
     if len(x) == 1:
-        parts = [swiglu(x, w1[e], w2[e], w3[e]) for e in chosen[0].tolist()]
+        parts = [swiglu_fused(x, w1[e], w2[e], w3[e]) for e in chosen[0].tolist()]
         return combine(torch.cat(parts)[None], gates, x.dtype)
     flat = chosen.flatten()
     order = flat.argsort(stable=True)  # (tokens * k): choices, sorted by expert
@@ -126,7 +126,9 @@ def experts_grouped(x: Tokens, chosen: Chosen, gates: Gates, w1: Up, w2: Down, w
     runs = x[order // k].split(counts)
     # unbind, not w1[e]: its gradient is one stack, where each index would make its own.
     experts = zip(w1.unbind(), w2.unbind(), w3.unbind(), strict=True)
-    parts = [swiglu(run, *expert) for run, expert in zip(runs, experts, strict=True) if len(run)]
+    parts = [
+        swiglu_fused(run, *expert) for run, expert in zip(runs, experts, strict=True) if len(run)
+    ]
     unsorted = torch.cat(parts)[order.argsort()].unflatten(0, (-1, k))  # (tokens, k, dim)
     return combine(unsorted, gates, x.dtype)
 

@@ -1,7 +1,11 @@
 """The window's rule, written down once: query i sees key j when 0 <= i - j < window.
 
 The window counts the token itself, so W = 1 sees only itself and W >= i + 1 is plain causal
-attention. Every mask, cache, trace, figure and check of the course calls this module.
+attention. Nothing else in the library, its traces and its benchmarks spells the rule: a mask asks
+`visible`, a slice of keys `first_visible`, a count of scores `n_visible_pairs`. Two kinds of code
+stand apart, and tests hold them to it: kernels of other libraries, which take the window as a
+number, and the checks of exercises, which must not trust what they check.
+
 Source: Beltagy et al., "Longformer" (2020), section 3.1, made causal; "Mistral 7B" (2023),
 section 2. The paper's text counts W earlier keys, its figures W keys in all:
 the lesson sliding_window sets the field's conventions side by side.
@@ -49,6 +53,23 @@ def visible(
     distance = query - key
     seen = distance >= 0
     return seen if window is None else seen & (distance < window)
+
+
+def first_visible(query: int, window: int | None) -> int:
+    """The oldest position that the query at position `query` sees: where its keys begin.
+
+    Args:
+        query: a position in tokens.
+        window: keys a query sees, itself included; None for all earlier ones.
+
+    Raises:
+        ValueError: if `window` is not None and below 1.
+
+    >>> [first_visible(query, window=3) for query in range(6)]
+    [0, 0, 0, 1, 2, 3]
+    """
+    check_window(window)
+    return 0 if window is None else max(0, query - window + 1)
 
 
 def window_mask(

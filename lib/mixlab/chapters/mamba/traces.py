@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from mixlab.ssm.mamba import Mamba
 from mixlab.ssm.mamba_block import MambaMixer
-from mixlab.ssm.selective_scan import step_lengths
+from mixlab.ssm.selective_scan_shared import step_lengths
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from torch.nn import functional as F
 
 from mixlab.transformer.attention import attention_weights, banded_attention
 from mixlab.transformer.model import Transformer
-from mixlab.transformer.rope import rope_table
+from mixlab.transformer.rope import rope_table, widen
+from mixlab.transformer.window import window_mask
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,8 @@ class AttentionMaps:
         Returns:
             (n_layers, n_heads, seq), between 0 and 1.
         """
-        seq = self.weights.shape[-1]
-        distance = np.subtract.outer(np.arange(seq), np.arange(seq))
-        return np.where(distance < window, self.weights, 0).sum(axis=-1)
+        near = window_mask(self.weights.shape[-1], window=window).numpy()
+        return np.where(near, self.weights, 0).sum(axis=-1)
 
 
 @torch.inference_mode()
@@ -68,9 +68,11 @@ def attention_maps(model: Transformer, tokens: Int[Tensor, " seq"]) -> Attention
     positions = torch.arange(len(tokens), device=tokens.device)
     cos, sin = rope_table(positions, config.head_dim, config.rope_theta)
     maps = []
-    for attention in attentions:
-        q, k, _ = attention.project(inputs[attention], cos, sin)
-        maps.append(attention_weights(q, k, attention.window)[0].float().cpu().numpy())
+    for attention, window in zip(attentions, config.layer_windows, strict=True):
+        x = inputs[attention]
+        q, k, _ = attention.project(x, *widen(cos, sin, x.dtype))
+        weights = attention_weights(q.transpose(1, 2), k.transpose(1, 2), window)
+        maps.append(weights[0].float().cpu().numpy())
     return AttentionMaps(np.stack(maps), config.layer_windows)
 
 
