@@ -7,7 +7,8 @@ import pytest
 
 LIB = Path(__file__).parents[1]
 
-# What each part of mixlab may import from mixlab. A part may always import itself.
+# What each part of mixlab may import from mixlab. A part may always import itself; chapters, and
+# their exercises, have rules of their own below.
 MAY_IMPORT = {
     "common": set(),
     "transformer": {"common", "kernels"},
@@ -20,9 +21,12 @@ MAY_IMPORT = {
     "traces": {"common", "transformer", "ssm", "kernels", "generate", "weights"},
     # A model that the course ships, with its text and its training.
     "small_mixtral": {"common", "transformer", "kernels", "weights", "traces"},
-    # Figures take arrays, or what a trace holds.
-    "figures": {"traces"},
-    "checks": {"common", "transformer", "ssm", "kernels"},
+    "checks": set(),
+    "examination": {"checks"},
+    "chapters": {
+        *("common", "transformer", "ssm", "kernels", "generate", "weights", "traces"),
+        *("small_mixtral", "checks", "examination"),
+    },
     "__init__": {"generate", "weights"},
 }
 
@@ -77,24 +81,36 @@ def test_the_classroom_imports_neither_torch_nor_mixlab(path):
         assert name.split(".")[0] not in ("torch", "mixlab", "transformers"), name
 
 
-@pytest.mark.parametrize(
-    "path", sorted((LIB / "mixlab/checks/cases").glob("*.py")), ids=lambda p: p.name
-)
-def test_cases_never_import_an_oracle(path):
-    assert not [name for name, _ in _imports(path) if "oracle" in name]
+CHAPTERS = LIB / "mixlab" / "chapters"
 
 
-@pytest.mark.parametrize(
-    "path", sorted((LIB / "mixlab/checks/oracles").glob("*.py")), ids=lambda p: p.name
-)
-def test_oracles_are_independent_of_the_library(path):
-    imported = {_part(name) for name, _ in _imports(path) if name.split(".")[0] == "mixlab"}
-    assert imported <= {"checks"}
+@pytest.mark.parametrize("path", _modules("mixlab/chapters"), ids=lambda p: str(p.relative_to(LIB)))
+def test_no_chapter_imports_another(path):
+    own = path.relative_to(CHAPTERS).parts[0]
+    for name, _ in _imports(path):
+        if name.startswith("mixlab.chapters.") and len(name.split(".")) > 2:
+            assert name.split(".")[2] in (own, "kit", "stage"), f"{own} may not import {name}"
 
 
-@pytest.mark.parametrize(
-    "path", sorted((LIB / "mixlab/figures").glob("*.py")), ids=lambda p: p.name
-)
-def test_figures_take_arrays(path):
+@pytest.mark.parametrize("path", _modules("mixlab/chapters"), ids=lambda p: str(p.relative_to(LIB)))
+def test_figures_take_arrays_and_show_nothing(path):
+    if path.name != "figures.py" and path.parent.name != "kit":
+        pytest.skip("no figure")
     assert not [name for name, _ in _imports(path) if name.split(".")[0] == "torch"]
     assert ".show(" not in path.read_text()
+
+
+@pytest.mark.parametrize("package", ["mixlab", "classroom", "bench"])
+def test_nothing_private_crosses_a_file(package):
+    for path in _modules(package):
+        for name, _ in _imports(path):
+            private = name.rpartition(".")[2]
+            ours = name.split(".")[0] in ("mixlab", "classroom", "bench")
+            assert not ours or not private.startswith("_") or private == "__version__", (
+                f"{path.relative_to(LIB)} imports {name}: give it a public name"
+            )
+
+
+def test_no_two_files_of_the_classroom_share_a_name():
+    names = [p.stem for p in _modules("classroom") if not p.name.startswith("__")]
+    assert sorted(set(names)) == sorted(names)

@@ -1,4 +1,4 @@
-"""The library reads from the bottom up: no circle, no arrow upward, no function without an end."""
+"""The library reads from the bottom up: no circle, no function without an end."""
 
 import ast
 from pathlib import Path
@@ -10,8 +10,7 @@ MODULES = {
     ".".join(path.relative_to(LIB).with_suffix("").parts).removesuffix(".__init__"): path
     for path in sorted((LIB / "mixlab").rglob("*.py"))
 }
-# What is taught. All else in mixlab exists because of a chapter.
-LIBRARY = ("common", "transformer", "ssm", "kernels", "generate", "weights", "traces")
+# What is taught.
 MODELS = ("common", "transformer", "ssm", "kernels", "generate")
 LONGEST_BODY = 60  # lines, without the docstring
 
@@ -60,18 +59,6 @@ def test_no_imports_run_in_a_circle():
     assert circle({"a": {"b"}, "b": {"c"}, "c": {"a"}}) == ["a", "b", "c", "a"]
     assert circle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
     assert circle(GRAPH) == []
-
-
-@pytest.mark.parametrize("module", [m for m in MODULES if part(m) in LIBRARY])
-def test_the_library_imports_no_course(module):
-    upward = {name for name in GRAPH[module] if part(name) not in LIBRARY}
-    assert not upward, f"{module} imports {upward}, which exist because of a chapter"
-
-
-@pytest.mark.parametrize(("own", "other"), [("transformer", "ssm"), ("ssm", "transformer")])
-def test_the_two_families_are_siblings(own, other):
-    for module in (m for m in MODULES if part(m) == own):
-        assert not [name for name in GRAPH[module] if part(name) == other], module
 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if part(m) in MODELS])
