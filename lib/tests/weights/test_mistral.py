@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 import mixlab
 from mixlab.transformer.rope import half_to_interleaved
 from mixlab.weights.mistral import read_params
-from tests.transformers_models import logits, reference
+from tests.weights.transformers_models import logits, reference
 
 PARAMS = dict(
     dim=64,

@@ -18,7 +18,7 @@ pytestmark = [
 ]
 
 SIZES = [(1280, 720), (1920, 1080)]
-FEATURES = Path(__file__).parent / "fixtures" / "slides" / "90_deck_features.py"
+FEATURES = Path(__file__).parents[1] / "fixtures" / "slides" / "90_deck_features.py"
 MASK_SLIDE = 4  # the one with an animated figure: a window of W keys, at first 4
 PLOT = "document.querySelector('section.present .plot')"
 ACTIVE = f"{PLOT}.layout.sliders[0].active"

@@ -15,8 +15,8 @@ from mixlab.transformer.growing_cache import GrowingCache
 from mixlab.transformer.model import next_token_loss
 from mixlab.transformer.packing import pack_rows
 from mixlab.transformer.sparse_moe import experts_grouped, experts_loop
-from tests.caching import build_model, uncached
-from tests.transformers_models import logits, reference
+from tests.transformer.caching import build_model, uncached
+from tests.weights.transformers_models import logits, reference
 
 ODD = dict(
     hidden_size=11, num_attention_heads=3, num_key_value_heads=1, head_dim=6, intermediate_size=13

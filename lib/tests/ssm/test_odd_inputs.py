@@ -13,7 +13,7 @@ import mixlab
 from mixlab.ssm.convolution import convolve, fft_convolve, recurrence, ssm_kernel
 from mixlab.ssm.scan import linear_recurrence
 from mixlab.ssm.selective_scan import selective_scan
-from tests import test_weights_gguf as gguf_files
+from tests.weights import test_gguf as gguf_files
 
 transformers = pytest.importorskip("transformers")
 

@@ -14,7 +14,7 @@ from mixlab.generate import StatefulModel
 from mixlab.ssm.config import MambaConfig
 from mixlab.ssm.mamba import Mamba
 from mixlab.transformer.model import Transformer
-from tests.caching import CHUNK_SIZES, batches, build_model, shapes, uncached
+from tests.transformer.caching import CHUNK_SIZES, batches, build_model, shapes, uncached
 
 bounded = settings(max_examples=40, deadline=None, derandomize=True)
 

@@ -12,7 +12,7 @@ import mixlab
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.model import Transformer
 from mixlab.weights.huggingface import read_config
-from tests.transformers_models import logits, reference
+from tests.weights.transformers_models import logits, reference
 
 VARIANTS = {
     "no window": dict(),

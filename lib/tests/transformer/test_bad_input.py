@@ -20,7 +20,7 @@ from mixlab.transformer.model import next_token_loss
 from mixlab.transformer.rolling_cache import RollingCache
 from mixlab.transformer.rolling_layer import unrotate
 from mixlab.transformer.router_losses import load_balancing_loss, router_z_loss
-from tests.caching import build_model
+from tests.transformer.caching import build_model
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from mixlab.transformer.growing_cache import GrowingCache
 from mixlab.transformer.packing import pack
 from mixlab.transformer.rolling_cache import RollingCache, cache_bytes
 from mixlab.transformer.rolling_layer import RollingLayer, unrotate
-from tests.caching import CHUNK_SIZES, batches, build_model, shapes, uncached
+from tests.transformer.caching import CHUNK_SIZES, batches, build_model, shapes, uncached
 
 bounded = settings(max_examples=60, deadline=None, derandomize=True)
 

@@ -13,7 +13,7 @@ from mixlab.transformer.growing_cache import GrowingCache
 from mixlab.transformer.packing import pack, pack_rows
 from mixlab.transformer.rolling_cache import RollingCache
 from mixlab.transformer.window import window_mask
-from tests.caching import batches, build_model, shapes
+from tests.transformer.caching import batches, build_model, shapes
 
 bounded = settings(max_examples=60, deadline=None, derandomize=True)
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 import mixlab
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.model import Transformer
-from tests import test_weights_gguf as gguf_files
+from tests.weights import test_gguf as gguf_files
 
 SIZES = dict(dim=8, n_layers=1, hidden_dim=8, head_dim=4, n_heads=2, n_kv_heads=1, vocab_size=5)
 CONFIG, MODEL, PARAMS = "config.json", "model.safetensors", "params.json"

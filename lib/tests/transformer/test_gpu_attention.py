@@ -8,7 +8,7 @@ import torch
 
 from mixlab.kernels import xformers_attention
 from mixlab.transformer.packing import pack, packed_attention, packed_attention_dense
-from tests.caching import build_model
+from tests.transformer.caching import build_model
 
 pytestmark = [
     pytest.mark.gpu,
