@@ -56,22 +56,11 @@ def answers_of(submission: Submission, known: Known) -> tuple[dict[str, list[Ans
         if isinstance(notebook, ValueError):
             problems.append(f"{label}: {notebook}")
             continue
-        answers = take_answers(notebook.cells)
-        own = {
-            exercise: [one for one in given if not _is_ours(exercise, one.code, notebook, known)]
-            for exercise, given in answers.items()
-        }
+        own = _own_answers(notebook, known)
         if notebook.is_solution and not any(own.values()):
             solutions.append(label)
-        elif notebook.is_solution:
-            problems.append(
-                f"{label}: a copy of the course's solutions; only what differs from them is graded."
-            )
-        elif not answers and not notebook.is_lesson:
-            problems.append(
-                f"{label}: no cell of it is an exercise's answer cell. "
-                "Put your answers into a fresh copy of the exercises and hand that in."
-            )
+        elif what := _problem(notebook, own):
+            problems.append(f"{label}: {what}")
         place = _place(label)
         for exercise, given in own.items():
             places = found.setdefault(exercise, {})
@@ -86,6 +75,26 @@ def answers_of(submission: Submission, known: Known) -> tuple[dict[str, list[Ans
         problems.append("Lessons of the course hold no answers, and nothing else was handed in.")
     best = {exercise: _best(places, exercise, known) for exercise, places in found.items()}
     return best, problems
+
+
+def _own_answers(notebook: Notebook, known: Known) -> dict[str, list[Answer]]:
+    """What a student answered in a notebook; nothing for an exercise of which a cell is there."""
+    return {
+        exercise: [one for one in given if not _is_ours(exercise, one.code, notebook, known)]
+        for exercise, given in take_answers(notebook.cells).items()
+    }
+
+
+def _problem(notebook: Notebook, own: dict[str, list[Answer]]) -> str:
+    """What is the matter with a notebook that could be read."""
+    if notebook.is_solution:
+        return "a copy of the course's solutions; only what differs from them is graded."
+    if own or notebook.is_lesson:
+        return ""
+    return (
+        "no cell of it is an exercise's answer cell. "
+        "Put your answers into a fresh copy of the exercises and hand that in."
+    )
 
 
 def answered_chapters(submission: Submission, known: Known) -> set[str]:

@@ -337,6 +337,15 @@ def test_work_in_exercises_is_no_drift_and_no_reason_to_write(course):
     assert orphans(course) == []
 
 
+@pytest.mark.parametrize("drop", [drop_stamp, drop_nbgrader, drop_ids, drop_all])
+def test_what_an_editor_drops_in_exercises_is_no_drift(course, drop):
+    answer(handed_out(course))
+    book = nbformat.read(handed_out(course), as_version=4)
+    drop(book)
+    handed_out(course).write_text(json.dumps(book))
+    assert drift(course, source_of(course)) == []
+
+
 def test_what_stands_in_exercises_is_saved_before_it_is_rewritten(course, change_course, capsys):
     answer(handed_out(course))
     before = handed_out(course).read_bytes()
