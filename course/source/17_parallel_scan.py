@@ -647,8 +647,8 @@ check("17.3", blelloch)
 # such list and every associative operator.
 #
 # The check hands over right scans, among them a loop, a tree and chunks, and wrong ones. All make new
-# items with `operator` alone and leave `items` as it is. Each wrong one gives a wrong list at some
-# length from 1 to 40, some of them at a single length: try them all.
+# items with `operator` alone and leave `items` as it is. Each wrong one gives a wrong list at one
+# length at least.
 
 
 # %% exercise="17.4" role="answer"
