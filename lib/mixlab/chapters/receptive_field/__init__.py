@@ -1,0 +1,1 @@
+"""Chapter 03: how far a token reaches, layer by layer."""
