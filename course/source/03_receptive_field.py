@@ -640,9 +640,8 @@ check("03.4", depends_on)
 # A `model` is said to have `n_layers` layers with this `window`. It maps states (seq, 4) to states
 # (seq, 4), for up to 100 tokens, in float32 or float64. Return True only if each token depends on
 # itself and the `n_layers * (window - 1)` tokens before it, as far as the text goes back, and on no
-# other. The check hands you right models and wrong ones, some wrong at a single token. Each wrong
-# one shows itself in any text at least three tokens longer than that reach. None hides a dependence
-# as in exercise 03.4: random states will do.
+# other. The check hands you right models and wrong ones, some wrong at a single token. None hides a
+# dependence as in exercise 03.4: random states will do. How long must your text be?
 
 
 # %% exercise="03.5" role="answer"
