@@ -1,0 +1,1 @@
+"""Chapter 08: what a trained router decides, token by token."""
