@@ -106,7 +106,7 @@ def one_token(
     length=lambda delta, A: delta,
     before=lambda h: h,
     read=lambda new, old: new,
-    direct=lambda D, u: D * u,
+    direct=lambda D, u, newest: D * u,
     gated=gate,
 ):
     """What leaves the block for one token, (dim,), its u and the new state; in float64.
@@ -121,7 +121,7 @@ def one_token(
     delta = positive(w["dt_proj"] @ first, w["dt_bias"])[:, None]
     A = rates(w["A_log"])
     new = keep(delta * A) * before(h) + length(delta, A) * u[:, None] * B
-    return w["out_proj"] @ gated(read(new, h) @ C, direct(w["D"], u), z), u, new
+    return w["out_proj"] @ gated(read(new, h) @ C, direct(w["D"], u, under_taps[-1]), z), u, new
 
 
 FAULTS = {
@@ -166,6 +166,12 @@ MISTAKES = {
     "of it after silu.": ({"chosen_from": lambda u, newest: newest},),
     "the input itself is added. The residual stands outside of the block.": ({"residual": 1},),
     "silu after the convolution is missing.": ({"activated": lambda u: u},),
+    "what comes out of the convolution passes another function than silu.": (
+        *({"activated": other} for other in (torch.relu, torch.sigmoid, torch.tanh, F.gelu)),
+    ),
+    "the skip adds D times what entered the convolution. It adds D·u, and u came out of it.": (
+        {"direct": lambda D, u, newest: D * newest},
+    ),
     "the convolution's bias is missing.": ({"bias": 0.0},),
     "the gate is z itself: it has to pass silu.": (
         {"gated": lambda y, direct, z: (y + direct) * z},
@@ -175,6 +181,6 @@ MISTAKES = {
     ),
     "the gate is missing.": ({"gated": lambda y, direct, z: y + direct},),
     "D is added by itself. The skip adds D·u, a factor a channel times what entered the scan.": (
-        {"direct": lambda D, u: D},
+        {"direct": lambda D, u, newest: D},
     ),
 }

@@ -8,12 +8,13 @@ from mixlab.checks.readers import read_count
 # (n_layers, d_inner, d_state, d_conv) of a Mamba, (n_layers, n_kv_heads, head_dim) of a transformer
 EQUAL_AT_175 = (64, 5120, 16, 4), (32, 8, 128)  # mamba-2.8b and Mistral 7B
 EQUAL_AT_8192 = (128, 65_536, 64, 5), (33, 8, 256)  # more bytes than 32 bits count
+JUST_BELOW_66131 = (1, 65_365, 128, 4), (1, 1, 128)  # by less than float32 can tell
 
 
 def draw(rng):
     """Models of many sizes; some that are equal at a whole token, one that is crossed at once."""
     drawn = [
-        *(EQUAL_AT_175, EQUAL_AT_8192),
+        *(EQUAL_AT_175, EQUAL_AT_8192, JUST_BELOW_66131),
         *(((24, 1536, 16, 4), (30, 3, 64)), ((1, 8, 1, 2), (40, 8, 128))),
     ]
     for _ in range(8):
@@ -97,7 +98,8 @@ MISTAKES = {
     "the cache is kept in bfloat16: 2 bytes a number, not 4.": crossing(n_bytes=4),
     "the history is kept in bfloat16 and the state in float32: you have them the other way "
     "round.": crossing(scan_bytes=2, past_bytes=4),
-    "the scan's state is kept in float32: 4 bytes a number, not 2.": crossing(scan_bytes=2),
+    "all your numbers take equally many bytes. The scan's state is kept in float32, 4 bytes a "
+    "number, the history and the cache in bfloat16, 2 bytes.": crossing(scan_bytes=2),
     "the history holds d_conv - 1 inputs: the newest comes with the token.": crossing(
         past=lambda d_conv: d_conv
     ),

@@ -163,7 +163,7 @@ def advice(read):
     if ignoring(read) and not sides:
         return (
             "this layer turns all filler into one and the same wrong step, so two kinds of filler "
-            "tell nothing: hold each row against itself alone."
+            "tell nothing: hold each row against its real tokens alone."
         )
     where = f" that stands{' and'.join(sides)} the text" if sides else " in rows that it leaves out"
     what = "" if 0.0 in fillers else " if it isn't zero"

@@ -95,7 +95,9 @@ def unmended():
 MISTAKES = {
     **dict(unmended()),
     **{said: tuple(mixing(**parts) for parts in made) for said, made in shared.MISTAKES.items()},
-    "D·u is gone. Move it inside the gate, don't drop it.": mixing(direct=lambda D, u: 0 * u),
+    "D·u is gone. Move it inside the gate, don't drop it.": mixing(
+        direct=lambda D, u, newest: 0 * u
+    ),
     "the convolution sees only the newest input. Pad on the left, and keep all taps.": mixing(
         taps=lambda conv: F.pad(conv[:, -1:], (conv.shape[1] - 1, 0))
     ),

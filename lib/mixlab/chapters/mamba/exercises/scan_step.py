@@ -69,7 +69,7 @@ def stepping(
     enters=lambda u: u,
     update=lambda kept, h, written: kept * h + written,
     read=lambda new, old: new,
-    skip=lambda D, u: D * u,
+    skip=lambda D, u, delta: D * u,
     state=lambda new, old: new,
     given=lambda delta, B, C: (delta, B, C),
 ):
@@ -80,7 +80,7 @@ def stepping(
         delta, B, C = given(delta, B, C)
         z = delta[:, None] * A
         new = update(keep(z, A), h, write(z, A) * B * enters(u)[:, None])
-        return read(new, h) @ C + skip(D, u), state(new, h)
+        return read(new, h) @ C + skip(D, u, delta), state(new, h)
 
     return step
 
@@ -122,14 +122,18 @@ MISTAKES = {
     "what the token writes decays at once: exp(ΔA) multiplies the old state, and not the new "
     "token.": stepping(update=lambda kept, h, written: kept * (h + written)),
     "D·u is missing: the skip adds the input itself to what was read.": stepping(
-        skip=lambda D, u: 0 * u
+        skip=lambda D, u, delta: 0 * u
     ),
     "D is added by itself. The skip adds D·u, a factor a channel times the input.": stepping(
-        skip=lambda D, u: D
+        skip=lambda D, u, delta: D
     ),
     "u is added without D. The skip adds D·u, a factor a channel times the input.": stepping(
-        skip=lambda D, u: u
+        skip=lambda D, u, delta: u
     ),
+    "the skip is multiplied by Δ. D·u goes past the scan, and Δ is a matter of the scan.": stepping(
+        skip=lambda D, u, delta: D * u * delta
+    ),
+    "C averages the states. It adds them up.": stepping(read=lambda new, old: new / new.shape[1]),
     "Δ passes softplus, but `delta` is positive already: it is the length itself.": stepping(
         given=lambda delta, B, C: (F.softplus(delta), B, C)
     ),

@@ -130,7 +130,10 @@ def remembering(x, history, h, w, memory={}):  # noqa: B006
 
 MISTAKES = {
     "the history doesn't move on: every token sees zeros before it. Return the last d_conv - 1 "
-    "inputs, this one included.": stepping(kept=lambda seen, history, u: history),
+    "inputs, this one included.": (
+        stepping(kept=lambda seen, history, u: history),
+        stepping(kept=lambda seen, history, u: 0 * history),
+    ),
     "the state isn't handed on: every token starts from an empty one. Return the new state.": (
         stepping(state=lambda new, old: old),
         stepping(before=lambda h: 0 * h),
@@ -139,17 +142,14 @@ MISTAKES = {
         kept=lambda seen, history, u: torch.cat((history[1:], u[None]))
     ),
     "your history is newest first. It comes oldest first, and has to go back so.": (
+        stepping(kept=lambda seen, history, u: seen[1:].flip(0)),
         stepping(
             under_taps=lambda history, new: torch.cat((history.flip(0), new[None])),
             kept=lambda seen, history, u: seen[1:].flip(0),
         ),
-        stepping(
-            under_taps=lambda history, new: torch.cat((new[None], history)).flip(0),
-            kept=lambda seen, history, u: seen.flip(0)[:-1],
-        ),
     ),
     **{said: tuple(stepping(**parts) for parts in made) for said, made in shared.MISTAKES.items()},
-    "D·u is missing.": stepping(direct=lambda D, u: 0 * u),
+    "D·u is missing.": stepping(direct=lambda D, u, newest: 0 * u),
     "y is read from the state before this token. A token is written first and read in the same "
     "step.": stepping(read=lambda new, old: old),
     "B is discretised by zero-order hold. As in 19.1, the token writes Δ·u times B.": stepping(

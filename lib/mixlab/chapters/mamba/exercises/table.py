@@ -150,11 +150,19 @@ MISTAKES = {
         read=lambda B, C: (C, B)
     ),
     "the states are averaged. C_t adds them up.": table_of(summed=lambda parts: parts.mean()),
+    "Δ_t multiplies what token s wrote. It was written with the Δ of its own token, Δ_s.": (
+        lambda delta, *rest: table_of(written=lambda delta, A: 1)(delta, *rest) * delta[:, None]
+    ),
+    "all states decay alike. Each has a rate of its own in A.": (
+        table_of(kept=lambda exponent: exponent.mean().exp()),
+        table_of(kept=lambda exponent: exponent.sum().exp()),
+    ),
     "rows and columns are swapped: a row is an output t, a column an input s.": (
         lambda *given: by_impulses(*given).T
     ),
-    "the entries above the diagonal must be 0: no output depends on a later input.": table_of(
-        ahead=True
+    "the entries above the diagonal must be 0: no output depends on a later input.": (
+        table_of(ahead=True),
+        table_of(lambda *given: abs(elapsed(*given)), ahead=True),
     ),
     "the diagonal is missing: token t reads what it has written itself.": (
         lambda *given: by_impulses(*given).tril(-1)
