@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from mixlab.common import linear as linear_module
 from mixlab.common.linear import Linear, gated_linear, linear
+from mixlab.transformer.feed_forward import swiglu, swiglu_fused
 
 # Large enough for the second library: 2**22 products and 16 rows.
 BIG = (512, 600)
@@ -25,6 +26,15 @@ def test_gated_equals_its_formula(shape):
     x, (gate, weight) = torch.randn(*shape, 600), torch.randn(2, *BIG) / 600**0.5
     exact = F.silu(x.double() @ gate.double().t()) * (x.double() @ weight.double().t())
     torch.testing.assert_close(gated_linear(x, gate, weight), exact.float(), rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("shape", [(600,), (3, 600), (40, 600)])
+def test_the_fused_feed_forward_equals_its_formula(shape):
+    torch.manual_seed(0)
+    x, (w1, w3) = torch.randn(shape), torch.randn(2, *BIG) / 600**0.5
+    w2 = torch.randn(BIG[1], BIG[0]) / 512**0.5
+    fast, readable = swiglu_fused(x, w1, w2, w3), swiglu(x, w1, w2, w3)
+    torch.testing.assert_close(fast, readable, rtol=0, atol=2e-5)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from mixlab.transformer.window import (
     check_window,
+    first_visible,
     n_visible_pairs,
     visible,
     window_mask,
@@ -35,6 +36,12 @@ def test_every_query_sees_itself_and_at_most_window_keys(n_queries, earlier, win
     positions = torch.arange(earlier, n_keys) + 1
     expected = positions if window is None else positions.clamp(max=window)
     assert torch.equal(mask.sum(dim=1), expected)
+
+
+@given(query=st.integers(0, 60), window=st.none() | st.integers(1, 70))
+def test_keys_begin_where_the_mask_does(query, window):
+    seen = visible(torch.tensor(query), torch.arange(query + 1), window)
+    assert first_visible(query, window) == int(seen.int().argmax())
 
 
 @given(seq=st.integers(0, 60), window=st.none() | st.integers(1, 70))
