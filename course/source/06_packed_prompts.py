@@ -674,8 +674,8 @@ check("06.5", padded_share)
 # each from 0 to 49, and a list with the length of each prompt, to numbers of shape (total, 4).
 # Write `keeps_apart(layer)`: True if each prompt gets in a pack what it would get alone, to
 # rounding, and False otherwise. The check hands it layers that are right in different ways, and
-# layers that leak, some of them only in packs of a certain kind: of four prompts, of two that are
-# equally long, or with a single token in the middle.
+# layers that leak, some of them only in packs of a certain kind. Which kinds are worth trying is
+# for you to find.
 
 
 # %% exercise="06.6" role="answer"
