@@ -236,7 +236,7 @@ def _pythons() -> tuple[Path, ...]:
 
 @cache
 def _installed_course() -> tuple[Path, ...]:
-    """The course's packages where they were installed as copies, with all their oracles."""
+    """The course's packages where they were installed as copies, with all that is right in them."""
     return installed("mixlab", "classroom")
 
 

@@ -129,7 +129,7 @@ def test_words_begin_small_and_end_with_a_stop(exercise):
 
 
 def test_the_first_right_answer_is_held_against_the_examples_too():
-    """An oracle that a small example refutes would word every message wrongly."""
+    """If a small example refuted it, every message would be wrong."""
     for exercise in files():
         asked, known = find(exercise).ASKED, find(exercise).KNOWN
         for arguments in known.examples:

@@ -33,7 +33,7 @@ LIMITED = ("fork_bomb", "kills_its_parent", "kills_itself", "asks_the_network", 
 # Held by Landlock, where Linux has it.
 KEPT_OUT = (
     *("reads_the_solution", "reads_another_submission", "reads_the_runs_secrets"),
-    *("writes_over_another", "asks_the_oracle_on_disk"),
+    *("writes_over_another", "asks_for_the_exercise_file_on_disk"),
 )
 
 

@@ -92,7 +92,7 @@ FORGERIES = {
         from mixlab.examination.candidate import Candidate
         def NAME(*given):
             channel = next(one for one in gc.get_objects() if isinstance(one, Candidate))
-            for name in ('_seed', '_drawn', '_cases'):
+            for name in ('_drawn', '_asked', '_sealed'):
                 try: print(channel.request('attribute', given[0], name))
                 except Exception: pass
     """,
