@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 OURS = (
     "mixlab.ssm.selective_scan",
+    "mixlab.ssm.selective_scan_shared",
     "mixlab.ssm.chunked_scan",
     "mixlab.ssm.scan",
     "mixlab.ssm.convolution",
