@@ -75,7 +75,14 @@ def finite(windows):
 
 MISTAKES = {
     "you add the windows up. Neighbouring layers share a token: each window counts the token "
-    "itself, which was known before.": counting(sum),
+    "itself, which was known before.": (
+        counting(sum),
+        counting(lambda w: sum(w) + 1),
+        counting(lambda w: sum(w) - 1),
+    ),
+    "you take the larger of two limits. A token reaches no further than the smaller one.": (
+        lambda windows, position: max(position + 1, walk_down(windows, position))
+    ),
     "you add the windows up, and more tokens than there are. Each window counts the token itself, "
     "which was known before.": counting(sum, most=endless),
     "you count the tokens before it, and forget the token itself.": (

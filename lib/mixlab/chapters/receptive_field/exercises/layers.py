@@ -82,7 +82,9 @@ def needing(rounds=math.ceil, step=lambda window: window - 1, same=0, ahead=-1, 
 
 MISTAKES = {
     "you round down. What is left of the distance after whole steps needs one more layer.": (
-        needing(math.floor)
+        needing(math.floor),
+        needing(math.floor, ahead=None, alone=0),
+        needing(math.floor, ahead=None),
     ),
     "you round to the nearest number. Any rest of the distance, however small, needs one more "
     "layer.": needing(round),
@@ -110,7 +112,10 @@ MISTAKES = {
     ),
     "your count is right except for later tokens, which no number of layers reaches: there the "
     "answer is -1.": needing(ahead=None),
-    "a later token is never reached: that is -1, not 0 layers.": needing(ahead=0),
+    "a later token is never reached: that is -1, not 0 layers.": (
+        needing(ahead=0),
+        lambda i, j, w: -1 if w == 1 and i != j else needing(ahead=0)(i, j, w),
+    ),
     "with a window of 1 a token sees only itself, in every layer: another is never reached, and "
     "the token itself needs no layer.": (
         needing(alone=0),

@@ -82,8 +82,7 @@ def in_place(mask, known):
 
 
 def until_nothing_changes(masks):
-    joined = np.any(masks, axis=0)
-    return [joined] * len(joined)
+    return [np.any(masks, axis=0)] * len(masks[0])
 
 
 def counting(kind, known_where):
@@ -120,7 +119,6 @@ MISTAKES = {
         layered(order=lambda masks: masks[1:]),
         layered(order=lambda masks: masks[:-1]),
         layered(order=lambda masks: masks[-1:]),
-        layered(order=lambda masks: masks[:1]),
     ),
     "you join the masks, as if all stood in one layer. The second layer reads what the first has "
     "gathered: that takes a product.": (
@@ -128,11 +126,13 @@ MISTAKES = {
         layered(lambda mask, known: known | mask, start=lambda m: m[0]),
     ),
     "you follow the masks in any order, and again and again. Each layer is passed once, the first "
-    "layer first.": layered(order=until_nothing_changes),
+    "layer first.": (
+        layered(order=until_nothing_changes),
+        layered(order=lambda masks: [np.any(masks, axis=0)] * len(masks)),
+    ),
     "you keep only pairs that every mask shows. The second layer reads what the first has "
     "gathered: that takes a product.": (
-        layered(lambda mask, known: known & mask, start=lambda m: m[0]),
-        layered(lambda mask, known: known & mask),
+        layered(lambda mask, known: known & mask, start=lambda m: m[0])
     ),
     "your tables are multiplied place by place, so nothing is passed on. A token knows what any "
     "token knows that it sees: that takes `@`.": layered(

@@ -48,7 +48,10 @@ EITHER = (
     "one of your two conditions is enough for a key to be seen: every key is near, or in the "
     "past. Both must hold at once."
 )
-NOTHING_SEEN = "your mask hides everything: no query sees a key, not even its own."
+NOTHING_SEEN = (
+    "nothing is left to see between your two edges, at most the token itself. Is one of the signs "
+    "turned? A key that is seen stands W - 1 steps before the query at most."
+)
 EIGHT_BITS = (
     "your positions are kept in 8 bits, which end at 127 or 255 and begin again. A longer text "
     "needs wider numbers."
@@ -61,7 +64,7 @@ RULES = {
     STRICT: (lambda d, w: (d > 0) & (d <= w), lambda d, w: (d > 0) & (d < w)),
     EITHER: (lambda d, w: (d >= 0) | (d < w), lambda d, w: (d > 0) | (d < w)),
     INVERTED: (lambda d, w: ~keeps(d, w),),
-    NOTHING_SEEN: (lambda d, w: (d >= 0) & (d < 0),),
+    NOTHING_SEEN: (lambda d, w: (d >= 0) & (d < 0), lambda d, w: (d >= 0) & (d <= 1 - w)),
     NO_WINDOW: (lambda d, w: d >= 0,),
     AHEAD: (
         lambda d, w: abs(d) < w,
@@ -69,10 +72,10 @@ RULES = {
         lambda d, w: d < w,
         lambda d, w: d <= w,
         lambda d, w: abs(d) <= w // 2,
-        lambda d, w: abs(d) < w // 2,
         lambda d, w: (d >= -1) & (d < w),
         lambda d, w: d > -w,
         lambda d, w: d >= -w,
+        lambda d, w: abs(d) < w // 2,
         lambda d, w: (d < 0) & (d >= -w),
     ),
 }

@@ -123,6 +123,9 @@ def of_a_block(i, window, size):
 MISTAKES = {
     "the scores are not divided by √head_dim, so the softmax is too sharp.": full(by=lambda q: 1),
     "the scores are divided by √seq. head_dim is the last axis, q.shape[1].": full(by=len),
+    "the scores are divided by √window. head_dim is the last axis, q.shape[1].": (
+        lambda q, k, v, w: over()(q * (q.shape[1] / w) ** 0.5, k, v, w)
+    ),
     "the scores are divided by head_dim, not by its root.": full(by=lambda q: q.shape[1] ** 2),
     shared.ONE_MORE: full(lambda d, w: shared.keeps(d, w + 1)),
     shared.ONE_LESS: full(lambda d, w: shared.keeps(d, max(1, w - 1))),
@@ -140,14 +143,12 @@ MISTAKES = {
     ),
     "your blocks are walls: no query sees a key before its own block. A window reaches back "
     "across.": over(lambda i, w: slice(i - i % w, i + 1)),
-    shared.AHEAD: (full(lambda d, w: abs(d) < w), full(lambda d, w: d < w)),
+    shared.AHEAD: tuple(map(full, shared.RULES[shared.AHEAD][:8])),
     "the first queries share their attention with padding. A key of zeros scores 0, not -inf, so "
     "the softmax gives it weight: hide it, or cut it off.": (
         lambda q, k, v, w: over()(*(F.pad(x, (0, 0, w - 1, 0)) for x in (q, k, v)), w)[w - 1 :]
     ),
-    "a hidden key's score is 0 with you, and exp(0) = 1 is a weight.": (
-        full(weigh=lambda s, seen: shares(s * seen))
-    ),
+    "a hidden key scores 0, not -inf, with you.": full(weigh=lambda s, seen: shares(s * seen)),
     "hidden keys took part in the softmax, so the weights of the visible ones don't sum to 1: hide "
     "a key before the softmax, not after it.": full(weigh=lambda s, seen: shares(s) * seen),
     "the scores serve as weights as they are. A softmax makes them add up to 1.": (
@@ -159,11 +160,10 @@ MISTAKES = {
     "your softmax runs over the queries. Each query shares its weight out among its keys.": (
         full(weigh=lambda s, seen: shares(s, seen, axis=0))
     ),
-    "all keys of a window have the same weight: their scores play no part.": (
-        full(weigh=lambda s, seen: shares(s * 0, seen))
-    ),
-    "you add up the keys, by their weights. What the weights are for are the values.": (
-        lambda q, k, v, w: over()(q, k, k, w)
+    "all seen keys weigh the same with you.": full(weigh=lambda s, seen: shares(0 * s, seen)),
+    "inputs have changed places: q is scored with k, and v is added up.": (
+        lambda q, k, v, w: over()(q, k, k, w),
+        lambda q, k, v, w: over()(k, q, v, w),
     ),
     "the first queries are left out, as if only a full window counted. They attend to the keys "
     "that there are.": (

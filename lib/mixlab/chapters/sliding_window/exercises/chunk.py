@@ -65,7 +65,7 @@ MISTAKES = {
     "the diagonals ignore the cached keys. Row 0 is not position 0: it is position `past`, and "
     "its own key stands in column `past`.": between(NO_PAST, TOO_OLD),
     "the causal diagonal has moved by `past`, the other one has not: old keys are hidden too "
-    "late.": between(MOVED, TOO_OLD),
+    "late.": (between(MOVED, TOO_OLD), between(MOVED, lambda past, w: 1 - w)),
     "the causal diagonal has moved by `past`. The other one has not, and it still keeps one key "
     "too many.": between(MOVED, DRAFT),
     "the window's diagonal has moved by `past`, the causal one has not.": (

@@ -83,6 +83,8 @@ MISTAKES = {
         by_position(lambda i, j, w: (i >= j) & (j < w)),
         by_position(lambda i, j, w: (j < w) & (i >= 0)),
     ),
+    "all your queries have the last one's window: the last W keys of the text. Each has its own, "
+    "which ends at the query.": by_position(lambda i, j, w: (i >= j) & (j > i.max() - w)),
     "your mask has as many rows as the window. It has a row and a column for each of the `seq` "
     "tokens.": (
         lambda seq, window: row_by_row(window, window),

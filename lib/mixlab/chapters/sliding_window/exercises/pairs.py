@@ -109,7 +109,11 @@ MISTAKES = {
     ),
     "you count keys on both sides of a query. It sees itself and earlier ones only.": (
         lambda s, w: 2 * two_triangles(s, w) - s,
+        lambda s, w: s * (2 * w - 1),
     ),
+    "a query is missing, the first. It sees itself.": lambda s, w: two_triangles(s, w) - 1,
+    "you take W's triangle off all causal pairs. What the window hides is the triangle of the "
+    "seq - W queries that have lost keys.": lambda s, w: s * (s + 1) // 2 - w * (w + 1) // 2,
     "seq and window have changed places in your count.": lambda s, w: two_triangles(w, s),
     "your triangle is a square cut in halves, W² / 2. The diagonal belongs to it as a whole: 1 + 2 "
     "+ … + W is W (W + 1) / 2.": clipped(counting(lambda s, w: w * w // 2)),
