@@ -1,4 +1,4 @@
-"""What the exercises of chapter 06 share: packs, layers that see some of them, nearly right masks."""
+"""What the exercises of chapter 06 share: packs, layers over them, masks nearly right."""
 
 from functools import partial
 from types import SimpleNamespace
@@ -126,7 +126,7 @@ NUMBERS = {
     "blocks, prompt {n} looks one prompt back": (3, 2, 4),
     "blocks, prompts from {n} on look one back": (4, 2, 3),
     "blocks, prompts of up to {n} tokens look one back": (1, 2, 3),
-    "blocks, prompts of over {n} tokens look one back": (4, 2, 3),
+    "blocks, prompts of over {n} tokens look one back": (3, 1, 2),
 }
 
 
@@ -194,8 +194,16 @@ PACKED = (
 )
 NEARLY = {
     "your blocks are aligned top-left: query 0 of a block stands at position 0. The queries are a "
-    "block's last tokens, so with m keys and n queries the first one stands at m - n.": banded(
-        lambda at: at.i - at.j
+    "block's last tokens, so with m keys and n queries the first one stands at m - n.": (
+        banded(lambda at: at.i - at.j),
+        banded(lambda at: at.i - at.j, high=lambda w: EVERYTHING),
+    ),
+    "your window's far edge is aligned top-left, its near one at the end: both move on with the "
+    "query's position, m - n + r.": seeing(
+        lambda at: at.same & (steps(at) >= 0) & (at.i - at.j < at.w)
+    ),
+    "your distances are one too large: from a query to its own key it is 0.": banded(
+        lambda at: steps(at) + 1
     ),
     PACKED: banded(lambda at: at.query - at.key),
     "your mask leaks: it treats the pack as one sequence, so a prompt sees the end of the one "
@@ -213,6 +221,7 @@ NEARLY = {
     "k_lengths[b] - q_lengths[b] positions in.": (
         banded(lambda at: at.i - at.j + at.keys[0] - at.queries[0]),
         banded(lambda at: at.i - at.j + at.keys[-1] - at.queries[-1]),
+        banded(lambda at: at.i - at.j + at.keys.sum() - at.queries.sum()),
         banded(lambda at: at.query - at.key + at.keys[0] - at.queries[0]),
         banded(lambda at: at.query - at.key + at.keys.sum() - at.queries.sum()),
     ),
@@ -257,6 +266,13 @@ NEARLY = {
         lambda *given: ~by_loops(*given)
     ),
 }
+
+
+def advice(q_lengths, k_lengths, window):
+    """What stands out in the case that goes wrong."""
+    if q_lengths == k_lengths:
+        return "no key comes from a cache in this case. Look at one block alone, edge by edge."
+    return "all is right where no key comes from a cache. With some, a block is wider than high."
 
 
 def query_key(index):

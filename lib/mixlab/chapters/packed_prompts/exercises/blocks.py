@@ -56,4 +56,5 @@ KNOWN = Known(
     show=lambda q, k, w: f"packed_mask({q}, {k}, window={w})",
     place=shared.query_key,
     name=shared.visible,
+    advice=shared.advice,
 )

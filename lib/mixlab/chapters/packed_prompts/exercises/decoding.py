@@ -85,7 +85,10 @@ MISTAKES = {
         lambda n, slots, window: last(min(n, slots), slots, window)
     ),
     "you take the first slots. They hold the newest keys only by chance: position p is in slot "
-    "p % slots.": marking(lambda n, slots, window: range(min(n, window))),
+    "p % slots.": (
+        marking(lambda n, slots, window: range(min(n, window))),
+        marking(lambda n, slots, window: range(window)),
+    ),
     "you look for positions up to `seen`, but the query, the newest token, stands at position "
     "seen - 1: you show the slot of a token that isn't there yet.": (
         marking(lambda n, slots, window: last(n + 1, slots, window)),
@@ -148,6 +151,16 @@ MISTAKES = {
     ),
 }
 
+
+def advice(seen, slots, window):
+    """What stands out in the case that goes wrong."""
+    if window == slots:
+        return (
+            "the window is the whole ring in this case: which slots are in use, and where are they?"
+        )
+    return "all is right where the window is the whole ring. A shorter one hides older keys, too."
+
+
 KNOWN = Known(
     right=(written_down, marking()),
     mistakes=MISTAKES,
@@ -156,4 +169,5 @@ KNOWN = Known(
     show=lambda seen, slots, window: f"decode_mask(seen={seen}, slots={slots}, window={window})",
     place=lambda at: f"sequence {at[0]}, column {at[1]}" if at else "",
     name=shared.visible,
+    advice=advice,
 )

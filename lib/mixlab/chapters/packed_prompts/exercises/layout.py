@@ -107,7 +107,11 @@ MISTAKES = {
         lambda past, n, start: range(past + n)
     ),
     "all tokens of a prompt have one position in your list, the first one's. They count on.": (
-        laying(lambda past, n, start: [past] * n)
+        laying(lambda past, n, start: [past] * n),
+        laying(lambda past, n, start: [past]),
+    ),
+    "your positions count down. A prompt's tokens stand in the order of the text.": laying(
+        lambda past, n, start: range(past + n)[past:][::-1]
     ),
     "every prompt starts where the first one does. Each has seen a number of tokens of its own.": (
         lambda seen, lengths: prompt_by_prompt(seen[:1] * len(seen), lengths)
@@ -136,12 +140,23 @@ MISTAKES = {
     "ones.": (
         laying(bounds=lambda seen, n: running_sum(seen, np.add(seen, n))),
         laying(bounds=lambda seen, n: [0, *np.add(seen, n)]),
+        laying(bounds=lambda seen, n: np.add(seen, n)),
         laying(bounds=lambda seen, n: [*seen, sum(n)]),
         laying(bounds=lambda seen, n: running_sum(seen, seen)),
     ),
     "your bounds are those of the pack alone, from 0 to its end. Each prompt has its own between "
     "them.": laying(bounds=lambda seen, n: [0, sum(n)]),
 }
+
+
+def advice(seen, lengths):
+    """What stands out in the case that goes wrong."""
+    if not any(seen):
+        return "no prompt has seen a token in this case: each counts its own from 0."
+    return (
+        "all is right where no prompt has seen a token. What has been seen moves positions alone."
+    )
+
 
 KNOWN = Known(
     right=(prompt_by_prompt, laying()),
@@ -155,4 +170,5 @@ KNOWN = Known(
     show=lambda seen, lengths: f"layout(seen={seen}, lengths={lengths})",
     place=lambda at: f"{('positions', 'bounds')[at[0]]}[{at[1]}]" if at else "",
     name=lambda value: "nothing there" if value == NOTHING else str(int(value)),
+    advice=advice,
 )

@@ -91,8 +91,9 @@ MISTAKES = {
     "you divide padding by tokens. The share is of all slots, tokens and padding.": sharing(
         share=lambda t, s: s / t - 1
     ),
-    "you pad every batch to the longest prompt of all. Each has a longest of its own.": sharing(
-        width=lambda part, lengths: max(lengths)
+    "you pad every batch to the longest prompt of all. Each has a longest of its own.": (
+        sharing(width=lambda part, lengths: max(lengths)),
+        sharing(width=lambda part, lengths: max(lengths), rows=lambda part, batch: batch),
     ),
     "you pad to a batch's first prompt, or its last. The longest decides, wherever it stands.": (
         sharing(width=lambda part, lengths: part[0]),
@@ -111,6 +112,11 @@ MISTAKES = {
     ),
     "you take the mean of the batches' shares. A batch with more slots counts more: add up slots "
     "and tokens of all batches, then divide.": each_alone(lambda shares: sum(shares) / len(shares)),
+    "you take the mean of the prompts' shares. A row with more slots counts more: add up slots and "
+    "tokens, then divide.": lambda lengths, batch: (
+        sum(1 - Fraction(n, max(part)) for part in in_turn(lengths, batch) for n in part)
+        / len(lengths)
+    ),
     "you add up the batches' shares. Add up their slots and tokens, and divide then.": each_alone(
         sum
     ),

@@ -31,8 +31,8 @@ ASKED = Asked(
     hints=(
         "What would each prompt get alone? `layer(tokens_of_one_prompt, [its_length])`. The "
         "pack must give the same numbers, to rounding: `torch.allclose`.",
-        "Packs of four prompts with 1 to 5 tokens each show every leak. Some need two prompts of "
-        "one length above 1, some lengths that differ, a prompt of five, or a single token that "
+        "Packs of four prompts with 1 to 4 tokens each show every leak. Some need two prompts of "
+        "one length above 1, some lengths that differ, a prompt of four, or a single token that "
         "stands behind another prompt.",
         "Take different tokens for lengths such as [3, 1, 5, 3]; run the pack once and every "
         "prompt alone; return False at the first prompt that differs, True at the end.",
@@ -143,7 +143,7 @@ LEFT_OUT = (
     ),
     ([[n] * 4 for n in range(1, 6)], "prompts of different lengths."),
     ([[n, m] for n, m in TWO if m > 1], "a single token behind another prompt."),
-    ([[n, m] for n, m in TWO if m < 5], "prompts of five tokens, or others that are long."),
+    ([[n, m] for n, m in TWO if m < 4], "prompts of four tokens, or others that are long."),
 )
 
 
@@ -170,7 +170,7 @@ KNOWN = Known(
         "prompts of one length": (judging([[6, 1, 3, 2]]), judging([[4, 1, 6, 2, 1, 3]])),
         "prompts of different lengths": judging([[3] * 4, [1] * 4, [5] * 4]),
         "a single token behind": judging([[2, 3, 4, 2], [3, 3, 4, 4], [5, 5, 5, 4]]),
-        "prompts of five": judging([[3, 1, 4, 3], [2, 2, 1, 1]]),
+        "prompts of four": judging([[3, 1, 3, 2], [2, 2, 1, 1]]),
     },
     examples=tuple((layer_of(family, NUMBERS.get(family, (0,))[0]),) for family in FAMILIES),
     show=lambda layer: f"keeps_apart on a layer of {layer.__doc__}",

@@ -88,15 +88,15 @@ def looked_up(mask):
     return packed_rule
 
 
-def measured(distance=lambda to_q_end, to_k_end: to_k_end - to_q_end, right=True):
+def measured(distance=lambda to_q_end, to_k_end: to_k_end - to_q_end, right=(True, True)):
     """The exercise's function, with one distance or another, by how far both ends are off."""
 
     def packed_rule(q_lengths, k_lengths, window):
         q_ends, k_ends = torch.tensor(q_lengths).cumsum(0), torch.tensor(k_lengths).cumsum(0)
 
         def sees(batch, head, query, key):
-            q_prompt = torch.bucketize(query, q_ends, right=right)
-            k_prompt = torch.bucketize(key, k_ends, right=right)
+            q_prompt = torch.bucketize(query, q_ends, right=right[0])
+            k_prompt = torch.bucketize(key, k_ends, right=right[1])
             far = (
                 query - key
                 if distance is None
@@ -111,11 +111,17 @@ def measured(distance=lambda to_q_end, to_k_end: to_k_end - to_q_end, right=True
 
 MISTAKES = {
     "both mistakes are still there: the border between prompts, and the distance.": measured(
-        None, right=False
+        None, right=(False, False)
     ),
     shared.PACKED: measured(None),
     "the first token of each prompt still belongs to the prompt before it: bucketize puts a number "
-    "that equals a border to its left, unless it is told otherwise.": measured(right=False),
+    "that equals a border to its left, unless it is told otherwise.": measured(
+        right=(False, False)
+    ),
+    "one of the two borders is mended: queries and keys are both put into prompts.": (
+        measured(right=(True, False)),
+        measured(right=(False, True)),
+    ),
     **{
         words: tuple(map(looked_up, masks if isinstance(masks, tuple) else (masks,)))
         for words, masks in shared.NEARLY.items()
@@ -137,4 +143,5 @@ KNOWN = Known(
     show=lambda q, k, w: f"the rule of packed_rule({q}, {k}, window={w})",
     place=shared.query_key,
     name=shared.visible,
+    advice=shared.advice,
 )
