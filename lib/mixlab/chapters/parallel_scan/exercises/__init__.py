@@ -121,18 +121,19 @@ def loop(operator, items):
 
 def reaching(
     join=lambda operator, x, y: operator(x, y),
-    reaches=lambda rounds: [2**k for k in range(rounds)],
+    reaches=lambda n: [2**k for k in range(rounds_of(n))],
     reads=list,
     places=range,
+    back=lambda reach: reach,
 ):
     """Hillis and Steele's scan, with another idea of a join, of the reaches, of what a round
-    reads, or of the places that join, by the reach and the length."""
+    reads, of the places that join, or of how far back they read."""
 
     def scan(operator, items):
-        for reach in reaches(rounds_of(len(items))):
+        for reach in reaches(len(items)):
             read = reads(items)
             for t in places(reach, len(items)):
-                items[t] = join(operator, read[t - reach], read[t])
+                items[t] = join(operator, read[t - back(reach)], read[t])
         return items
 
     return scan
@@ -141,10 +142,11 @@ def reaching(
 def pairing(
     up=lambda operator, x, y: operator(x, y),
     fill=lambda operator, pairs, items, t: operator(pairs[t // 2 - 1], items[t]),
+    start=2,
     last=True,
 ):
     """Blelloch's scan, with another idea of a join on the way up, of how place t is filled in on
-    the way down, or without the last item of an odd length there."""
+    the way down, of where that starts, or without the last item of an odd length there."""
 
     def scan(operator, items):
         if len(items) == 1:
@@ -152,22 +154,29 @@ def pairing(
         n = len(items) // 2
         pairs = scan(operator, [up(operator, items[2 * k], items[2 * k + 1]) for k in range(n)])
         out = [x for k in range(n) for x in (items[2 * k], pairs[k])] + items[2 * n :]
-        for t in range(2, len(items) if last else 2 * n, 2):
+        for t in range(start, len(items) if last else 2 * n, 2):
             out[t] = fill(operator, pairs, items, t)
         return out
 
     return scan
 
 
-def exclusive(first):
-    return lambda operator, items: [first(items), *reaching()(operator, list(items))[:-1]]
+def exclusive(scan, first):
+    return lambda operator, items: [first(items), *scan(operator, list(items))[:-1]]
 
 
+def suffixes(scan):
+    return lambda operator, items: scan(lambda x, y: operator(y, x), items[::-1])[::-1]
+
+
+SCANS = (loop, reaching(), pairing())
 NO_PREFIXES = {
     "each prefix lacks its own item: that is the exclusive scan. Here prefix t holds the items 0 "
-    "to t, its own with them.": (exclusive(lambda items: None), exclusive(lambda items: items[0])),
-    "your lists run from a place to the end. A prefix runs from the beginning to its place.": (
-        lambda operator, items: loop(lambda x, y: operator(y, x), items[::-1])[::-1]
+    "to t, its own with them.": tuple(
+        exclusive(scan, first) for scan in SCANS for first in (lambda x: None, lambda x: x[0])
+    ),
+    "your lists run from a place to the end. A prefix runs from the beginning to its place.": tuple(
+        map(suffixes, SCANS)
     ),
 }
 

@@ -110,7 +110,8 @@ MISTAKES = {
     ),
     "the first minute's rain is lost: rain adds up.": combining(rain=lambda b0, c0, b1, c1: b1),
     "the second minute's rain is lost: rain adds up.": combining(rain=lambda b0, c0, b1, c1: b0),
-    "your rain is the larger of the two minutes', or the smaller. Rain adds up.": (
+    "your rain is the larger of the two minutes', the smaller or the product. Rain adds up.": (
+        combining(rain=lambda b0, c0, b1, c1: b0 * b1),
         combining(rain=lambda b0, c0, b1, c1: max(b0, b1)),
         combining(rain=lambda b0, c0, b1, c1: min(b0, b1)),
     ),
@@ -120,6 +121,10 @@ MISTAKES = {
     "this is max where the level takes the least of two terms, min.": (
         combining(lambda b0, c0, b1, c1: max(c1, c0 + b1)),
         combining(lambda b0, c0, b1, c1: max(c0, c1)),
+        combining(lambda b0, c0, b1, c1: min(c1, max(c0, b1))),
+    ),
+    "your brim is filled by rain alone. Up to c₀ may stand there when the second minute begins.": (
+        combining(lambda b0, c0, b1, c1: min(c1, b0 + b1))
     ),
     "your pair is exchanged: rain first, then the brim.": combining(pair=lambda both: both[::-1]),
     "this is the operator of the leaky bucket, a h + b. Here a step is min(c, h + b): compose two "

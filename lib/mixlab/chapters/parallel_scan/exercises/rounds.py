@@ -70,7 +70,7 @@ def without_the_first(operator, items):
 def standing_still(operator, items):
     """A reach that never grows."""
     while True:
-        items = shared.reaching(reaches=lambda rounds: [1])(operator, items)
+        items = shared.reaching(reaches=lambda n: [1])(operator, items)
 
 
 MISTAKES = {
@@ -89,21 +89,27 @@ MISTAKES = {
     shared.A_LOOP: shared.loop,
     "your reach grows by one. After the rounds with reach 1 and 2 each place holds four items "
     "already, so reach 3 would count one of them twice: double it.": shared.reaching(
-        reaches=lambda rounds: range(1, 2**rounds)
+        reaches=lambda n: range(1, 2 ** shared.rounds_of(n))
     ),
     "your reach grows too fast. After reach 1 a place holds two items, so the next round must "
     "reach back by two; 3 or 4 leaves a gap.": (
-        shared.reaching(reaches=lambda rounds: [3**k for k in range(rounds)]),
-        shared.reaching(reaches=lambda rounds: [4**k for k in range(rounds)]),
+        shared.reaching(reaches=lambda n: [3**k for k in range(shared.rounds_of(n))]),
+        shared.reaching(reaches=lambda n: [4**k for k in range(shared.rounds_of(n))]),
     ),
     "one round is missing: the reach must double until it has passed the last place.": (
-        shared.reaching(reaches=lambda rounds: [2**k for k in range(rounds - 1)])
+        shared.reaching(reaches=lambda n: [2**k for k in range(shared.rounds_of(n) - 1)])
+    ),
+    "one round is missing where the length is no power of two: any reach below the length has "
+    "places to join.": shared.reaching(reaches=lambda n: [2**k for k in range(n.bit_length() - 1)]),
+    "you read the neighbour in every round: the reach says how far back a place reads.": (
+        shared.reaching(back=lambda reach: 1),
+        shared.reaching(back=lambda reach: 1, places=lambda reach, n: range(1, n)),
     ),
     "only the first round is there: each prefix holds two items at most.": shared.reaching(
-        reaches=lambda rounds: [1][:rounds]
+        reaches=lambda n: [1][: n - 1]
     ),
     "your first round is missing: the reach starts at 1, with the neighbour.": shared.reaching(
-        reaches=lambda rounds: [2**k for k in range(1, rounds)]
+        reaches=lambda n: [2**k for k in range(1, shared.rounds_of(n))]
     ),
     "your rounds begin before place `reach`. There t - reach is below 0, and Python counts that "
     "from the end of the list.": (

@@ -108,6 +108,11 @@ MISTAKES = {
     ),
     "your way down begins at the bottom, with step 1. It is the way up backwards: the places that "
     "step 1 fills in read what larger steps have filled in.": sweeping(lambda steps: steps),
+    "your way down begins with place 0. There is no prefix before it, and the pairs' number -1 is "
+    "the last.": shared.pairing(start=0),
+    "places 2, 4, 6, … get the prefix before them as it is: their own item is missing.": (
+        shared.pairing(fill=lambda operator, pairs, items, t: pairs[t // 2 - 1])
+    ),
     **shared.NO_PREFIXES,
 }
 

@@ -109,6 +109,15 @@ MISTAKES = {
     "expert?": lambda e, d, t: entropy(d, t) - entropy(t),
     "this is how uncertain the pair of expert and kind is once the token is known. Take away what "
     "is no agreement: H(expert) + H(kind) - H(both).": mean_of(entropy),
+    "this is how uncertain the kind stays when token and expert are both known.": lambda e, d, t: (
+        entropy(e, d, t) - entropy(e, t)
+    ),
+    "H(both) is taken away, not added: what two labels share is counted twice in their sum.": (
+        mean_of(lambda e, d: entropy(e) + entropy(d) + entropy(e, d))
+    ),
+    "this is the largest of the tokens' numbers. Their mean is asked for, with weights.": (
+        lambda e, d, t: max(information(e[t == v], d[t == v]) for v in np.unique(t))
+    ),
     "the tokens' bits are added up without weights.": mean_of(weight=lambda here: 1),
     "a token's weight is its number of places over all places; yours is the number alone.": (
         mean_of(weight=lambda here: here.sum())

@@ -1,6 +1,6 @@
 """08.2 Predict chance for any mixture."""
 
-from math import comb, prod
+from math import comb, perm, prod
 
 from mixlab.chapters.router_decisions.exercises import OURS
 from mixlab.checks.exercise import Asked, Known
@@ -61,11 +61,18 @@ MISTAKES = {
     "so after each draw there is one fewer to pick from.": (
         lambda n, k: 1 - (1 - k / n) ** k,
         lambda n, k: 1 - (1 - 1 / n) ** (k * k),
+        lambda n, k: 1 - (1 - 1 / n) ** k,
     ),
     "your draws take from all experts, but a drawn one is gone: of those that are left to pick "
     "from there is one fewer after each draw, too.": (
         lambda n, k: 1 - prod((n - k - i) / n for i in range(k)),
         lambda n, k: 1 - prod((n - k) / (n - i) for i in range(k)),
+    ),
+    "you add up the chances of the draws, but more than one of them can meet a taken expert. "
+    "Multiply the chances of missing.": lambda n, k: sum(k / (n - i) for i in range(k)),
+    "one count keeps the order of the k, the other doesn't: ways over ways of the same kind.": (
+        lambda n, k: 1 - perm(n - k, k) / comb(n, k),
+        lambda n, k: 1 - comb(n - k, k) / perm(n, k),
     ),
     "this is the chance of nothing in common.": lambda n, k: 1 - by_ways(n, k),
     "this is the chance of exactly one in common. Two or more are a repetition, too.": (
@@ -73,6 +80,9 @@ MISTAKES = {
     ),
     "this is the chance that both tokens pick the same k experts. One in common is enough.": (
         lambda n, k: 1 / comb(n, k)
+    ),
+    "this is the chance that the tokens don't pick the same k experts.": (
+        lambda n, k: 1 - 1 / comb(n, k)
     ),
     "right for k = 2 only: the second token draws k times, not twice.": drawing(
         draws=lambda k: range(2)

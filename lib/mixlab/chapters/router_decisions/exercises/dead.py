@@ -92,6 +92,7 @@ MISTAKES = {
     "your rows end with the largest number that ran, so a dead last expert is never counted.": (
         lambda chosen, n: np.stack([np.bincount(layer.ravel()) == 0 for layer in chosen]),
         looking(experts=lambda chosen, n: range(chosen.max() + 1)),
+        looking(experts=lambda chosen, n: range(chosen.max())),
         lambda chosen, n: np.bincount(chosen.ravel()) == 0,
     ),
     "all layers are pooled, and only first choices are counted. Expert 3 of one layer has nothing "
@@ -122,6 +123,11 @@ MISTAKES = {
         looking(lambda chosen: chosen[:, :-1]),
     ),
     "your table is True where an expert is alive.": but(np.logical_not),
+    "an expert that some token doesn't choose isn't dead: nobody must choose it.": (
+        lambda chosen, n: np.array(
+            [[(layer != e).all(axis=1).any() for e in range(n)] for layer in chosen]
+        )
+    ),
     "an expert that ran a single time is alive.": looking(most=1),
     "your experts count from 1. The first one is expert 0.": looking(
         experts=lambda chosen, n: range(1, n + 1)

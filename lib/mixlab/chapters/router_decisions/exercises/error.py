@@ -126,6 +126,9 @@ MISTAKES = {
         observing(scale=lambda chosen, n: 2.0),
     ),
     "this is the square of the error: take the root.": squared,
+    "the variance of the texts' shares is a square: take its root before you divide by √n.": (
+        lambda *given: np.multiply(squared(*given), (1, sqrt(len(given[0]))))
+    ),
     "the share comes first, then its error.": lambda *given: observing()(*given)[::-1],
 }
 TEXTS = choices(np.random.default_rng(8), (6, 12), 4, 2, stay=0.8)

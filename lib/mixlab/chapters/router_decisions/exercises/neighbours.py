@@ -69,10 +69,10 @@ def cut_at(length):
     return lambda chosen, lengths: by_length(chosen, [length(n, chosen.shape[1]) for n in lengths])
 
 
-def one_apart(chosen, lengths):
-    """Each token and the one after the next."""
+def apart(chosen, lengths, distances):
     for text, length in zip(chosen.tolist(), lengths, strict=True):
-        yield from zip(text[: length - 2], text[2:length], strict=False)
+        for distance in distances:
+            yield from zip(text[:length], text[distance:length], strict=False)
 
 
 def first_kept(a, b):
@@ -125,7 +125,10 @@ MISTAKES = {
     ),
     "your second number asks for equal first choices, too.": sharing(common=first_kept),
     "you ask only whether one token's first choice is among the other's. Its other choices count "
-    "as well.": sharing(common=lambda a, b: a[0] in b or b[0] in a),
+    "as well.": (
+        sharing(common=lambda a, b: a[0] in b or b[0] in a),
+        sharing(common=lambda a, b: b[0] in a),
+    ),
     "you ask only whether the earlier token's first choice comes back. Its other choices may, "
     "too.": sharing(common=lambda a, b: a[0] in b),
     "n tokens have n - 1 pairs of neighbours, and you divide by tokens.": sharing(
@@ -134,18 +137,19 @@ MISTAKES = {
     "you add up over all texts and divide by their number. Divide by the number of pairs.": (
         sharing(over=lambda pairs, lengths: len(lengths))
     ),
-    "these are counts. A share is a count over the number of pairs.": sharing(
-        over=lambda pairs, lengths: 1
+    "two tokens may have two experts in common, and that is one repetition, not two.": (
+        sharing(common=lambda a, b: len(set(a) & set(b))),
+        sharing(common=lambda a, b: len(set(a) & set(b)) / len(a)),
+        sharing(common=lambda a, b: len(set(a) & set(b)) == 1),
     ),
-    "two tokens may have two experts in common, and that is one repetition, not two.": sharing(
-        common=lambda a, b: len(set(a) & set(b))
+    "your first number is about more than the first choices.": (
+        sharing(first=in_common),
+        sharing(first=lambda a, b: a == b),
+        sharing(first=lambda a, b: set(a) == set(b)),
     ),
-    "your first number asks whether an expert is in common. It is about first choices alone.": (
-        sharing(first=in_common)
-    ),
-    "you compare each token with the one after the next.": sharing(one_apart),
-    "these are the shares of pairs that have nothing in common.": sharing(
-        first=lambda a, b: a[0] != b[0], common=lambda a, b: not in_common(a, b)
+    "you compare tokens of one text that are no neighbours.": (
+        sharing(lambda chosen, lengths: apart(chosen, lengths, range(2, 3))),
+        sharing(lambda chosen, lengths: apart(chosen, lengths, range(1, chosen.shape[1]))),
     ),
     "the two numbers are swapped: first choices come first.": sharing(
         first=in_common, common=first_kept

@@ -122,7 +122,10 @@ def renumbered(logits, removed, k):
 
 MISTAKES = {
     "a score of 0 is a score like any other: where all others are negative it wins, and elsewhere "
-    "it takes part. What is gone needs -inf.": routing(fill(0.0)),
+    "it takes part. What is gone needs -inf.": (
+        routing(fill(0.0)),
+        routing(fill(0.0), many=lambda k, n, removed: n),
+    ),
     "a low score is a score like any other: where all others are lower still it wins. What is gone "
     "needs -inf.": tuple(routing(fill(low)) for low in (-1.0, -10.0, -100.0)),
     "you lower the removed scores by some number, and a score far above the others still wins. "
@@ -156,14 +159,19 @@ MISTAKES = {
     "your weights are the scores over their sum. A softmax takes exp first.": routing(
         weigh=lambda scores, left, chosen: scores / scores.sum(1, keepdim=True)
     ),
-    "your weights are the scores themselves: take their softmax.": routing(
-        weigh=lambda scores, left, chosen: scores
+    "each of your weights is made of one score alone. A softmax shares 1 among the k.": (
+        routing(weigh=lambda scores, left, chosen: scores),
+        routing(weigh=lambda scores, left, chosen: scores.sigmoid()),
+        routing(weigh=lambda scores, left, chosen: torch.ones_like(scores)),
     ),
     "all experts that are left get a weight. Only the k best run.": routing(
         many=lambda k, n, removed: n - len(removed)
     ),
     "right weights in wrong columns: without the removed columns you count experts anew from 0, "
     "but expert 5 stays expert 5.": renumbered,
+    "one expert more than k runs.": routing(
+        many=lambda k, n, removed: min(k + 1, n - len(removed))
+    ),
     "you remove the first of the list only.": lambda x, removed, k: routing()(x, removed[:1], k),
     "nothing has been removed.": lambda x, removed, k: routing()(x, [], k),
 }
