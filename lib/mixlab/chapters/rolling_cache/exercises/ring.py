@@ -13,7 +13,7 @@ OF_ONE_RING = "what belongs to one ring is an attribute of `self`, not of the cl
 
 def draw(rng):
     """Windows, and token ids that repeat themselves; 0 is a token like any other."""
-    windows = [1, 2, 3, *(int(rng.integers(4, 9)) for _ in range(3))]
+    windows = [1, 2, 3, *(int(rng.integers(4, 9)) for _ in range(3)), 130]
     return [(w, rng.integers(0, 6, size=3 * w + int(rng.integers(0, 3))).tolist()) for w in windows]
 
 
