@@ -90,9 +90,7 @@ class RingByPointer:
     def write(self, item):
         old = self.slots[self.next]
         self.slots[self.next] = item
-        self.next += 1
-        if self.next == len(self.slots):
-            self.next = 0
+        self.next = self.next + 1 if self.next + 1 < len(self.slots) else 0
         return old
 
 
@@ -147,9 +145,7 @@ MISTAKES = {
     "your ring stops taking items once it is full. A full ring overwrites the oldest.": ring(
         write=lambda self, item: Ring.write(self, item) if self.length < len(self.slots) else None
     ),
-    "your empty slots hold 0, and 0 is an item. An empty slot holds None.": ring(
-        slots=lambda window: [0] * window
-    ),
+    "your empty slots hold 0, which is an item. They hold None.": ring(slots=lambda w: [0] * w),
     "your items go round the other way: after slot 0 comes slot 1.": (
         ring(slot=lambda self, item: -self.length % len(self.slots)),
         ring(slot=lambda self, item: -(self.length + 1) % len(self.slots)),
@@ -184,8 +180,8 @@ KNOWN = Known(
     },
     examples=((4, [7, 0, 3, 5, 8, 2]), (1, [6, 4, 0]), (3, [0, 0, 9, 1, 0, 2, 4])),
     show=lambda w, items: (
-        f"Ring({w}), then "
-        + (f"write({'), write('.join(map(str, items))})" if w < 100 else f"{len(items)} writes")
+        f"Ring({w}), then write({'), write('.join(map(str, items[:30]))})"
+        + " …" * (len(items) > 30)
     ),
     place=lambda at: (
         f"write {at[0]}, " + (f"slot {at[1] - 1}" if at[1] else "what it returned") if at else ""
