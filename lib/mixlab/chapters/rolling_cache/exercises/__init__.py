@@ -6,3 +6,9 @@ OURS = (
     "mixlab.transformer.growing_cache",
     "mixlab.traces.rolling_cache",
 )
+ATTENTION = (
+    "mixlab.transformer.attention",
+    "mixlab.transformer.packing",
+    "mixlab.transformer.packed_masks",
+    "mixlab.transformer.window",
+)

@@ -3,17 +3,10 @@
 import numpy as np
 import torch
 
-from mixlab.chapters.rolling_cache.exercises import OURS
+from mixlab.chapters.rolling_cache.exercises import ATTENTION, OURS
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.messages import Unreadable
 from mixlab.checks.readers import read_reals
-
-ATTENTION = (
-    "mixlab.transformer.attention",
-    "mixlab.transformer.packing",
-    "mixlab.transformer.packed_masks",
-    "mixlab.transformer.window",
-)
 
 
 def draw(rng):
@@ -22,7 +15,8 @@ def draw(rng):
         window = int(rng.integers(2, 7))
         chunks = tuple(rng.integers(1, window + 3, size=int(rng.integers(3, 7))).tolist())
         schedules.append((window, chunks))
-    dims = rng.permutation([2, 3, 4, 5, 6, 8, 10, 12])
+    schedules.append((140, (135, 2, 20)))
+    dims = rng.permutation([2, 3, 4, 5, 6, 8, 10, 12, 16])
     return [
         (window, chunks, *qkv(rng, sum(chunks), int(head_dim)))
         for (window, chunks), head_dim in zip(schedules, dims, strict=True)
@@ -65,6 +59,7 @@ ASKED = Asked(
     draw=draw,
     call=call,
     read=read_reals(2),
+    seed=1,
     forbids=(*OURS, *ATTENTION),
     hints=(
         "Ring of 4, after *The cat sat*: the chunk *on the mat* arrives. Which keys does *on* "
@@ -109,19 +104,9 @@ def as_they_lie(ring, rows, length):
     return torch.cat((ring, rows)), torch.arange(length - len(ring), length + len(rows))
 
 
-def rolled(ring, rows, length):
-    return as_they_lie(ring.roll(-length, 0), rows, length)
-
-
 def written(ring, rows, length):
     last = length + len(rows) - 1
     return write(ring, rows, length), last - (last - torch.arange(len(ring))) % len(ring)
-
-
-def written_in_order(ring, rows, length):
-    """Slots taken for an ordered stretch of keys that ends with the chunk, as in the draft."""
-    end = length + len(rows)
-    return write(ring, rows, length), torch.arange(end - len(ring), end)
 
 
 def attending(sees=lambda i, j, start, w: (j <= i) & (i - j < w), finds=unrotated, writes=True):
@@ -140,15 +125,17 @@ def attending(sees=lambda i, j, start, w: (j <= i) & (i - j < w), finds=unrotate
     return extend
 
 
-def scaled(by):
+def scaled(power, unit=1):
     return lambda keys, values, length, q, k, v: token_by_token(
-        keys, values, length, q * by(q.shape[1]), k, v
+        keys, values, length, q * (q.shape[1] / unit) ** power, k, v
     )
 
 
 MISTAKES = {
     "the chunk is still written first, and slots are still taken for positions. List what the "
-    "slots hold after each of the two steps.": attending(finds=written_in_order),
+    "slots hold after each of the two steps.": attending(
+        finds=lambda r, new, n: (write(r, new, n), torch.arange(len(r)) + n + len(new) - len(r))
+    ),
     "the chunk's first tokens miss keys that its last ones have pushed out: the chunk is still "
     "written before it is read, or its last token's window is used for all.": attending(
         lambda i, j, start, w: (j >= 0) & (j <= i) & (i - j < w), finds=written
@@ -156,7 +143,9 @@ MISTAKES = {
     "you attend before you write, and over the slots as they lie, while your mask takes them to "
     "be in order. Unrotate the ring first.": attending(finds=as_they_lie),
     "your first tokens also attend to slots that were never written. A key of zeros scores 0, not "
-    "-inf, so the softmax gives it weight: leave it out.": attending(finds=rolled),
+    "-inf, so the softmax gives it weight: leave it out.": attending(
+        finds=lambda ring, rows, length: as_they_lie(ring.roll(-length, 0), rows, length)
+    ),
     "the first tokens of a chunk see W + 1 keys: the ring still holds the one at distance W.": (
         attending(lambda i, j, start, w: (j <= i) & (i - j <= w))
     ),
@@ -174,11 +163,9 @@ MISTAKES = {
     "the tokens of a chunk see the ring and not each other.": attending(
         lambda i, j, start, w: ((j < start) | (j == i)) & (i - j < w)
     ),
-    "the scores are not divided by √head_dim, so the softmax is too sharp.": scaled(
-        lambda dim: dim**0.5
-    ),
+    "the scores are not divided by √head_dim, so the softmax is too sharp.": scaled(0.5),
     "the scores are divided by head_dim and not by its root, so the softmax is too flat.": scaled(
-        lambda dim: dim**-0.5
+        -0.5
     ),
 }
 
@@ -188,7 +175,7 @@ KNOWN = Known(
     slips={
         "slot 0 of `keys` should hold position 0": attending(writes=False),
         "should return shape": lambda *given: token_by_token(*given).T,
-        "first wrong place: the token at position": scaled(lambda dim: (dim / 8) ** 0.5),
+        "first wrong place: the token at position": scaled(0.5, unit=8),
     },
     examples=tuple(
         (window, chunks, *qkv(np.random.default_rng(sum(chunks)), sum(chunks)))

@@ -6,13 +6,14 @@ from mixlab.checks.readers import read_verdict
 
 
 def draw(rng):
-    """Every case of the small windows, and some of larger ones."""
+    """Every case of the small windows, some of larger ones, and some that 8 bits don't count."""
     drawn = [
         (length, new, window)
         for window in (1, 2, 3)
         for length in range(2 * window + 2)
         for new in range(length + 1)
     ]
+    drawn += [(300, new, window) for window in (140, 299, 300) for new in (0, 1, 160, 298, 299)]
     for _ in range(24):
         window = int(rng.integers(4, 9))
         length = int(rng.integers(1, 3 * window + 3))
@@ -68,8 +69,18 @@ MISTAKES = {
     "you ask whether the tokens that go are fewer than W. What matters are those that stay: the "
     "next token must find the W - 1 before it.": lambda length, new, window: length - new < window,
     "a ring that has never wrapped can go back anywhere, and you say so. But one that has wrapped "
-    "can still take back its last token, and start anew.": lambda length, new, window: (
-        length <= window
+    "can still take back its last token, and start anew.": (
+        lambda length, new, window: length <= window,
+        lambda length, new, window: length < window,
+    ),
+    "you let nothing be taken back.": lambda length, new, window: new == length,
+    "you let one token be taken back, and no more. A ring that has never wrapped still holds "
+    "everything.": lambda length, new, window: new >= length - 1,
+    "you ask whether what stays would fit into the ring. It has to be in there still.": (
+        lambda length, new, window: new <= window
+    ),
+    "a full ring holds W positions, `length - window` the oldest: you think it is overwritten.": (
+        lambda length, new, window: oldest_is_held(length + 1, new, window)
     ),
     "you call a ring of exactly W tokens wrapped. Its last write filled the last free slot, and "
     "nothing has been overwritten yet.": (

@@ -8,8 +8,8 @@ from mixlab.checks.readers import read_count
 
 
 def draw(rng):
-    """Layers with and without windows, batches of 1 to 4 sequences, grouped heads."""
-    drawn = []
+    """Layers with and without windows, batches of 1 to 4 sequences, and more than 32 bits count."""
+    drawn = [((None, 4096) * 40, (100_000, 70_000), 64, 8, 128, 2)]
     for _ in range(8):
         n_layers = int(rng.integers(1, 9))
         choices = [None, *rng.integers(1, 5000, size=3).tolist()]
@@ -90,6 +90,19 @@ MISTAKES = {
     "sequence.": paired,
     "you count a layer without a window as if it held nothing; it holds everything.": holding(
         lambda n, w: min(n, w or 0)
+    ),
+    "you leave out how many numbers a head has.": lambda w, t, h, kv, d, b: cache_bytes(
+        w, t, h, kv, 1, b
+    ),
+    "you count numbers and not bytes.": lambda *given: cache_bytes(*given[:-1], 1),
+    "you count the larger of window and length. A ring never holds more than W, nor more than was "
+    "written.": holding(lambda n, w: n if w is None else max(n, w)),
+    "you count one sequence: each of the batch keeps its own keys and values.": (
+        lambda w, t, *rest: cache_bytes(w, t[:1], *rest),
+        lambda w, t, *rest: cache_bytes(w, (min(t),) * len(t), *rest),
+    ),
+    "you count one layer: each keeps its own keys and values.": lambda w, *rest: cache_bytes(
+        w[:1], *rest
     ),
     "you count bits: `bytes_per_number` is in bytes already.": lambda *a: 8 * cache_bytes(*a),
     "you count one layer's window for all layers: each has its own.": (

@@ -9,7 +9,7 @@ from mixlab.checks.readers import read_reals
 
 
 def draw(rng):
-    sizes = [(4, 6), (3, 9), (5, 3), (6, 6), (1, 4), (3, 0), (4, 5), (4, 10), (5, 13)]
+    sizes = [(4, 6), (3, 9), (5, 3), (6, 6), (1, 4), (3, 0), (4, 5), (4, 10), (5, 13), (140, 300)]
     for _ in range(5):
         window = int(rng.integers(2, 10))
         sizes.append((window, int(rng.integers(0, 4 * window))))
@@ -91,6 +91,12 @@ def without_zeros(ring, length):
 MISTAKES = {
     "you return all W rows of a full ring. The next token is itself one of the W that it sees, so "
     "the oldest row is out of its sight.": held,
+    "you return W - 2 rows of a full ring. The window counts the next token itself once.": (
+        lambda ring, length: past(ring, length)[int(length >= len(ring)) :]
+    ),
+    "your last row is the slot that the next token will be written to.": lambda ring, length: ring[
+        [p % len(ring) for p in range(max(0, length - len(ring) + 1), length + 1)]
+    ],
     "you drop a row too early. While the ring isn't full, the next token sees all that was "
     "written.": lambda ring, length: held(ring, length)[1:],
     "with a window of 1, `[-(window - 1):]` is `[0:]`, and that is everything. Nothing is to be "
@@ -99,7 +105,10 @@ MISTAKES = {
     "you return the slots as they lie, and all of them. Leave out what is empty or about to leave "
     "the window, and begin with the oldest.": lambda ring, length: ring,
     "you return the slots as they lie, as far as they are written. Begin with the oldest; and the "
-    "next token is itself one of the W that it sees.": lambda ring, length: ring[:length],
+    "next token is itself one of the W that it sees.": (
+        lambda ring, length: ring[:length],
+        lambda ring, length: ring[: min(length, len(ring) - 1)],
+    ),
     "your rows are the right ones, newest first. Begin with the oldest.": lambda ring, length: past(
         ring, length
     )[::-1],

@@ -13,7 +13,7 @@ OF_ONE_RING = "what belongs to one ring is an attribute of `self`, not of the cl
 
 def draw(rng):
     """Windows, and token ids that repeat themselves; 0 is a token like any other."""
-    windows = [1, 2, 3, *(int(rng.integers(4, 9)) for _ in range(3))]
+    windows = [1, 2, 3, *(int(rng.integers(4, 9)) for _ in range(3)), 130]
     return [(w, rng.integers(0, 6, size=3 * w + int(rng.integers(0, 3))).tolist()) for w in windows]
 
 
@@ -90,36 +90,22 @@ class RingByPointer:
     def write(self, item):
         old = self.slots[self.next]
         self.slots[self.next] = item
-        self.next += 1
-        if self.next == len(self.slots):
-            self.next = 0
+        self.next = self.next + 1 if self.next + 1 < len(self.slots) else 0
         return old
 
 
-def ring(slot=Ring.slot, returned=Ring.returned, slots=lambda window: [None] * window):
-    """A ring with another idea of the next slot, of what to return, or of how many there are."""
-    parts = {"slot": slot, "returned": returned}
-    return lambda window: type("Ring", (Ring,), parts)(len(slots(window)))
+def ring(slots=lambda window: [None] * window, **parts):
+    """A ring with other slots at first, or another `slot`, `returned` or `write`."""
+
+    def begin(self, window):
+        self.slots, self.length = slots(window), 0
+
+    return type("Ring", (Ring,), {"__init__": begin, **parts})
 
 
-class Queue(Ring):
-    def write(self, item):
-        if None in self.slots:
-            self.slots[self.slots.index(None)] = item
-            return None
-        self.slots.append(item)
-        return self.slots.pop(0)
-
-
-class Stack(Ring):
-    def write(self, item):
-        self.slots.insert(0, item)
-        return self.slots.pop()
-
-
-class Stopping(Ring):
-    def write(self, item):
-        return super().write(item) if self.length < len(self.slots) else None
+def shift(self, item):
+    self.slots.append(item)
+    return self.slots.pop(0)
 
 
 class CountingForAll(Ring):
@@ -144,26 +130,40 @@ MISTAKES = {
     ),
     "you put an item into the slot `item % window`. The slot comes from the item's position, from "
     "how many were written before, and not from the item.": ring(
-        lambda self, item: item % len(self.slots)
+        slot=lambda self, item: item % len(self.slots)
     ),
     "your items move: each write shifts the others by one place. In a ring an item stays in its "
-    "slot until it is overwritten; only the place of the next write moves on.": (Queue, Stack),
+    "slot until it is overwritten; only the place of the next write moves on.": (
+        ring(write=shift),
+        ring(write=lambda self, item: (Ring.write, shift)[None not in self.slots](self, item)),
+        ring(write=lambda self, item: (self.slots.insert(0, item), self.slots.pop())[1]),
+    ),
     "your first item goes to slot 1. Positions count from 0, so the first one is 0, and its slot "
     "too: count an item after it is written.": ring(
-        lambda self, item: (self.length + 1) % len(self.slots)
+        slot=lambda self, item: (self.length + 1) % len(self.slots)
     ),
-    "your ring stops taking items once it is full. A full ring overwrites the oldest.": Stopping,
+    "your ring stops taking items once it is full. A full ring overwrites the oldest.": ring(
+        write=lambda self, item: Ring.write(self, item) if self.length < len(self.slots) else None
+    ),
+    "your empty slots hold 0, which is an item. They hold None.": ring(slots=lambda w: [0] * w),
+    "your items go round the other way: after slot 0 comes slot 1.": (
+        ring(slot=lambda self, item: -self.length % len(self.slots)),
+        ring(slot=lambda self, item: -(self.length + 1) % len(self.slots)),
+    ),
+    "you return what the next write will overwrite, and not what this one has overwritten.": ring(
+        returned=lambda self, old, item: self.slots[self.slot(item)]
+    ),
     "once your ring is full, every item goes to the last slot. The oldest is the one to go, and it "
     "stands in slot `position % window`.": ring(
-        lambda self, item: min(self.length, len(self.slots) - 1)
+        slot=lambda self, item: min(self.length, len(self.slots) - 1)
     ),
     "once your ring is full, every item goes to slot 0. That is the oldest only once in W writes: "
     "the slot must move on.": ring(
-        lambda self, item: self.length if self.length < len(self.slots) else 0
+        slot=lambda self, item: self.length if self.length < len(self.slots) else 0
     ),
     f"your rings count their items together: {OF_ONE_RING}": CountingForAll,
     "your count never moves on, so every item goes to slot 0: count each item that is written.": (
-        ring(lambda self, item: 0)
+        ring(slot=lambda self, item: 0)
     ),
 }
 
@@ -172,14 +172,17 @@ KNOWN = Known(
     mistakes=MISTAKES,
     slips={
         "`slots` has 5 entries": ring(slots=lambda window: [None] * (window + 1)),
-        "list index out of range": ring(lambda self, item: self.length),
+        "list index out of range": ring(slot=lambda self, item: self.length),
         "first wrong place: write 3": ring(
-            lambda self, item: self.length % min(3, len(self.slots))
+            slot=lambda self, item: self.length % len(self.slots[:3])
         ),
         "or None: got -1": ring(returned=lambda self, old, item: -1 if old is None else old),
     },
     examples=((4, [7, 0, 3, 5, 8, 2]), (1, [6, 4, 0]), (3, [0, 0, 9, 1, 0, 2, 4])),
-    show=lambda w, items: f"Ring({w}), then write({'), write('.join(map(str, items))})",
+    show=lambda w, items: (
+        f"Ring({w}), then write({'), write('.join(map(str, items[:30]))})"
+        + " …" * (len(items) > 30)
+    ),
     place=lambda at: (
         f"write {at[0]}, " + (f"slot {at[1] - 1}" if at[1] else "what it returned") if at else ""
     ),
