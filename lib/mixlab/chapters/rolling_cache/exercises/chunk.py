@@ -59,7 +59,6 @@ ASKED = Asked(
     draw=draw,
     call=call,
     read=read_reals(2),
-    seed=1,
     forbids=(*OURS, *ATTENTION),
     hints=(
         "Ring of 4, after *The cat sat*: the chunk *on the mat* arrives. Which keys does *on* "
