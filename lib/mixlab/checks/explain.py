@@ -9,6 +9,7 @@ import numpy as np
 from mixlab.checks.exercise import Asked, Known, each
 from mixlab.checks.forbidden import call_answer
 from mixlab.checks.messages import CheckFailed, Unreadable
+from mixlab.checks.patience import patience
 from mixlab.checks.readers import read_verdict
 
 # What an error's text says to who has met it before.
@@ -44,7 +45,8 @@ def examine(exercise: str, asked: Asked, known: Known, answer, arguments: tuple)
     """
     call = known.show(*arguments)
     try:
-        got = call_answer(exercise, asked, answer, arguments)
+        with patience(exercise, call):
+            got = call_answer(exercise, asked, answer, arguments)
     except CheckFailed:
         raise
     except Unreadable as error:

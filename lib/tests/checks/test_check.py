@@ -3,7 +3,7 @@
 import pytest
 
 from classroom.referee import error_of
-from mixlab.checks import CheckFailed, check, hint
+from mixlab.checks import CheckFailed, check, hint, patience
 from mixlab.checks.exercise import find
 
 
@@ -50,6 +50,18 @@ def test_an_assert_in_a_test_that_is_asked_for_is_explained():
 
     with pytest.raises(CheckFailed, match="Return False instead"):
         check("04.6", asserting)
+
+
+def test_an_answer_that_never_ends_says_where_it_is_and_is_stopped(monkeypatch, capsys):
+    def endless(seq, window):
+        while window:
+            seq += 1
+
+    monkeypatch.setattr(patience, "SPEAK", 0.05)
+    monkeypatch.setattr(patience, "END", 0.1)
+    with pytest.raises(CheckFailed, match=r"(?s)was stopped.*a loop of the answer never ends"):
+        check("02.3", endless)
+    assert "still at n_scores(" in capsys.readouterr().out
 
 
 def test_arguments_are_copied():
