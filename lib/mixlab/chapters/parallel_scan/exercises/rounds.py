@@ -86,7 +86,6 @@ MISTAKES = {
         copied_once(joining),
         copied_once(swapped),
     ),
-    shared.A_LOOP: shared.loop,
     "your reach grows by one. After the rounds with reach 1 and 2 each place holds four items "
     "already, so reach 3 would count one of them twice: double it.": shared.reaching(
         reaches=lambda n: range(1, 2 ** shared.rounds_of(n))
@@ -124,7 +123,7 @@ MISTAKES = {
     ),
     "these prefixes are right, but this is Blelloch's scan, up and down: a prefix waits for "
     "twice as many rounds.": shared.pairing(),
-    **shared.NO_PREFIXES,
+    **shared.COMMON,
 }
 
 KNOWN = Known(
