@@ -109,10 +109,6 @@ REVERSED = (
     "the order is swapped: the operator takes the earlier item first, and your prefixes have the "
     "later letters in front. With + nobody would have noticed."
 )
-A_LOOP = (
-    "this is a loop: each prefix waits for the one before it, so a thousand processors would be "
-    "no faster than one."
-)
 
 
 def loop(operator, items):
@@ -161,22 +157,17 @@ def pairing(
     return scan
 
 
-def exclusive(scan, first):
-    return lambda operator, items: [first(items), *scan(operator, list(items))[:-1]]
-
-
-def suffixes(scan):
-    return lambda operator, items: scan(lambda x, y: operator(y, x), items[::-1])[::-1]
-
-
 SCANS = (loop, reaching(), pairing())
-NO_PREFIXES = {
+COMMON = {
+    "this is a loop: each prefix waits for the one before it, so a thousand processors would be no "
+    "faster than one.": loop,
     "each prefix lacks its own item: that is the exclusive scan. Here prefix t holds the items 0 "
-    "to t, its own with them.": tuple(
-        exclusive(scan, first) for scan in SCANS for first in (lambda x: None, lambda x: x[0])
+    "to t, its own with them.": (
+        *(lambda op, x, scan=scan: [None, *scan(op, list(x))[:-1]] for scan in SCANS),
+        *(lambda op, x, scan=scan: [x[0], *scan(op, list(x))[:-1]] for scan in SCANS),
     ),
     "your lists run from a place to the end. A prefix runs from the beginning to its place.": tuple(
-        map(suffixes, SCANS)
+        lambda op, x, scan=scan: scan(lambda x, y: op(y, x), x[::-1])[::-1] for scan in SCANS
     ),
 }
 

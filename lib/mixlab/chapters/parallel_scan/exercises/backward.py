@@ -2,6 +2,8 @@
 
 from collections import deque
 from fractions import Fraction
+from itertools import accumulate
+from operator import mul
 
 import numpy as np
 
@@ -78,16 +80,12 @@ ASKED = Asked(
 # --- kept back while grading ---
 
 
-def all_ways(a, above, last=lambda t, n: n):
+def all_ways(a, above):
     """g_t, the sum over the later levels of their `above` times what is kept on the way there."""
-    g = []
-    for t in range(len(a)):
-        kept, total = Fraction(1), Fraction(0)
-        for later in range(t, last(t, len(a))):
-            kept *= a[later] if later > t else 1
-            total += kept * above[later]
-        g.append(total)
-    return g
+    return [
+        sum(map(mul, accumulate(a[t + 1 :], mul, initial=Fraction(1)), above[t:]))
+        for t in range(len(a))
+    ]
 
 
 def back(a, above):
@@ -100,8 +98,7 @@ def gradients(
     to_state=lambda a, g, above: a[0] * g[0],
     hand=lambda *three: three,
 ):
-    """The three gradients, with another idea of g, of the levels before, of the state's part, or
-    of what to hand over."""
+    """The three gradients, with another idea of g, of the levels before, or of the state's part."""
 
     def answer(a, h, above, state):
         g = g_is(a, above)
@@ -122,10 +119,8 @@ MISTAKES = {
     "you scan forwards. What h_t causes happens later, so g must be collected from the end.": (
         gradients(lambda a, above: levels(a, above, 0))
     ),
-    "g flows back by one token only: add a_{t+1} g_{t+1}, in which all that is later is contained, "
-    "and not a_{t+1} above_{t+1}.": gradients(
-        lambda a, above: all_ways(a, above, lambda t, n: min(n, t + 2))
-    ),
+    "g_t is what the loss makes of h_t and b_t. Yours is multiplied by a_t already, as what flows "
+    "on to h_{t−1} is.": gradients(lambda a, above: [*map(mul, a, back(a, above))]),
     "g flows back whole: you add up `above` from the end, as if a were 1. On its way back it is "
     "multiplied by a_{t+1}, as the level was on its way on.": gradients(
         lambda a, above: back([1] * len(a), above)
@@ -136,6 +131,10 @@ MISTAKES = {
     "a_t multiplied the level *before* token t: ∂a_t = g_t h_{t−1}, not g_t h_t.": gradients(
         before=lambda h, state: h
     ),
+    "∂a lacks its level, or has the next token's: ∂a_t = g_t h_{t−1}.": (
+        gradients(before=lambda h, state: [1] * len(h)),
+        gradients(before=lambda h, state: [*h[1:], 0]),
+    ),
     "before the first token the level is the state, not zero: ∂a_0 = g_0 · state.": gradients(
         before=lambda h, state: [0, *h[:-1]]
     ),
@@ -144,8 +143,9 @@ MISTAKES = {
     "the state came in through a_0: its gradient is a_0 g_0, not g_0.": gradients(
         to_state=lambda a, g, above: g[0]
     ),
-    "the state lives on in all later levels: its gradient is a_0 g_0, not a_0 above_0.": gradients(
-        to_state=lambda a, g, above: a[0] * above[0]
+    "the state lives on in all later levels, by way of h_0 alone: its gradient is a_0 g_0.": (
+        gradients(to_state=lambda a, g, above: a[0] * above[0]),
+        gradients(to_state=lambda a, g, above: sum(g)),
     ),
     "the gradients come in the order a, b, state: yours for a and b are exchanged.": gradients(
         hand=lambda to_a, to_b, to_state: (to_b, to_a, to_state)

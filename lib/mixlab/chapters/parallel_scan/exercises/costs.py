@@ -1,5 +1,7 @@
 """17.5 Predict work and depth."""
 
+from math import log2
+
 import numpy as np
 import torch
 
@@ -80,11 +82,16 @@ def larger_halves(n):
 
 def but(**parts):
     """The right numbers, with some of `work`, `rounds`, `tree` and `depth` found in another way.
-    A single item is too few for a formula, and tells nothing."""
+
+    Raises:
+        ValueError: for a single item, where formulas differ, and say nothing about a mistake.
+    """
 
     def costs(n):
+        if n == 1:
+            raise ValueError("one item is too few for a formula")
         numbers = zip(("work", "rounds", "tree", "depth"), by_bits(n), strict=True)
-        return [parts[name](n) if name in parts and n > 1 else number for name, number in numbers]
+        return [parts[name](n) if name in parts else number for name, number in numbers]
 
     return costs
 
@@ -94,13 +101,13 @@ def some(parts):
     return (but(**parts), *(but(**{name: part}) for name, part in parts.items()))
 
 
-def powers(log):
-    """The lesson's formulas for powers of two, with some whole logarithm."""
+def powers(log, whole=int):
+    """The lesson's formulas for powers of two, with some logarithm, made whole in the end."""
     return {
-        "work": lambda n: n * log(n) - n + 1,
-        "rounds": log,
-        "tree": lambda n: 2 * n - log(n) - 2,
-        "depth": lambda n: 2 * log(n) - 1,
+        "work": lambda n: whole(n * log(n) - n + 1),
+        "rounds": lambda n: whole(log(n)),
+        "tree": lambda n: whole(2 * n - log(n) - 2),
+        "depth": lambda n: whole(2 * log(n) - 1),
     }
 
 
@@ -112,12 +119,15 @@ OF_POWERS = "Blelloch: those are the formulas for powers of two with the logarit
 COUNT = "Count the recursion for 5: two pairs, the scan of two, two left to fill in."
 MISTAKES = {
     "those are the lesson's formulas for powers of two, all four, with the logarithm rounded. "
-    "Other lengths need a count of their own, round by round.": (
-        but(**powers(ceil)),
-        but(**powers(floor)),
+    "Other lengths need a count of their own, round by round.": tuple(
+        but(**powers(log, whole))
+        for log, whole in ((ceil, int), (floor, int), (log2, int), (log2, np.ceil), (log2, round))
     ),
     "Hillis and Steele: you let every place work in every round. In the round with reach r the "
-    "first r places have nothing before them to read.": but(work=lambda n: n * ceil(n)),
+    "first r places have nothing before them to read.": (
+        but(work=lambda n: n * ceil(n)),
+        but(work=lambda n: int(n * log2(n))),
+    ),
     "Hillis and Steele: for a length between two powers of two the rounds are rounded up, not "
     "down: 5 items need reach 4 as well.": some(
         {"work": lambda n: n * floor(n) - 2 ** floor(n) + 1, "rounds": floor}
@@ -125,7 +135,9 @@ MISTAKES = {
     "Hillis and Steele: the reach stays below the length. You count one more round where the "
     "length is a power of two, and nobody works in it.": but(rounds=lambda n: floor(n) + 1),
     "Hillis and Steele: after k rounds it is 2^k − 1 applications that were saved, not "
-    "length − 1; the two agree for powers of two only.": (but(work=powers(ceil)["work"])),
+    "length − 1; the two agree for powers of two only.": tuple(
+        but(work=powers(log)["work"]) for log in (ceil, log2)
+    ),
     "Hillis and Steele: you add up the places that rest. The others work: length − reach.": but(
         work=lambda n: 2 ** ceil(n) - 1
     ),
@@ -150,6 +162,10 @@ MISTAKES = {
     ),
     "Blelloch: 2 (L − 1) is the count of the textbook's exclusive scan. Ours has less to do on the "
     "way down.": but(tree=lambda n: 2 * (n - 1)),
+    "Blelloch: 2 L is a bound, and L − 1 is what a loop takes. Count both ways.": (
+        but(tree=lambda n: 2 * n),
+        but(tree=lambda n: n - 1),
+    ),
     "your two scans are exchanged: Hillis and Steele first.": lambda n: np.roll(by_bits(n), 2),
     "your work and depth are exchanged: work first.": lambda n: np.array(by_bits(n))[[1, 0, 3, 2]],
     "that is what a loop does, L − 1 of each. Both scans take more work to be done sooner.": (
@@ -161,11 +177,11 @@ KNOWN = Known(
     right=(by_bits, by_rounds),
     mistakes=MISTAKES,
     slips={
-        "expected a whole number": lambda n: [part(n) for part in powers(np.log2).values()],
+        "expected a whole number": lambda n: [part(n) for part in powers(log2, float).values()],
         "expected four whole numbers": lambda n: by_bits(n)[:2],
         "first wrong place: Blelloch's work": but(tree=lambda n: by_bits(n)[2] + 1),
     },
-    examples=((8,), (5,), (12,), (1,), (2,), (3,), (15,)),
+    examples=((8,), (5,), (12,), (2,), (3,), (15,), (1,)),
     show=lambda length: f"costs({length})",
     place=lambda at: (
         *("Hillis and Steele's work", "Hillis and Steele's depth"),

@@ -69,8 +69,9 @@ def without_the_first(operator, items):
 
 def standing_still(operator, items):
     """A reach that never grows."""
-    while True:
+    while len(items) > 1:
         items = shared.reaching(reaches=lambda n: [1])(operator, items)
+    return items
 
 
 MISTAKES = {
@@ -86,7 +87,6 @@ MISTAKES = {
         copied_once(joining),
         copied_once(swapped),
     ),
-    shared.A_LOOP: shared.loop,
     "your reach grows by one. After the rounds with reach 1 and 2 each place holds four items "
     "already, so reach 3 would count one of them twice: double it.": shared.reaching(
         reaches=lambda n: range(1, 2 ** shared.rounds_of(n))
@@ -124,7 +124,7 @@ MISTAKES = {
     ),
     "these prefixes are right, but this is Blelloch's scan, up and down: a prefix waits for "
     "twice as many rounds.": shared.pairing(),
-    **shared.NO_PREFIXES,
+    **shared.COMMON,
 }
 
 KNOWN = Known(

@@ -92,7 +92,6 @@ MISTAKES = {
     "An odd one out needs no partner.": sweeping(
         size=lambda items: 2 ** shared.rounds_of(len(items))
     ),
-    shared.A_LOOP: shared.loop,
     "that is the way up alone. Places 2, 4, 5, 6 and others still lack their beginning: the way "
     "down fills them in.": sweeping(lambda steps: []),
     "on the way down a place begins with the wrong pair's prefix. Prefix k of the pairs ends with "
@@ -113,7 +112,7 @@ MISTAKES = {
     "places 2, 4, 6, … get the prefix before them as it is: their own item is missing.": (
         shared.pairing(fill=lambda operator, pairs, items, t: pairs[t // 2 - 1])
     ),
-    **shared.NO_PREFIXES,
+    **shared.COMMON,
 }
 
 KNOWN = Known(

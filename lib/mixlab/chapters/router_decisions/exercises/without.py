@@ -16,8 +16,8 @@ def draw(rng):
         tokens = n_experts if number == 1 else int(rng.integers(1, 12))
         k = int(rng.integers(1, 4)) if number else 2
         n_removed = int(rng.integers(1, n_experts - k + 1)) if number != 6 else 0
-        if number in (2, 3):  # nobody is left to choose from
-            n_removed = n_experts - k
+        if number in (2, 3):
+            n_removed = n_experts - k  # nobody is left to choose from
         level = {7: 400, 8: -400}.get(number, -3 * (number % 2))
         logits = torch.from_numpy(rng.standard_normal((tokens, n_experts)) + level).float()
         removed = rng.permutation(n_experts)[:n_removed].tolist()
@@ -31,11 +31,7 @@ def draw(rng):
 
 
 def lonely(rng):
-    """Twice a single expert that is left and the worst of all, among as many.
-
-    If all are given the worst score, which of them `topk` takes is the same both times: it can't be
-    the one that is left in both.
-    """
+    """Twice a single expert that is left, and the worst: to make the others as bad won't do."""
     n_experts, drawn = int(rng.integers(4, 10)), []
     for left in rng.permutation(n_experts)[:2]:
         logits = torch.from_numpy(rng.standard_normal((int(rng.integers(3, 9)), n_experts))).float()
@@ -64,7 +60,6 @@ ASKED = Asked(
 
 
 def by_sorting(logits, removed, k):
-    """Token by token, in float64."""
     out = np.zeros(logits.shape)
     for row, scores in zip(out, logits.double().numpy(), strict=True):
         kept = [expert for expert in np.argsort(-scores) if expert not in removed][:k]
@@ -74,8 +69,6 @@ def by_sorting(logits, removed, k):
 
 
 def fill(value):
-    """What a router offers if the removed experts have another score."""
-
     def filled(logits, removed):
         left = logits.clone()
         left[:, removed] = value(logits) if callable(value) else value
@@ -164,15 +157,12 @@ MISTAKES = {
         routing(weigh=lambda scores, left, chosen: scores.sigmoid()),
         routing(weigh=lambda scores, left, chosen: torch.ones_like(scores)),
     ),
-    "all experts that are left get a weight. Only the k best run.": routing(
-        many=lambda k, n, removed: n - len(removed)
+    "all experts that are left get a weight, or one too many. Only the k best run.": (
+        routing(many=lambda k, n, removed: n - len(removed)),
+        routing(many=lambda k, n, removed: min(k + 1, n - len(removed))),
     ),
     "right weights in wrong columns: without the removed columns you count experts anew from 0, "
     "but expert 5 stays expert 5.": renumbered,
-    "one expert more than k runs.": routing(
-        many=lambda k, n, removed: min(k + 1, n - len(removed))
-    ),
-    "you remove the first of the list only.": lambda x, removed, k: routing()(x, removed[:1], k),
     "nothing has been removed.": lambda x, removed, k: routing()(x, [], k),
 }
 
