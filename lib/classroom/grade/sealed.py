@@ -72,7 +72,7 @@ def _same(got: np.ndarray, expected: np.ndarray, atol: float) -> bool:
     if got.shape != expected.shape or text[0] != text[1]:
         return False
     if expected.dtype.kind == "f":
-        return bool(np.allclose(got, expected, rtol=0, atol=atol))
+        return bool(np.allclose(got, expected, rtol=0, atol=atol, equal_nan=True))
     return bool((got == expected).all())
 
 

@@ -107,11 +107,11 @@ def _students(frame: traceback.FrameSummary) -> bool:
 
 
 def agree(got: np.ndarray, expected: np.ndarray, atol: float) -> bool:
-    """Whether two results are the same, real numbers to a tolerance."""
+    """Whether two results are the same, real numbers to a tolerance; NaN is like NaN."""
     if got.shape != expected.shape or (got.dtype.kind == "U") != (expected.dtype.kind == "U"):
         return False
     if expected.dtype.kind == "f":
-        return bool(np.allclose(got, expected, rtol=0, atol=atol))
+        return bool(np.allclose(got, expected, rtol=0, atol=atol, equal_nan=True))
     return bool((got == expected).all())
 
 

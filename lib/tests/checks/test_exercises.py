@@ -136,3 +136,4 @@ def test_the_first_right_answer_is_held_against_the_examples_too():
             first, second, *_ = (asked.outcome(answer, arguments) for answer in known.right)
             assert agree(second, first, asked.atol), known.show(*arguments)
             assert np.size(first) or first.shape
+            assert not (first.dtype.kind == "f" and np.isnan(first).any())
