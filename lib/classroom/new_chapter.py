@@ -90,6 +90,7 @@ def draw(rng):
 
 ASKED = Asked(
     draw=draw,
+    examples=(([],), ([3, 4],), ([5, -2, 1],)),
     read=read_count,
     hints=(
         "What is the sum of no numbers?",
@@ -116,7 +117,6 @@ KNOWN = Known(
         "you add the numbers without their signs.": lambda numbers: sum(map(abs, numbers)),
     }},
     slips={{"expected one whole number": lambda numbers: numbers}},
-    examples=(([],), ([3, 4],), ([5, -2, 1],)),
     show=lambda numbers: f"total({{numbers}})",
 )
 '''

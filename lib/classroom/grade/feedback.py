@@ -1,9 +1,9 @@
 """What a student is told. Every sentence is ours: what a submission's process said is never shown.
 
 A process that is graded is called with the hidden inputs, and one that runs for the feedback can
-read what is right; either could say it. So their words only choose among sentences: a misconception is one
-that the check knows, a call is one of the public ones, an error has the name of a built-in, and a
-line of code is one of the student's own.
+read what is right; either could say it. So their words only choose among sentences: a misconception
+is one that the check knows, a call is one of the public ones, an error has the name of a built-in,
+and a line of code is one of the student's own.
 """
 
 import importlib.util
@@ -46,7 +46,7 @@ def explain(
 ) -> tuple[str, str, str]:
     """(status, message, misconception) of an exercise that was run.
 
-    `taught` is the run on public inputs, beside what is right; it words the message and decides nothing.
+    `taught` is the run on public inputs, which words the message and decides nothing.
     `code` is the student's answer, and `seconds` what a cell of it was given.
     """
     if judged.passed:

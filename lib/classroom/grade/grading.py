@@ -166,7 +166,7 @@ def _not_run(given: list[Answer], untouched: str) -> tuple[str, str] | None:
 
 
 def judge_answers(course: Course, runs: dict[str, Answer], teaching: bool) -> dict[str, Judgement]:
-    """Run answers: on hidden inputs beside nothing that is right, or, for words alone, on public ones."""
+    """Run answers: on hidden inputs, or, for words alone, on public ones beside what is right."""
     jobs = []
     for ident, answer in runs.items():
         reference = course.references[ident[:2]]

@@ -34,7 +34,7 @@ def hold(exercise: str, answer, seed: int) -> int:
         Exception: as `check`.
     """
     module = find(exercise)
-    inputs = [*module.KNOWN.examples, *module.ASKED.drawn(seed)]
+    inputs = module.ASKED.inputs(seed)
     for arguments in inputs:
         examine(exercise, module.ASKED, module.KNOWN, answer, arguments)
     return len(inputs)

@@ -35,6 +35,8 @@ class Asked:
 
     Attributes:
         draw: maps a NumPy generator to a list of argument tuples.
+        examples: small arguments, tried before the drawn ones, so that a first message is about
+            numbers that fit in one's head.
         read: maps what the answer returned to an array, or raises Unreadable.
         call: calls the answer with one argument tuple; plain application by default.
         atol: tolerance of real numbers.
@@ -45,6 +47,7 @@ class Asked:
     """
 
     draw: Callable[[np.random.Generator], list[tuple]]
+    examples: tuple[tuple, ...]
     read: Callable
     call: Callable = lambda answer, *arguments: answer(*arguments)
     atol: float = 1e-4
@@ -52,9 +55,9 @@ class Asked:
     room: int | None = None
     hints: tuple[str, ...] = ()
 
-    def drawn(self, seed: int) -> list[tuple]:
-        """The arguments that a seed draws."""
-        return self.draw(np.random.default_rng(seed))
+    def inputs(self, seed: int) -> list[tuple]:
+        """The arguments that an answer is tried on: the examples, and what a seed draws."""
+        return [*self.examples, *self.draw(np.random.default_rng(seed))]
 
     def returned(self, answer, arguments: tuple):
         """What an answer returns for a copy of the arguments."""
@@ -79,8 +82,6 @@ class Known:
         mistakes: what to say to whoever made a mistake, and the answers that make it; the most
             specific first. The words name the mistake and point at the idea, not at the fix.
         slips: wrong answers that no mistake explains, and a part of what they are told.
-        examples: small arguments, tried before the drawn ones, so that a first message is about
-            numbers that fit in one's head.
         show: the call as its writer would write it.
         place: words for an index of the result, such as "query 3, key 0".
         name: words for one value of the result, such as "hidden".
@@ -90,7 +91,6 @@ class Known:
 
     right: tuple[Callable, ...]
     mistakes: Answers
-    examples: tuple[tuple, ...]
     show: Callable[..., str]
     slips: Answers = field(default_factory=dict)
     place: Callable[[tuple[int, ...]], str] = lambda index: ""

@@ -135,7 +135,7 @@ def _difference(known: Known, got: np.ndarray, expected: np.ndarray, atol: float
 def mistake_of(exercise: str, asked: Asked, known: Known, answer) -> str | None:
     """What to say, if the answer behaves like a known mistake on every example."""
     results = []
-    for arguments in known.examples:
+    for arguments in asked.examples:
         try:
             results.append((arguments, call_answer(exercise, asked, answer, arguments)))
         except Unreadable:

@@ -32,7 +32,7 @@ class Examiner(Channel):
         super().__init__(connection, {"program": lambda scan, length: scan.program(length)})
         self._exercise, self._sealed = exercise, sealed
         self._asked = importlib.import_module(module).ASKED
-        self._drawn = self._asked.drawn(seed)
+        self._inputs = self._asked.inputs(seed)
         self._examined = False
         self._refusal: Unreadable | None = None
 
@@ -72,7 +72,7 @@ class Examiner(Channel):
         if exercise != self._exercise or self._examined:
             raise Unreadable(f"{self._exercise} is examined here, once: got {exercise}")
         self._examined, values = True, []
-        for arguments in self._drawn:
+        for arguments in self._inputs:
             values.append(self._asked.outcome(answer, arguments))
         if self._refusal:
             raise self._refusal

@@ -72,9 +72,9 @@ def expect(cells: list[str], base: int) -> dict:
     seed = fair_seed(exercise, answer, base)
     module = find(exercise)
     asked, known = module.ASKED, module.KNOWN
-    public = [*known.examples, *asked.drawn(PUBLIC)]
+    public = asked.inputs(PUBLIC)
     advice = {known.advice(*arguments) for arguments in public} if known.advice else set()
-    expected = [asked.outcome(known.right[0], arguments) for arguments in asked.drawn(seed)]
+    expected = [asked.outcome(known.right[0], arguments) for arguments in asked.inputs(seed)]
     return {
         "seed": seed,
         "expected": to_text(expected),

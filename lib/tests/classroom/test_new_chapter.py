@@ -36,7 +36,7 @@ def test_its_exercise_tells_right_from_wrong(begun):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     asked, known = module.ASKED, module.KNOWN
-    for arguments in asked.drawn(0):
+    for arguments in asked.inputs(0):
         first, second = (asked.outcome(answer, arguments) for answer in known.right)
         assert agree(second, first, asked.atol)
     for words, answer in each(known.mistakes):

@@ -15,7 +15,7 @@ from mixlab.examination.results import to_text
 def results(exercise: str, answer, seed: int) -> str:
     """The line of an answer that is called beside its examiner."""
     asked = find(exercise).ASKED
-    values = [call_answer(exercise, asked, answer, arguments) for arguments in asked.drawn(seed)]
+    values = [call_answer(exercise, asked, answer, arguments) for arguments in asked.inputs(seed)]
     return f"{exercise} ✓ {to_text(values)}"
 
 

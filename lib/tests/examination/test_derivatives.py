@@ -19,7 +19,7 @@ def _through(way):
     with examined("03.4", 5) as candidate:
         candidate.request("examine", "03.4", answer)
     there, found = found, []
-    for number, arguments in enumerate(find("03.4").ASKED.drawn(5)):
+    for number, arguments in enumerate(find("03.4").ASKED.inputs(5)):
         torch.manual_seed(number)
         f, seq, dim = arguments
         found.append(way(f, torch.randn(seq, dim, dtype=torch.float64)))

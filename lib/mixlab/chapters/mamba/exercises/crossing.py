@@ -28,6 +28,13 @@ def draw(rng):
 ASKED = Asked(
     draw=draw,
     read=read_count,
+    examples=(
+        EQUAL_AT_175,
+        ((2, 8, 4, 4), (1, 1, 16)),
+        ((24, 1536, 16, 4), (30, 3, 64)),
+        ((4, 64, 2, 5), (1, 1, 2)),
+        ((1, 10, 2, 4), (1, 1, 8)),
+    ),
     hints=(
         "Mamba, once: a layer keeps d_inner × d_state numbers of 4 bytes and (d_conv - 1) × "
         "d_inner numbers of 2 bytes.",
@@ -122,13 +129,6 @@ KNOWN = Known(
     right=(crossing(), by_trying),
     mistakes=MISTAKES,
     slips={"expected a whole number": crossing(lambda state, token: state / token + 0.5)},
-    examples=(
-        EQUAL_AT_175,
-        ((2, 8, 4, 4), (1, 1, 16)),
-        ((24, 1536, 16, 4), (30, 3, 64)),
-        ((4, 64, 2, 5), (1, 1, 2)),
-        ((1, 10, 2, 4), (1, 1, 8)),
-    ),
     show=lambda mamba, transformer: f"crossing(mamba={mamba}, transformer={transformer})",
     name="{:,}".format,
 )

@@ -85,6 +85,7 @@ ASKED = Asked(
     draw=draw,
     read=read_verdict,
     forbids=shared.OURS,
+    examples=tuple((layer_of(family, numbers[0]),) for family, (_, *numbers) in FAMILIES.items()),
     hints=(
         "Make a batch of rows with different numbers of real tokens, and hold each row's "
         "state against `read` of that row alone, without filler and with a mask of all True.",
@@ -183,7 +184,6 @@ KNOWN = Known(
         "one row of a batch": (judging([(6, (0, 4)), (6, (1, 6))]), judging(rows=1)),
         "read(x, mask) takes x of shape (batch, seq, 4)": lambda read: read(torch.ones(5, 4), 1),
     },
-    examples=tuple((layer_of(family, numbers[0]),) for family, (_, *numbers) in FAMILIES.items()),
     show=lambda read: f"keeps_filler_out on a layer with {read.__doc__}",
     name=lambda value: "True (filler kept out)" if value else "False (filler leaks)",
     advice=advice,

@@ -31,6 +31,7 @@ ASKED = Asked(
     draw=lambda rng: [(x, w, scan) for x, w in shared.draw_blocks(rng)],
     read=read_reals(2),
     forbids=shared.OURS,
+    examples=tuple((x, w, scan) for x, w in shared.EXAMPLES),
     hints=(
         "Go through the wiring diagram from left to right and compare piece by piece. Two "
         "mistakes stand before the scan, one in its rates, one after it.",
@@ -112,7 +113,6 @@ KNOWN = Known(
     right=(mixing(), mended),
     mistakes=MISTAKES,
     slips={},
-    examples=tuple((x, w, scan) for x, w in shared.EXAMPLES),
     show=lambda x, w, scan: (
         f"mixer(x, w, scan) with {len(x)} tokens, d_inner = {len(w['D'])}, "
         f"d_conv = {w['conv'].shape[1]}"

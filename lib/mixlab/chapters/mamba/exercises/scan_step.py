@@ -50,6 +50,10 @@ ASKED = Asked(
     draw=draw,
     read=read,
     forbids=shared.OURS,
+    examples=tuple(
+        arguments(np.random.default_rng(seed), *sizes)
+        for seed, sizes in enumerate([(3, 2), (2, 4), (1, 1)])
+    ),
     hints=(
         "Ā has the shape of the state, (d_inner, d_state): each channel's Δ times its own row "
         "of A. `delta[:, None]` makes a column of Δ.",
@@ -169,10 +173,6 @@ KNOWN = Known(
             torch.exp(delta * A) * h + delta * u * B,
         ),
     },
-    examples=tuple(
-        arguments(np.random.default_rng(seed), *sizes)
-        for seed, sizes in enumerate([(3, 2), (2, 4), (1, 1)])
-    ),
     show=lambda h, u, *rest: (
         f"scan_step(h, u, delta, A, B, C, D) with d_inner = {len(u)}, d_state = {h.shape[1]}"
     ),

@@ -74,6 +74,11 @@ ASKED = Asked(
     call=call,
     read=np.asarray,
     forbids=shared.OURS,
+    examples=tuple(
+        (x, w, remembered(np.random.default_rng(len(x)), w, empty))
+        for empty, blocks in ((True, shared.EXAMPLES), (False, shared.EXAMPLES[::2]))
+        for x, w in blocks
+    ),
     hints=(
         "Put the new input under the taps: the history, then x, is (d_conv, d_inner). Each "
         "channel multiplies its column by its row of `conv`, adds up, adds the bias, silu.",
@@ -172,11 +177,6 @@ KNOWN = Known(
         "expected three things": lambda *given: stepping()(*given)[0],
         "no memory but the one that it is handed": remembering,
     },
-    examples=tuple(
-        (x, w, remembered(np.random.default_rng(len(x)), w, empty))
-        for empty, blocks in ((True, shared.EXAMPLES), (False, shared.EXAMPLES[::2]))
-        for x, w in blocks
-    ),
     show=lambda x, w, memory: (
         f"step(x, history, h, w), called for {len(x)} tokens in a row"
         f"{', with a history and a state before the first' if memory[1].any() else ''}, "

@@ -45,6 +45,10 @@ ASKED = Asked(
     draw=draw,
     read=read,
     forbids=shared.OURS,
+    examples=tuple(
+        arguments(np.random.default_rng(seed), *sizes)
+        for seed, sizes in enumerate([(4, 2), (6, 3), (1, 2)], start=3)
+    ),
     hints=(
         "Follow one token. It writes Δ_s B_s u_s into the state; then each later token "
         "multiplies the state by its own exp(Δ A); then C_t reads it.",
@@ -176,10 +180,6 @@ KNOWN = Known(
     right=(table_of(), by_differences, by_impulses),
     mistakes=MISTAKES,
     slips={"left the range of floats": by_quotients},
-    examples=tuple(
-        arguments(np.random.default_rng(seed), *sizes)
-        for seed, sizes in enumerate([(4, 2), (6, 3), (1, 2)], start=3)
-    ),
     show=lambda delta, A, *rest: (
         f"influence(delta, A, B, C) with seq = {len(delta)}, d_state = {len(A)}"
     ),

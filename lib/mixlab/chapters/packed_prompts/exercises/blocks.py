@@ -10,6 +10,7 @@ ASKED = Asked(
     draw=shared.draw_blocks,
     read=read_mask(),
     forbids=shared.OURS,
+    examples=(([4, 4, 1], [4, 4, 1], 3), ([1, 3], [3, 5], 3), ([2, 1, 3], [2, 4, 6], 2)),
     hints=(
         "Build one block alone first: n queries and m keys of one prompt, where the queries "
         "are the last n of the m positions. Which position is query 0 of the block?",
@@ -52,7 +53,6 @@ KNOWN = Known(
         ),
         "expected a mask with 2 axes": lambda *given: shared.by_loops(*given)[None],
     },
-    examples=(([4, 4, 1], [4, 4, 1], 3), ([1, 3], [3, 5], 3), ([2, 1, 3], [2, 4, 6], 2)),
     show=lambda q, k, w: f"packed_mask({q}, {k}, window={w})",
     place=shared.query_key,
     name=shared.visible,

@@ -23,6 +23,7 @@ ASKED = Asked(
     draw=draw,
     read=read_mask(),
     forbids=shared.OURS,
+    examples=(([6, 8, 2], 3, 3), ([6, 9, 2], 4, 2), ([1, 7], 5, 4)),
     hints=(
         "Which position does slot s hold, after `n` tokens? Try n = 8 and 3 slots: positions "
         "6, 7, 5. Each is the last position below n that leaves remainder s.",
@@ -165,7 +166,6 @@ KNOWN = Known(
     right=(written_down, marking()),
     mistakes=MISTAKES,
     slips={"expected a mask with 2 axes": lambda *given: written_down(*given).flatten()},
-    examples=(([6, 8, 2], 3, 3), ([6, 9, 2], 4, 2), ([1, 7], 5, 4)),
     show=lambda seen, slots, window: f"decode_mask(seen={seen}, slots={slots}, window={window})",
     place=lambda at: f"sequence {at[0]}, column {at[1]}" if at else "",
     name=shared.visible,

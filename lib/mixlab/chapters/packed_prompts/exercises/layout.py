@@ -48,6 +48,7 @@ ASKED = Asked(
     draw=draw,
     read=read,
     forbids=shared.OURS,
+    examples=(([0, 0, 0], [3, 5, 2]), ([4, 4, 1], [2, 3, 0]), ([9], [4]), ([2, 6], [4, 1])),
     hints=(
         "Take it prompt by prompt. One that has seen 7 tokens and brings 3 gives them the "
         "positions 7, 8, 9: `range(7, 10)`.",
@@ -166,7 +167,6 @@ KNOWN = Known(
         "one list of whole numbers": laying(bounds=lambda seen, n: [[0, one] for one in n]),
         "of 0 or more": laying(lambda past, n, start: range(past - 1, past - 1 + n)),
     },
-    examples=(([0, 0, 0], [3, 5, 2]), ([4, 4, 1], [2, 3, 0]), ([9], [4]), ([2, 6], [4, 1])),
     show=lambda seen, lengths: f"layout(seen={seen}, lengths={lengths})",
     place=lambda at: f"{('positions', 'bounds')[at[0]]}[{at[1]}]" if at else "",
     name=lambda value: "nothing there" if value == NOTHING else str(int(value)),

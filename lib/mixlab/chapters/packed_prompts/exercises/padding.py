@@ -22,6 +22,7 @@ ASKED = Asked(
     read=read_real,
     atol=1e-6,
     forbids=shared.OURS,
+    examples=(([3, 5, 2], 3), ([5, 8, 1, 6, 2], 2), ([4, 4, 9], 2), ([2, 7, 3, 5], 2)),
     hints=(
         "Count slots, batch by batch: a batch of three prompts, the longest of 7 tokens, "
         "takes 3 × 7 slots.",
@@ -158,7 +159,6 @@ KNOWN = Known(
         "expected one number": lambda *given: [prompt_by_prompt(*given), 1],
         "expected:": lambda *given: prompt_by_prompt(*given) + Fraction(1, 1000),
     },
-    examples=(([3, 5, 2], 3), ([5, 8, 1, 6, 2], 2), ([4, 4, 9], 2), ([2, 7, 3, 5], 2)),
     show=lambda lengths, batch: f"padded_share({lengths}, batch={batch})",
     name="{:.4f}".format,
 )

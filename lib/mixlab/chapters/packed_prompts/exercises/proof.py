@@ -28,6 +28,7 @@ ASKED = Asked(
     call=lambda answer, layer: answer(lambda tokens, lengths: layer(tokens, lengths)),
     read=read_verdict,
     forbids=OURS,
+    examples=tuple((layer_of(family, NUMBERS.get(family, (0,))[0]),) for family in FAMILIES),
     hints=(
         "What would each prompt get alone? `layer(tokens_of_one_prompt, [its_length])`. The "
         "pack must give the same numbers, to rounding: `torch.allclose`.",
@@ -172,7 +173,6 @@ KNOWN = Known(
         "a single token behind": judging([[2, 3, 4, 2], [3, 3, 4, 4], [5, 5, 5, 4]]),
         "prompts of four": judging([[3, 1, 3, 2], [2, 2, 1, 1]]),
     },
-    examples=tuple((layer_of(family, NUMBERS.get(family, (0,))[0]),) for family in FAMILIES),
     show=lambda layer: f"keeps_apart on a layer of {layer.__doc__}",
     name=lambda value: "True (accept)" if value else "False (reject)",
     advice=advice,

@@ -65,6 +65,7 @@ ASKED = Asked(
     read=read_mask(),
     call=call,
     forbids=shared.OURS,
+    examples=(([2, 3], [2, 3], 2), ([1, 3], [3, 5], 3), ([2, 1, 3], [2, 4, 6], 2)),
     hints=(
         "Evaluate the rule on a whole grid, as the lesson does, and print it as 0 and 1. Look "
         "at the first token of the second prompt: which block is it in?",
@@ -139,7 +140,6 @@ KNOWN = Known(
             lambda batch, head, query, key: bool(query >= key and query - key < 3)
         ),
     },
-    examples=(([2, 3], [2, 3], 2), ([1, 3], [3, 5], 3), ([2, 1, 3], [2, 4, 6], 2)),
     show=lambda q, k, w: f"the rule of packed_rule({q}, {k}, window={w})",
     place=shared.query_key,
     name=shared.visible,

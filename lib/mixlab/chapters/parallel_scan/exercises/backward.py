@@ -62,11 +62,21 @@ def exact(name, value, count):
     return [str(Fraction(number)) for number in row]
 
 
+def example(a, b, above, state):
+    a, b, above = ([Fraction(number) for number in row.split()] for row in (a, b, above))
+    return a, levels(a, b, Fraction(state)), above, Fraction(state)
+
+
 ASKED = Asked(
     draw=draw,
     call=call,
     read=lambda texts: texts,
     forbids=(*OURS, "mixlab.ssm.chunked_scan", "mixlab.ssm.selective_scan"),
+    examples=(
+        example("1/2 1/4 1/2 1", "1 2 4 1", "1 3 2 5", 2),
+        example("1/2 0 1 1/3", "4 1 2 1", "1 0 2 1", 8),
+        example("1/2", "3", "2", 4),
+    ),
     hints=(
         "Start at the end: nothing comes after the last token, so g there is just `above` "
         "there. Then walk back.",
@@ -157,11 +167,6 @@ MISTAKES = {
 }
 
 
-def example(a, b, above, state):
-    a, b, above = ([Fraction(number) for number in row.split()] for row in (a, b, above))
-    return a, levels(a, b, Fraction(state)), above, Fraction(state)
-
-
 def show(a, h, above, state):
     if len(a) > 5:
         return f"scan_backward(a, h, above, state) on {len(a)} tokens"
@@ -177,11 +182,6 @@ KNOWN = Known(
         "b: expected 4 in a list: got 3": gradients(hand=lambda a, b, s: (a, b[:-1], s)),
         "A float rounds": gradients(hand=lambda a, b, state: (a, [*map(float, b)], state)),
     },
-    examples=(
-        example("1/2 1/4 1/2 1", "1 2 4 1", "1 3 2 5", 2),
-        example("1/2 0 1 1/3", "4 1 2 1", "1 0 2 1", 8),
-        example("1/2", "3", "2", 4),
-    ),
     show=show,
     place=lambda at: f"the gradient for {('a', 'b', 'the state')[at[0]]}, token {at[1]}",
     name=lambda text: (

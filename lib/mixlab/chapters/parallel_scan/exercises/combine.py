@@ -48,6 +48,13 @@ ASKED = Asked(
     read=np.asarray,
     call=call,
     forbids=OURS,
+    examples=(
+        ([(2, 9), (3, 6)], [0, 1, 5]),
+        ([(4, 5), (3, 20)], [0, 2, 9]),
+        ([(1, 8), (2, 4)], [0, 3]),
+        ([(1, 5), (4, 7), (2, 8)], [0, 6]),
+        ([(3, 7), (0, 9)], [0, 2]),
+    ),
     hints=(
         "Do as the lesson did: send a level h through both minutes. After the first it is "
         "min(c₀, h + b₀). What does the second minute make of that?",
@@ -150,13 +157,6 @@ KNOWN = Known(
         "expected a whole number": combining(lambda b0, c0, b1, c1: min(c1, c0 + b1) - 0.5),
         "first wrong place: level": combining(lambda b0, c0, b1, c1: min(c1, c0 + b1) - 1),
     },
-    examples=(
-        ([(2, 9), (3, 6)], [0, 1, 5]),
-        ([(4, 5), (3, 20)], [0, 2, 9]),
-        ([(1, 8), (2, 4)], [0, 3]),
-        ([(1, 5), (4, 7), (2, 8)], [0, 6]),
-        ([(3, 7), (0, 9)], [0, 2]),
-    ),
     show=show,
     place=lambda at: f"level {at[1]}, combined from the {('left', 'right')[at[0]]}",
 )

@@ -31,6 +31,7 @@ ASKED = Asked(
     draw=draw,
     read=read,
     forbids=OURS,
+    examples=((8,), (5,), (12,), (2,), (3,), (15,), (1,)),
     hints=(
         "Hillis and Steele: in the round with reach r, the first r places are already done. "
         "How many applications does that leave?",
@@ -181,7 +182,6 @@ KNOWN = Known(
         "expected four whole numbers": lambda n: by_bits(n)[:2],
         "first wrong place: Blelloch's work": but(tree=lambda n: by_bits(n)[2] + 1),
     },
-    examples=((8,), (5,), (12,), (2,), (3,), (15,), (1,)),
     show=lambda length: f"costs({length})",
     place=lambda at: (
         *("Hillis and Steele's work", "Hillis and Steele's depth"),

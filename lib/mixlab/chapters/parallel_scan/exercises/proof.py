@@ -21,6 +21,7 @@ ASKED = Asked(
     draw=draw,
     read=read_verdict,
     forbids=OURS,
+    examples=tuple((Suspect(family, numbers_of(family)[0]),) for family in FAMILIES),
     hints=(
         "A loop gives the right prefixes, slowly. So for one operator and one list: compare "
         "what the scan returns with what a loop returns, the whole lists.",
@@ -154,7 +155,6 @@ KNOWN = Known(
         "hides something": judging(lambda x, y: x + "".join(c for c in y if c not in x), chr),
         "these scans take 1 to 40 items": judging(lengths=range(1, 42)),
     },
-    examples=tuple((Suspect(family, numbers_of(family)[0]),) for family in FAMILIES),
     show=lambda scan: f"is_scan on this scan: {scan.description}",
     name=lambda value: "True (accept)" if value else "False (reject)",
     advice=advice,

@@ -13,6 +13,7 @@ ASKED = Asked(
     call=call,
     read=lambda texts: texts,
     forbids=shared.OURS,
+    examples=(("abcd",), ("abcdefg",), ("a",), ("abcdefghij",), ("ab",), ("abcdefghijklmnopq",)),
     hints=(
         "Run it on list('abcd') with `lambda x, y: x + y` and print items after each reach. "
         "Which letters are in the wrong order, and which appear twice?",
@@ -137,7 +138,6 @@ KNOWN = Known(
         "the operator takes two items": lambda operator, items: [operator(items, items)],
         "unsupported operand": lambda operator, items: [sum(items)],
     },
-    examples=(("abcd",), ("abcdefg",), ("a",), ("abcdefghij",), ("ab",), ("abcdefghijklmnopq",)),
     show=shared.shown("hillis_steele"),
     place=shared.placed,
     name=shared.named,

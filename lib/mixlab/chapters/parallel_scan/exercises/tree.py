@@ -13,6 +13,10 @@ ASKED = Asked(
     call=call,
     read=lambda texts: texts,
     forbids=shared.OURS,
+    examples=(
+        *(("abcdefgh",), ("abcdefg",), ("a",), ("abcdefghijklmnop",), ("abc",), ("abcdefghi",)),
+        ("abcdefghijklmnopqrstuvwxyzABCDEFG",),
+    ),
     hints=(
         "Pair up neighbours: places 0 and 1, 2 and 3, … That is half as many items, and the "
         "same problem. When is it so small that nothing is left to do?",
@@ -127,10 +131,6 @@ KNOWN = Known(
             operator(items[t], items[t + 1]) for t in range(0, len(items), 2)
         ],
     },
-    examples=(
-        *(("abcdefgh",), ("abcdefg",), ("a",), ("abcdefghijklmnop",), ("abc",), ("abcdefghi",)),
-        ("abcdefghijklmnopqrstuvwxyzABCDEFG",),
-    ),
     show=shared.shown("blelloch"),
     place=shared.placed,
     name=shared.named,

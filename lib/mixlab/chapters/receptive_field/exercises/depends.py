@@ -26,9 +26,8 @@ def hiding(rng):
         """The number says which channel is the one, if there is one."""
         layers = torch.stack([shared.layer(shared.band(int(w), step)) for w in windows])
         seed = shared.DIM * int(rng.integers(2**28)) + number % shared.DIM
-        apart = ", one between them left out" if step > 1 else ""
-        says = f"layers that read {', then '.join(map(str, windows))} tokens{apart}: {mix.__doc__}"
-        return shared.stack_of(layers, mix, seed, says)
+        reads = ", then ".join(map(str, windows)) + " tokens" + ", every second" * (step > 1)
+        return shared.stack_of(layers, mix, seed, f"layers that read {reads}: {mix.__doc__}")
 
     found = [made(n, mix, rng.integers(2, 5, layers)) for n, (mix, layers) in enumerate(HIDING)]
     found += [made(0, shared.attention, (2, 3), step=2), made(0, shared.averages, (1,))]
@@ -40,10 +39,15 @@ def draw(rng):
     return [(f, int(seq), shared.DIM) for f, seq in zip(hiding(rng), sizes, strict=True)]
 
 
+EXAMPLES = sorted(
+    hiding(np.random.default_rng(0)), key=lambda f: shared.fading.__doc__ in f.__doc__
+)
+
 ASKED = Asked(
     draw=draw,
     read=read_mask(1),
     forbids=shared.OURS,
+    examples=tuple((f, 7, shared.DIM) for f in EXAMPLES),
     hints=(
         "Take the lines one by one. At which states does a ReLU pass nothing on? And a product of "
         "two channels? A difference of two tokens?",
@@ -171,9 +175,6 @@ MISTAKES = {
     **SMALL,
     **{words: tuple(map(but_for_the_faintest, answers)) for words, answers in OTHERS.items()},
 }
-EXAMPLES = sorted(
-    hiding(np.random.default_rng(0)), key=lambda f: shared.fading.__doc__ in f.__doc__
-)
 
 KNOWN = Known(
     right=(in_another_state, by_gradient()),
@@ -183,7 +184,6 @@ KNOWN = Known(
         "expected a mask with 1 axis": by_gradient(found=lambda gradient: gradient != 0),
         "expected shape": by_gradient(found=lambda gradient: (gradient != 0).any(dim=0)),
     },
-    examples=tuple((f, 7, shared.DIM) for f in EXAMPLES),
     show=lambda f, seq, dim: f"depends_on(f, seq={seq}, dim={dim}), f being {f.__doc__}",
     place=lambda at: f"token {at[0]}" if at else "",
     name=lambda value: "True (depends on it)" if value else "False (doesn't)",

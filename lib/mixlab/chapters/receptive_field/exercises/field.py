@@ -29,6 +29,14 @@ ASKED = Asked(
     draw=draw,
     read=read_count,
     forbids=shared.OURS,
+    examples=(
+        ([3, 3], 10),
+        ([4, 2, 1], 30),
+        ([5, None], 6),
+        ([4, 4], 3),
+        ([None, 2], 9),
+        ([2, None, 3], 8),
+    ),
     hints=(
         "Do one layer in your head: a window of 4 adds three tokens to what was known. A second "
         "layer with a window of 2 adds one more.",
@@ -138,14 +146,6 @@ KNOWN = Known(
         "([1, 1, 1], 7)": lambda w, p: walk_down(w, p) + (p == 7),
         "got None": lambda w, p: None,
     },
-    examples=(
-        ([3, 3], 10),
-        ([4, 2, 1], 30),
-        ([5, None], 6),
-        ([4, 4], 3),
-        ([None, 2], 9),
-        ([2, None, 3], 8),
-    ),
     show=lambda windows, position: f"receptive_field({shown(windows)}, {position})",
     name="{:,}".format,
 )

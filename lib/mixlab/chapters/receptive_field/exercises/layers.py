@@ -38,6 +38,18 @@ ASKED = Asked(
     draw=draw,
     read=read_count,
     forbids=shared.OURS,
+    examples=(
+        (10, 3, 4),
+        (9, 3, 4),
+        (10, 0, 3),
+        (5, 5, 4),
+        (6, 2, 1),
+        (2, 9, 4),
+        (8, 8, 1),
+        (12, 0, 5),
+        (11, 3, 4),
+        (3, 8, 1),
+    ),
     hints=(
         "Make a table for a window of 4: which distances does one layer bridge? Which two?",
         "k layers bridge k (window - 1). You look for the smallest k for which that is at least "
@@ -142,17 +154,5 @@ KNOWN = Known(
         "expected a whole number: got 2.3": needing(rounds=float),
         "layers_needed(i=10, j=3, window=4)": lambda i, j, w: 0,
     },
-    examples=(
-        (10, 3, 4),
-        (9, 3, 4),
-        (10, 0, 3),
-        (5, 5, 4),
-        (6, 2, 1),
-        (2, 9, 4),
-        (8, 8, 1),
-        (12, 0, 5),
-        (11, 3, 4),
-        (3, 8, 1),
-    ),
     show=lambda i, j, window: f"layers_needed(i={i}, j={j}, window={window})",
 )

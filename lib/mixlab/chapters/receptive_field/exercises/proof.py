@@ -79,6 +79,7 @@ ASKED = Asked(
     draw=draw,
     read=read_verdict,
     forbids=shared.OURS,
+    examples=tuple(models(np.random.default_rng(0), SIZES, lambda numbers: numbers[0])),
     hints=(
         "Decide for every pair of tokens whether token i should depend on token j: the distance "
         "i - j must lie between 0 and n_layers (window - 1).",
@@ -182,7 +183,6 @@ KNOWN = Known(
         "expected True or False": lambda model, n, w: dependence(model, n * (w - 1) + 5),
         "changes some tokens only": judging(lambda i, j, *_: j % 2 == 0),
     },
-    examples=tuple(models(np.random.default_rng(0), SIZES, lambda numbers: numbers[0])),
     show=lambda model, n, w: f"has_reach(model, n_layers={n}, window={w}): {model.__doc__}",
     name=lambda value: "True (accept)" if value else "False (reject)",
     advice=advice,

@@ -25,10 +25,21 @@ def draw(rng):
     return [*drawn, (both_ways,), (long,), (deep,)]
 
 
+def mask_of(*rows):
+    return torch.tensor([[cell == "x" for cell in row] for row in rows])
+
+
 ASKED = Asked(
     draw=draw,
     read=read_mask(),
     forbids=shared.OURS,
+    examples=(
+        ([mask_of("x...", "xx..", ".xx.", "..xx"), mask_of("x...", "xx..", "x.x.", ".x.x")],),
+        ([mask_of("x..", "x..", ".x."), mask_of("x..", ".x.", ".xx")],),
+        ([mask_of("x...", "x...", ".x..", "..x.")] * 2,),
+        ([mask_of(".x.", "..x", "..."), mask_of("...", "x..", ".x.")],),
+        ([torch.ones(12, 12).tril() + torch.eye(12).roll(1, 1).tril(1) > 0] * 70,),
+    ),
     hints=(
         "Keep a table `known`: row i says which input tokens token i knows. Before the first "
         "layer it is the identity. How does one mask change it?",
@@ -156,10 +167,6 @@ MISTAKES = {
 }
 
 
-def mask_of(*rows):
-    return torch.tensor([[cell == "x" for cell in row] for row in rows])
-
-
 def show(masks):
     drawn = " then ".join("/".join("".join(".x"[s] for s in row) for row in m.int()) for m in masks)
     small = len(masks) < 4 and len(masks[0]) < 6
@@ -176,13 +183,6 @@ KNOWN = Known(
         "multiplies matrices of numbers, not of truth values": lambda masks: masks[0] @ masks[-1],
         "expected shape": lambda masks: token_by_token(masks)[-1:],
     },
-    examples=(
-        ([mask_of("x...", "xx..", ".xx.", "..xx"), mask_of("x...", "xx..", "x.x.", ".x.x")],),
-        ([mask_of("x..", "x..", ".x."), mask_of("x..", ".x.", ".xx")],),
-        ([mask_of("x...", "x...", ".x..", "..x.")] * 2,),
-        ([mask_of(".x.", "..x", "..."), mask_of("...", "x..", ".x.")],),
-        ([torch.ones(12, 12).tril() + torch.eye(12).roll(1, 1).tril(1) > 0] * 70,),
-    ),
     show=show,
     place=lambda at: f"token {at[0]}, input {at[1]}" if at else "",
     name=lambda value: "known (True)" if value else "unknown (False)",

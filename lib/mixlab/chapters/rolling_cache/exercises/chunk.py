@@ -60,6 +60,10 @@ ASKED = Asked(
     call=call,
     read=read_reals(2),
     forbids=(*OURS, *ATTENTION),
+    examples=tuple(
+        (window, chunks, *qkv(np.random.default_rng(sum(chunks)), sum(chunks)))
+        for window, chunks in ((4, (3, 3)), (3, (1, 1, 1, 1, 2)), (4, (4, 3, 4)), (2, (1, 2, 1)))
+    ),
     hints=(
         "Ring of 4, after *The cat sat*: the chunk *on the mat* arrives. Which keys does *on* "
         "need? Which of them are left once the whole chunk has been written?",
@@ -176,10 +180,6 @@ KNOWN = Known(
         "should return shape": lambda *given: token_by_token(*given).T,
         "first wrong place: the token at position": scaled(0.5, unit=8),
     },
-    examples=tuple(
-        (window, chunks, *qkv(np.random.default_rng(sum(chunks)), sum(chunks)))
-        for window, chunks in ((4, (3, 3)), (3, (1, 1, 1, 1, 2)), (4, (4, 3, 4)), (2, (1, 2, 1)))
-    ),
     show=lambda w, chunks, q, k, v: (
         f"extend on chunks of {', '.join(map(str, chunks))} tokens, one after the other, "
         f"with rings of {w} slots"

@@ -25,6 +25,10 @@ ASKED = Asked(
     draw=draw,
     read=read_verdict,
     forbids=OURS,
+    examples=(
+        *((3, 1, 4), (9, 8, 4), (9, 7, 4), (9, 5, 4), (9, 9, 4), (9, 2, 4), (9, 0, 4)),
+        *((7, 3, 1), (4, 2, 4), (5, 2, 4)),
+    ),
     hints=(
         "Which positions does the ring hold after `length` tokens? The oldest is "
         "`max(0, length - window)`.",
@@ -113,10 +117,6 @@ KNOWN = Known(
         "expected True or False": lambda length, new, window: length - new + 2,
         "expected: False": lambda length, new, window: new <= 1 or by_sets(length, new, window),
     },
-    examples=(
-        *((3, 1, 4), (9, 8, 4), (9, 7, 4), (9, 5, 4), (9, 9, 4), (9, 2, 4), (9, 0, 4)),
-        *((7, 3, 1), (4, 2, 4), (5, 2, 4)),
-    ),
     show=lambda length, new, window: f"can_go_back(length={length}, new={new}, window={window})",
     name=lambda value: "True (it can)" if value else "False (it can't)",
 )

@@ -26,6 +26,12 @@ ASKED = Asked(
     draw=draw,
     read=read_count,
     forbids=OURS,
+    examples=(
+        ((4,), (9,), 2, 1, 8, 2),
+        ((6, None), (9, 1), 4, 2, 8, 2),
+        ((4096,) * 32, (32_768,), 32, 8, 128, 2),
+        ((None,), (5, 1), 6, 3, 4, 4),
+    ),
     hints=(
         "One token takes, in one layer, a key and a value for each key/value head. Query heads "
         "keep nothing.",
@@ -114,12 +120,6 @@ KNOWN = Known(
     right=(cache_bytes, in_numpy),
     mistakes=MISTAKES,
     slips={"it raised TypeError": holding(min)},
-    examples=(
-        ((4,), (9,), 2, 1, 8, 2),
-        ((6, None), (9, 1), 4, 2, 8, 2),
-        ((4096,) * 32, (32_768,), 32, 8, 128, 2),
-        ((None,), (5, 1), 6, 3, 4, 4),
-    ),
     show=lambda w, t, h, kv, d, b: (
         f"cache_bytes({w}, {t}, n_heads={h}, n_kv_heads={kv}, head_dim={d}, bytes_per_number={b})"
     ),

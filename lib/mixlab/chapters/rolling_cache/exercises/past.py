@@ -32,6 +32,13 @@ ASKED = Asked(
     draw=draw,
     read=read_reals(2),
     forbids=OURS,
+    examples=(
+        *(
+            (written(np.random.default_rng(window), window, length), length)
+            for window, length in ((4, 6), (4, 3), (5, 7), (4, 8), (1, 5), (3, 0), (6, 6))
+        ),
+        (torch.tensor([[0.0, 0.0], [2.0, 1.0], [0.0, 0.0]]), 2),
+    ),
     hints=(
         "Write down the slots of a ring of 4 after 6 tokens: positions 4, 5, 2, 3. The next "
         "token, position 6, sees 3, 4, 5 and itself.",
@@ -133,13 +140,6 @@ KNOWN = Known(
         "expected real numbers in 2 axes": lambda ring, length: str(past(ring, length)),
         "expected shape: (3, 3)": lambda ring, length: past(ring, length)[:, :1],
     },
-    examples=(
-        *(
-            (written(np.random.default_rng(window), window, length), length)
-            for window, length in ((4, 6), (4, 3), (5, 7), (4, 8), (1, 5), (3, 0), (6, 6))
-        ),
-        (torch.tensor([[0.0, 0.0], [2.0, 1.0], [0.0, 0.0]]), 2),
-    ),
     show=lambda ring, length: f"past(ring, {length}) with a ring of {len(ring)} slots",
     place=lambda at: f"row {at[0]}, channel {at[1]}" if at else "",
     name="{:.4f}".format,

@@ -98,6 +98,7 @@ ASKED = Asked(
     draw=draw,
     read=read_verdict,
     forbids=OURS,
+    examples=tuple((cache_of(family, NUMBERS.get(family, (0,))[0]),) for family in FAMILIES),
     hints=(
         "For one window: make a cache, call it with 0, 1, 2, … and compare what it returns "
         "with the positions that the rule allows. Order doesn't matter, so sort first.",
@@ -183,7 +184,6 @@ KNOWN = Known(
         "before a text gets long": judging(tokens=lambda w: 2 * w),
         "looks at full rings only": judging(first=lambda w: w),
     },
-    examples=tuple((cache_of(family, NUMBERS.get(family, (0,))[0]),) for family in FAMILIES),
     show=lambda make: f"is_rolling on a cache that hands over {make.__doc__}",
     name=lambda value: "True (accept)" if value else "False (reject)",
     advice=advice,

@@ -52,6 +52,7 @@ ASKED = Asked(
     call=call,
     read=np.asarray,
     forbids=OURS,
+    examples=((4, [7, 0, 3, 5, 8, 2]), (1, [6, 4, 0]), (3, [0, 0, 9, 1, 0, 2, 4])),
     hints=(
         "The ring needs one more thing to remember than its slots: how many items it has been "
         "given so far.",
@@ -178,7 +179,6 @@ KNOWN = Known(
         ),
         "or None: got -1": ring(returned=lambda self, old, item: -1 if old is None else old),
     },
-    examples=((4, [7, 0, 3, 5, 8, 2]), (1, [6, 4, 0]), (3, [0, 0, 9, 1, 0, 2, 4])),
     show=lambda w, items: (
         f"Ring({w}), then write({'), write('.join(map(str, items[:30]))})"
         + " …" * (len(items) > 30)

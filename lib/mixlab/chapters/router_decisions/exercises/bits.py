@@ -26,11 +26,28 @@ def draw(rng):
     return drawn
 
 
+RNG = np.random.default_rng(8)
+
+
+KIND = RNG.integers(3, size=90)
+
+
+TOKEN = np.where(RNG.random(90) < 0.6, KIND, RNG.integers(5, size=90))
+
+
+EXPERT = (TOKEN + (RNG.random(90) < 0.5) * KIND) % 4
+
+
 ASKED = Asked(
     draw=draw,
     read=read_real,
     atol=1e-5,
     forbids=OURS,
+    examples=(
+        (np.array([0, 0, 1, 1]), np.array([0, 0, 1, 1]), np.array([7, 7, 7, 7])),
+        (np.array([0, 0, 1, 1]), np.array([0, 0, 1, 1]), np.array([3, 3, 8, 8])),
+        (EXPERT, KIND, 3 * TOKEN + 2),
+    ),
     hints=(
         "Look at one token alone: keep the positions where it stands, and compute the mutual "
         "information of expert and kind among them. Do that for every token.",
@@ -142,11 +159,6 @@ MISTAKES = {
     "for.": lambda e, d, t: mean_of()(e, d, t) / entropy(e),
 }
 
-RNG = np.random.default_rng(8)
-KIND = RNG.integers(3, size=90)
-TOKEN = np.where(RNG.random(90) < 0.6, KIND, RNG.integers(5, size=90))
-EXPERT = (TOKEN + (RNG.random(90) < 0.5) * KIND) % 4
-
 KNOWN = Known(
     right=(by_counting, mean_of()),
     mistakes=MISTAKES,
@@ -154,11 +166,6 @@ KNOWN = Known(
         "0.00000 bits": lambda e, d, t: 0.0,
         "expected one number": lambda e, d, t: [information(e, d), information(e, t)],
     },
-    examples=(
-        (np.array([0, 0, 1, 1]), np.array([0, 0, 1, 1]), np.array([7, 7, 7, 7])),
-        (np.array([0, 0, 1, 1]), np.array([0, 0, 1, 1]), np.array([3, 3, 8, 8])),
-        (EXPERT, KIND, 3 * TOKEN + 2),
-    ),
     show=lambda expert, kind, token: (
         f"information_given_token(expert, kind, token) with {len(expert)} positions and "
         f"{len(set(token.tolist()))} different tokens"

@@ -22,6 +22,7 @@ ASKED = Asked(
     read=read_real,
     atol=1e-6,
     forbids=OURS,
+    examples=((8, 2), (5, 2), (6, 3), (4, 3), (8, 6)),
     hints=(
         "Having something in common is many cases. Having nothing in common is one: find its "
         "probability and subtract it from 1.",
@@ -116,7 +117,6 @@ KNOWN = Known(
         "expected one number": lambda n, k: (comb(n - k, k), comb(n, k)),
         "0.464286": lambda n, k: round(by_ways(n, k), 3),
     },
-    examples=((8, 2), (5, 2), (6, 3), (4, 3), (8, 6)),
     show=lambda n, k: f"chance(n_experts={n}, k={k})",
     name="{:.6f}".format,
 )

@@ -46,6 +46,11 @@ ASKED = Asked(
     draw=draw,
     read=read,
     forbids=OURS,
+    examples=(
+        (np.array([[[0, 1], [2, 1]], [[1, 0], [1, 2]]]), 4),
+        (np.array([[[3, 0], [1, 3]], [[0, 2], [3, 2]], [[0, 1], [1, 0]]]), 4),
+        (np.array([[[3, 0, 5], [1, 4, 3], [3, 1, 4]], [[0, 2, 4], [3, 4, 5], [0, 1, 3]]]), 6),
+    ),
     hints=(
         "Ask of each line: which axis disappears here, and should it? An expert's number "
         "means nothing outside its layer.",
@@ -149,11 +154,6 @@ KNOWN = Known(
         ),
         "first wrong place: layer": lambda chosen, n: by_counts(chosen % 128, n),
     },
-    examples=(
-        (np.array([[[0, 1], [2, 1]], [[1, 0], [1, 2]]]), 4),
-        (np.array([[[3, 0], [1, 3]], [[0, 2], [3, 2]], [[0, 1], [1, 0]]]), 4),
-        (np.array([[[3, 0, 5], [1, 4, 3], [3, 1, 4]], [[0, 2, 4], [3, 4, 5], [0, 1, 3]]]), 6),
-    ),
     show=lambda chosen, n: f"dead_experts(chosen of shape {chosen.shape}, n_experts={n})",
     place=lambda at: f"layer {at[0]}, expert {at[1]}" if len(at) == 2 else "",
     name=lambda value: "dead (True)" if value else "alive (False)",

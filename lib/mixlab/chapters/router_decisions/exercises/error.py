@@ -19,11 +19,14 @@ def draw(rng):
     return drawn
 
 
+TEXTS = choices(np.random.default_rng(8), (6, 12), 4, 2, stay=0.8)
+
 ASKED = Asked(
     draw=draw,
     read=read_pair,
     atol=1e-6,
     forbids=OURS,
+    examples=((TEXTS, 0), (TEXTS[:4], 1), (TEXTS[::2], 3)),
     hints=(
         "Which are the independent observations? Not the tokens. Make one number of each text.",
         "A text's number is the share of its seq · k choices that fell on the expert. The "
@@ -131,7 +134,6 @@ MISTAKES = {
     ),
     "the share comes first, then its error.": lambda *given: observing()(*given)[::-1],
 }
-TEXTS = choices(np.random.default_rng(8), (6, 12), 4, 2, stay=0.8)
 
 KNOWN = Known(
     right=(observing(), step_by_step),
@@ -140,7 +142,6 @@ KNOWN = Known(
         "expected two numbers": lambda *given: observing()(*given)[0],
         "the standard error": observing(scale=lambda chosen, n: 0.5),
     },
-    examples=((TEXTS, 0), (TEXTS[:4], 1), (TEXTS[::2], 3)),
     show=lambda chosen, expert: f"share_and_error(chosen of shape {chosen.shape}, expert={expert})",
     place=lambda at: ("the share", "the standard error")[at[0]],
     name="{:.5f}".format,

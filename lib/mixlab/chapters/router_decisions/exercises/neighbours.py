@@ -23,11 +23,25 @@ def draw(rng):
     return drawn
 
 
+SMALL = np.array(
+    [
+        [[0, 1], [0, 2], [2, 0], [5, 4], [5, 4]],
+        [[3, 4], [4, 3], [0, 1], [0, 1], [0, 1]],
+        [[0, 1], [6, 7], [7, 0], [1, 7], [1, 2]],
+    ]
+)
+
 ASKED = Asked(
     draw=draw,
     read=read_pair,
     atol=1e-6,
     forbids=OURS,
+    examples=(
+        (SMALL, [5, 2, 4]),
+        (SMALL[:2], [3, 4]),
+        (SMALL[[2, 1]], [4, 1]),
+        (np.array([[[0, 1, 2], [3, 1, 4], [2, 5, 3], [2, 1, 0]]]), [4]),
+    ),
     hints=(
         "A text of n tokens has n - 1 pairs of neighbours. Cut every text to its length "
         "first, then compare it with itself moved by one.",
@@ -156,14 +170,6 @@ MISTAKES = {
     ),
 }
 
-SMALL = np.array(
-    [
-        [[0, 1], [0, 2], [2, 0], [5, 4], [5, 4]],
-        [[3, 4], [4, 3], [0, 1], [0, 1], [0, 1]],
-        [[0, 1], [6, 7], [7, 0], [1, 7], [1, 2]],
-    ]
-)
-
 KNOWN = Known(
     right=(sharing(), by_arrays),
     mistakes=MISTAKES,
@@ -173,12 +179,6 @@ KNOWN = Known(
             chosen[..., [0, -1]], lengths
         ),
     },
-    examples=(
-        (SMALL, [5, 2, 4]),
-        (SMALL[:2], [3, 4]),
-        (SMALL[[2, 1]], [4, 1]),
-        (np.array([[[0, 1, 2], [3, 1, 4], [2, 5, 3], [2, 1, 0]]]), [4]),
-    ),
     show=lambda chosen, lengths: (
         f"repetition(chosen, lengths={lengths}) with chosen of shape {chosen.shape}"
     ),

@@ -46,6 +46,14 @@ ASKED = Asked(
     read=read_reals(2),
     atol=1e-5,
     forbids=(*OURS, "mixlab.transformer.sparse_moe"),
+    examples=(
+        (torch.tensor([[2.0, 1.0, 0.5, -1.0]]), [0], 2),
+        (torch.tensor([[-3.0, -1.0, -2.0, -4.0], [0.5, 0.25, -1.0, 1.5]]), [1], 2),
+        (torch.tensor([[-0.5, 1.0, 3.0, 2.0, -1.0]]), [2, 3], 1),
+        (torch.tensor([[100.0, 1.0, 0.5, -1.0], [-401.0, -400.0, -403.0, -402.0]]), [0, 1], 2),
+        (torch.tensor([[0.0, 3.0, 2.0, 1.0]]), [1], 3),  # the worst score is among the best
+        (torch.tensor([[1.0, 2.0, 3.0, 0.0]]), [2], 3),
+    ),
     hints=(
         "The router should choose as if the removed experts had never been offered. What must "
         "a score be so that no softmax and no top-k can pick it?",
@@ -173,14 +181,6 @@ KNOWN = Known(
         "expected shape": lambda x, removed, k: gone(x, removed).topk(k).values.softmax(1),
         "first wrong place: token": lambda x, removed, k: routing()(x, removed, k).exp() - 1,
     },
-    examples=(
-        (torch.tensor([[2.0, 1.0, 0.5, -1.0]]), [0], 2),
-        (torch.tensor([[-3.0, -1.0, -2.0, -4.0], [0.5, 0.25, -1.0, 1.5]]), [1], 2),
-        (torch.tensor([[-0.5, 1.0, 3.0, 2.0, -1.0]]), [2, 3], 1),
-        (torch.tensor([[100.0, 1.0, 0.5, -1.0], [-401.0, -400.0, -403.0, -402.0]]), [0, 1], 2),
-        (torch.tensor([[0.0, 3.0, 2.0, 1.0]]), [1], 3),  # the worst score is among the best
-        (torch.tensor([[1.0, 2.0, 3.0, 0.0]]), [2], 3),
-    ),
     show=lambda logits, removed, k: (
         f"weights_without(logits of shape {tuple(logits.shape)}, removed={removed}, k={k})"
     ),

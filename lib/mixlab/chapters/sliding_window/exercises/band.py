@@ -66,6 +66,9 @@ ASKED = Asked(
     read=read,
     room=192 * 2**20,  # a plot and all that it imports takes half of it
     forbids=shared.OURS,
+    examples=tuple(
+        given(np.random.default_rng(7), *size, 4) for size in ((6, 3), (5, 1), (4, 7), (40, 3))
+    ),
     hints=(
         "Start with a loop over queries: query i needs only `k[start : i + 1]`. What is `start`?",
         "`start` is `max(0, i - window + 1)`. Inside the slice nothing has to be masked: all its "
@@ -179,9 +182,6 @@ KNOWN = Known(
         "window should ever be computed": full(),
         "query 0 has NaN": lambda q, k, v, w: over()(q, k, v, w) * torch.nan,
     },
-    examples=tuple(
-        given(np.random.default_rng(7), *size, 4) for size in ((6, 3), (5, 1), (4, 7), (40, 3))
-    ),
     show=lambda q, k, v, window: f"banded(q, k, v, window={window}) with {len(q)} tokens",
     place=lambda at: f"query {at[0]}, channel {at[1]}" if at else "",
     name="{:.4f}".format,

@@ -24,6 +24,7 @@ ASKED = Asked(
     draw=draw,
     read=read_mask(),
     forbids=shared.OURS,
+    examples=((2, 3, 3), (4, 0, 2), (1, 6, 4), (5, 2, 3)),
     hints=(
         "Draw two queries with three cached keys on paper: 2 rows, 5 columns. Which column is "
         "the first query itself?",
@@ -129,7 +130,6 @@ KNOWN = Known(
         ),
         "expected a mask with 2 axes": lambda *sizes: ruled()(*sizes)[None],
     },
-    examples=((2, 3, 3), (4, 0, 2), (1, 6, 4), (5, 2, 3)),
     show=lambda n, past, w: f"chunk_mask(n_queries={n}, past={past}, window={w})",
     place=lambda at: f"query {at[0]}, key {at[1]}" if at else "",
     name=lambda value: "visible (True)" if value else "hidden (False)",

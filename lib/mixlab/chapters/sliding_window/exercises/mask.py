@@ -20,6 +20,7 @@ ASKED = Asked(
     draw=draw,
     read=read_mask(),
     forbids=shared.OURS,
+    examples=((6, 3), (4, 1), (3, 5), (5, 4), (300, 7)),
     hints=(
         "Number the rows and the columns: `torch.arange(seq)[:, None]` is every query's "
         "position as a column, `[None, :]` every key's as a row. Their difference is a table.",
@@ -112,7 +113,6 @@ KNOWN = Known(
             lambda i, j, w: (i >= j) & (i - j < w) & (i != 4)
         ),
     },
-    examples=((6, 3), (4, 1), (3, 5), (5, 4), (300, 7)),
     show=lambda seq, window: f"window_mask({seq}, {window})",
     place=lambda at: f"query {at[0]}, key {at[1]}" if at else "",
     name=lambda value: "visible (True)" if value else "hidden (False)",

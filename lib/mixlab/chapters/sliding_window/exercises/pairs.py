@@ -24,6 +24,7 @@ ASKED = Asked(
     draw=draw,
     read=read_count,
     forbids=shared.OURS,
+    examples=((6, 3), (10, 1), (4, 9), (5, 5)),
     hints=(
         "Write down how many keys each query sees, for 6 tokens and W = 3: 1, 2, 3, 3, 3, 3.",
         "The first W queries make a triangle, 1 + 2 + … + W. Every later query adds W.",
@@ -142,7 +143,6 @@ KNOWN = Known(
         "the window is longer than the text": lambda s, w: two_triangles(s, w) - (w > s),
         "one after the other, and add them up": lambda s, w: two_triangles(s, w) + (w == 1),
     },
-    examples=((6, 3), (10, 1), (4, 9), (5, 5)),
     show=lambda seq, window: f"n_scores({seq}, {window})",
     name="{:,}".format,
     advice=advice,

@@ -92,6 +92,7 @@ ASKED = Asked(
     draw=draw,
     read=read_verdict,
     forbids=shared.OURS,
+    examples=tuple((mask_of(family, NUMBERS.get(family, (0,))[0]),) for family in FAMILIES),
     hints=(
         "A test needs sizes at which a wrong mask differs from a right one. With window >= seq, a "
         "mask that forgets the window looks right. One size is never enough.",
@@ -183,7 +184,6 @@ KNOWN = Known(
         "wrong at one only": judging(sizes=[(s, w) for s, w in EVERY if (s, w) != (7, 3)]),
         "these masks are made for": judging(sizes=[(65, 3)]),
     },
-    examples=tuple((mask_of(family, NUMBERS.get(family, (0,))[0]),) for family in FAMILIES),
     show=lambda make_mask: f"is_window_mask on a mask that shows {make_mask.__doc__}",
     name=lambda value: "True (accept)" if value else "False (reject)",
     advice=advice,

@@ -48,6 +48,12 @@ ASKED = Asked(
     call=call,
     read=read_reals(1),
     forbids=OURS,
+    examples=(
+        (torch.tensor([[1.0, 0.0], [2.0, 0.5]]), 1),
+        (torch.tensor([[2.0, 1.0, 0.0], [1.0, 2.0, 0.5], [3.0, 0.0, 1.0]]), 2),
+        (torch.tensor([[0.5, 0.0], [2.0, 1.0]]), 1),
+        (torch.tensor([[1.0, 0.0, 0.5, -1.0], [2.0, 2.5, 0.0, 1.0], [0.5, 1.5, -1.0, 1.0]]), 2),
+    ),
     hints=(
         "P is the mean over tokens of the softmax over all experts: `scores.softmax(dim=1)"
         ".mean(dim=0)`.",
@@ -170,12 +176,6 @@ KNOWN = Known(
         "a tensor of one number": lambda s, k: balancing()(s, k).item(),
         "doesn't depend on the scores": lambda s, k: torch.ones((), requires_grad=True),
     },
-    examples=(
-        (torch.tensor([[1.0, 0.0], [2.0, 0.5]]), 1),
-        (torch.tensor([[2.0, 1.0, 0.0], [1.0, 2.0, 0.5], [3.0, 0.0, 1.0]]), 2),
-        (torch.tensor([[0.5, 0.0], [2.0, 1.0]]), 1),
-        (torch.tensor([[1.0, 0.0, 0.5, -1.0], [2.0, 2.5, 0.0, 1.0], [0.5, 1.5, -1.0, 1.0]]), 2),
-    ),
     show=lambda scores, k: f"balance_loss(scores, k={k}) with scores {rounded(scores)}",
     place=lambda at: "its gradient to the scores" if at and at[0] else "the loss itself",
     name="{:.4f}".format,

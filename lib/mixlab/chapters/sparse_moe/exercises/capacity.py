@@ -35,11 +35,26 @@ def call(answer, x, chosen, gates, up, down, capacity):
     return answer(x, chosen, gates, counted_experts(chosen, up, down, capacity), capacity)
 
 
+def example(choices, first_gates, n_experts, capacity):
+    """One or two choices a token; a second one's gate is what the first leaves of 1."""
+    first = torch.tensor(first_gates)[:, None]
+    gates = torch.cat((first, 1 - first), 1)[:, : len(choices[0])]
+    rng = np.random.default_rng(n_experts)
+    routing = torch.tensor(choices), gates
+    return normal(rng, len(choices), 4), *routing, *weights_of_experts(rng, n_experts, 4), capacity
+
+
 ASKED = Asked(
     draw=draw,
     call=call,
     read=read_reals(2),
     forbids=OURS,
+    examples=(
+        example([[0, 1], [1, 0], [1, 0]], [0.75, 0.6, 0.9], 2, 9),
+        example([[1, 0], [0, 1], [1, 2], [1, 0], [3, 2]], [0.9, 0.7, 0.6, 0.8, 0.7], 4, 2),
+        example([[0], [0], [0]], [1.0, 1.0, 1.0], 2, 2),
+        example([[0, 1], [1, 0], [2, 1], [0, 1]], [0.6, 0.7, 0.9, 0.8], 3, 2),
+    ),
     hints=(
         "Loop over experts. `token, rank = torch.where(chosen == e)` lists the tokens that "
         "chose expert e, in order, and whether as their first choice or a later one.",
@@ -148,15 +163,6 @@ MISTAKES = {
 }
 
 
-def example(choices, first_gates, n_experts, capacity):
-    """One or two choices a token; a second one's gate is what the first leaves of 1."""
-    first = torch.tensor(first_gates)[:, None]
-    gates = torch.cat((first, 1 - first), 1)[:, : len(choices[0])]
-    rng = np.random.default_rng(n_experts)
-    routing = torch.tensor(choices), gates
-    return normal(rng, len(choices), 4), *routing, *weights_of_experts(rng, n_experts, 4), capacity
-
-
 def advice(x, chosen, gates, up, down, capacity):
     """What stands out in the case that goes wrong."""
     if chosen.flatten().bincount().max() <= capacity:
@@ -171,12 +177,6 @@ KNOWN = Known(
         "its capacity is": serving(lambda *of: slice(None)),
         "a second time": lambda *given: (serving()(*given) + serving()(*given)) / 2,
     },
-    examples=(
-        example([[0, 1], [1, 0], [1, 0]], [0.75, 0.6, 0.9], 2, 9),
-        example([[1, 0], [0, 1], [1, 2], [1, 0], [3, 2]], [0.9, 0.7, 0.6, 0.8, 0.7], 4, 2),
-        example([[0], [0], [0]], [1.0, 1.0, 1.0], 2, 2),
-        example([[0, 1], [1, 0], [2, 1], [0, 1]], [0.6, 0.7, 0.9, 0.8], 3, 2),
-    ),
     show=lambda x, chosen, gates, up, down, capacity: (
         f"sparse_feed_forward with chosen = {chosen[:12].tolist()}, {len(up)} experts, "
         f"capacity = {capacity}"

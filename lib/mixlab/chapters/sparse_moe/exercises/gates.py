@@ -57,6 +57,12 @@ ASKED = Asked(
     read=read_reals(2),
     atol=1e-5,
     forbids=OURS,
+    examples=(
+        (torch.tensor([[1.0, 3.0, 0.0, 2.0], [0.5, 1.25, 1.0, 0.25]]), 2),
+        (torch.tensor([[0.5, -1.0, 2.0], [-2.0, -0.5, -1.0], [1.0, 3.0, 2.5]]), 2),
+        (torch.tensor([[0.0, 1.0, -1.0], [2.0, 0.5, 1.0]]), 1),
+        (torch.tensor([[1.0, 0.25, -0.5, 0.5], [-1.0, 1.5, 0.75, 0.0]]), 3),
+    ),
     hints=(
         "`scores.topk(k, dim=1)` gives the k best scores of each row and the experts they "
         "belong to. What is left is one softmax, and writing the results into their places.",
@@ -176,12 +182,6 @@ KNOWN = Known(
         "have to be exactly 0": gating(lambda s, kept: of_kept(s, kept, rest=-100.0)),
         "is infinite": gating(lambda s, kept: divided(s.exp(), kept)),
     },
-    examples=(
-        (torch.tensor([[1.0, 3.0, 0.0, 2.0], [0.5, 1.25, 1.0, 0.25]]), 2),
-        (torch.tensor([[0.5, -1.0, 2.0], [-2.0, -0.5, -1.0], [1.0, 3.0, 2.5]]), 2),
-        (torch.tensor([[0.0, 1.0, -1.0], [2.0, 0.5, 1.0]]), 1),
-        (torch.tensor([[1.0, 0.25, -0.5, 0.5], [-1.0, 1.5, 0.75, 0.0]]), 3),
-    ),
     show=lambda scores, k: f"gate_table(scores, k={k}) with scores {rounded(scores)}",
     place=lambda at: f"token {at[0]}, expert {at[1]}" if at else "",
     name="{:.4f}".format,

@@ -42,6 +42,11 @@ ASKED = Asked(
     draw=draw,
     read=read,
     forbids=("mixlab.transformer.config", "mixlab.transformer.model"),
+    examples=(
+        (4, 6, 10, 2, 4, 2, 3, 3, 1),
+        (3, 5, 7, 3, 2, 1, 2, 4, 2),
+        (4096, 14_336, 32_000, 32, 32, 8, 128, 8, 2),
+    ),
     hints=(
         "Count one layer: four attention matrices, the router, the experts, two norms. Then "
         "times n_layers, plus what there is only once.",
@@ -177,11 +182,6 @@ KNOWN = Known(
         "first wrong place: stored": lambda *given: (46_702_792_704, 12_879_925_248),
         "expected two whole numbers": lambda *given: by_tensors(*given)[0],
     },
-    examples=(
-        (4, 6, 10, 2, 4, 2, 3, 3, 1),
-        (3, 5, 7, 3, 2, 1, 2, 4, 2),
-        (4096, 14_336, 32_000, 32, 32, 8, 128, 8, 2),
-    ),
     show=lambda *given: "count_parameters({})".format(
         ", ".join(f"{name}={size}" for name, size in zip(Sizes._fields, given, strict=True))
     ),

@@ -32,11 +32,20 @@ def call(answer, x, scores, k, up, down):
     return answer(x, scores, k, experts)
 
 
+def example(scores, k):
+    rng = np.random.default_rng(len(scores))
+    return normal(rng, len(scores), 4), torch.tensor(scores), k, *weights_of_experts(rng, 4, 4)
+
+
 ASKED = Asked(
     draw=draw,
     call=call,
     read=read_reals(2),
     forbids=OURS,
+    examples=(
+        example([[0.0, 2.0, 1.0, -1.0], [1.0, 0.0, -1.0, 2.0], [2.0, 1.5, 0.0, 0.5]], 2),
+        example([[3.0, 0.0, 1.0, 0.5], [0.0, 0.5, 2.0, 1.0]], 3),
+    ),
     hints=(
         "Make every expert the identity, `lambda rows: rows`. Then the layer should return x "
         "itself. What does it return, and by how much is it too small?",
@@ -162,12 +171,6 @@ MISTAKES = {
     ),
 }
 
-
-def example(scores, k):
-    rng = np.random.default_rng(len(scores))
-    return normal(rng, len(scores), 4), torch.tensor(scores), k, *weights_of_experts(rng, 4, 4)
-
-
 KNOWN = Known(
     right=(token_by_token, there_and_back()),
     mistakes=MISTAKES,
@@ -175,10 +178,6 @@ KNOWN = Known(
         "first wrong place: token 0": there_and_back(back=lambda rows, order: rows.roll(1, 0)),
         "out of bounds": there_and_back(there=lambda order, n, k: order),
     },
-    examples=(
-        example([[0.0, 2.0, 1.0, -1.0], [1.0, 0.0, -1.0, 2.0], [2.0, 1.5, 0.0, 0.5]], 2),
-        example([[3.0, 0.0, 1.0, 0.5], [0.0, 0.5, 2.0, 1.0]], 3),
-    ),
     show=lambda x, s, k, up, down: (
         f"sorted_experts with {len(x)} tokens, {len(up)} experts, k = {k}"
     ),

@@ -27,6 +27,12 @@ ASKED = Asked(
     read=read_real,
     atol=1e-5,
     forbids=OURS,
+    examples=(
+        ([0.25, 0.75, 1.0], 2),
+        ([0.5, 0.5, 0.5, 0.5], 3),
+        ([0.1, 0.9], 4),
+        ([0.3, 0.1, 0.3, 0.1, 0.2], 2),
+    ),
     hints=(
         "Begin with one expert whose chance is q: what is the probability that one token "
         "misses it, and that all n do?",
@@ -149,12 +155,6 @@ KNOWN = Known(
         "expected one number": lambda chances, n: [hit(q, n) for q in chances],
         "expected:": lambda chances, n: token_by_token(chances, n) + 1e-3,
     },
-    examples=(
-        ([0.25, 0.75, 1.0], 2),
-        ([0.5, 0.5, 0.5, 0.5], 3),
-        ([0.1, 0.9], 4),
-        ([0.3, 0.1, 0.3, 0.1, 0.2], 2),
-    ),
     show=lambda chances, n: f"expected_touched({[round(q, 3) for q in chances[:20]]}, {n})",
     name="{:.4f}".format,
 )
