@@ -10,6 +10,15 @@ import plotly.graph_objects as go
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 VERMILION, SKY, YELLOW, BLACK = "#D55E00", "#56B4E9", "#F0E442", "#000000"
 GREY = "#E6E6E6"
+
+# A colour means one thing in the whole course. What is gone is a veil, so that it recedes into a
+# white page and into a dark one.
+NOW = ORANGE  # the token or query that acts
+SEEN = BLUE  # what it sees or keeps
+GONE = "rgba(128, 128, 128, 0.2)"  # overwritten, or hidden
+WRONG = VERMILION  # a leak, an error
+WASTE = PINK  # computed and thrown away
+
 CYCLE = (BLUE, ORANGE, GREEN, VERMILION, PINK, SKY)
 
 _TEMPLATE = go.layout.Template(
