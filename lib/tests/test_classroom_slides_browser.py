@@ -207,7 +207,7 @@ def test_grey_lines_change_sides_with_the_theme_and_colours_do_not(page):
     light = page.evaluate(colors)
     assert light == '["#d55e00","#0072b2","#222222"]'
     press(page, "d")
-    assert page.evaluate(colors) == '["#d55e00","#0072b2","rgb(221,221,221)"]'
+    assert page.evaluate(colors) == '["#d55e00","#0072b2","rgba(221,221,221,1)"]'
     press(page, "d")
     assert page.evaluate(colors) == light
 

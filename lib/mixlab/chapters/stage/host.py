@@ -67,7 +67,7 @@ class Piece:
             '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             f'<title>{escape(self.title)}</title>\n<link rel="icon" href="data:,">\n'
-            "<style>:root { color-scheme: light dark; font-family: system-ui, sans-serif; }</style>\n"
+            "<style>:root { color-scheme: light dark; font: 16px system-ui, sans-serif; }</style>\n"
             f"</head>\n<body>\n{self.html()}\n</body>\n</html>\n"
         )
 

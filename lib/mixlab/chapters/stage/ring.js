@@ -2,17 +2,17 @@
 // Cut before the oldest, the ring unrolls into a strip that reads in order.
 
 const EMPTY = -1, MOST_SLOTS = 12, MOST_WORDS = 24, MOST_LETTERS = 200;
-const LETTERS = 23, LEAST_LETTERS = 16, CORNER = 5; // pixels: a token in its slot, a slot's corners
+const LETTERS = 26, LEAST_LETTERS = 16, CORNER = 5, GRIP = 34; // pixels: sizes, and half W's grip
 const SCISSORS = "M8 8 20 20M8 16 20 4M9 6.5a3 3 0 1 1-6 0a3 3 0 1 1 6 0M9 17.5a3 3 0 1 1-6 0a3 3 0 1 1 6 0";
 
 // A wide and a narrow place. Where there are two numbers, the closed ring's and the flat strip's.
 const WIDE = {
-  width: 960, top: 30, size: 27, line: 58, gap: 24,
-  radius: 120, length: 900, tilt: 0, thick: [96, 96], number: 29, pushed: [75, 75], ends: -74,
+  width: 960, top: 30, size: 27, line: 58, gap: 24, radius: 120, reach: 210, length: 900,
+  tilt: 0, thick: [96, 96], pushed: [75, 75], number: 26, ends: -74,
 };
 const TALL = {
-  width: 390, top: 26, size: 21, line: 52, gap: 13,
-  radius: 108, length: 350, tilt: Math.PI / 2, thick: [88, 108], number: -86, pushed: [68, 100], ends: -150,
+  width: 390, top: 26, size: 21, line: 52, gap: 13, radius: 108, reach: 190, length: 350,
+  tilt: Math.PI / 2, thick: [88, 108], pushed: [68, 100], number: -86, ends: -150,
 };
 
 // ---- truth, under the names it has in mixlab ---------------------------------------------------------
@@ -34,7 +34,6 @@ export function unrotate(slots, length) {
   const oldest = oldestSlot(slots.length, length);
   return [...slots.slice(oldest), ...slots.slice(0, oldest)].slice(0, length);
 }
-
 const oldestSlot = (window, length) => (length > window ? length % window : 0);
 
 // ---- place: where a slot and a token are, in any state -----------------------------------------------
@@ -52,9 +51,8 @@ export function shapeOf({ window, step, cut }, frame) {
 }
 
 function blend(before, now, t) {
-  if (before.open !== now.open) {
-    return { ...(now.open ? now : before), open: mix(before.open, now.open, t) };
-  }
+  const { open } = before;
+  if (open !== now.open) return { ...(open ? before : now), open: mix(open, now.open, t) };
   const part = during(t, 0.1, 0.9);
   const spans = now.spans.map((span, k) => span.map((edge, n) => mix(before.spans[k][n], edge, part)));
   // On a flat strip the oldest slot leaps over the others to become the newest.
@@ -67,8 +65,8 @@ const sized = (shape, name) => mix(...shape.frame[name], flatness(shape));
 const lengthOf = (shape) => mix(2 * Math.PI * shape.frame.radius, shape.frame.length, flatness(shape));
 
 // Outwards from the middle line; in a narrow slot the token has the outer part, which is wider.
-const tokenOut = (window) => (window > 6 ? 12 : -6);
-const numberOut = (window, shape) => mix(window > 6 ? -32 : 29, shape.frame.number, flatness(shape));
+const tokenOut = (window) => (window > 6 ? 12 : -8);
+const numberOut = (window, shape) => mix(window > 6 ? -32 : 26, shape.frame.number, flatness(shape));
 
 // The point at part `u` of the strip, `out` pixels outwards from its middle line.
 export function bent(u, out, shape) {
@@ -83,10 +81,7 @@ export function bent(u, out, shape) {
   return { x: frame.width / 2 + x * cos - y * sin, y: frame.middle + x * sin + y * cos };
 }
 
-const inSlot = (slot, out, shape) => {
-  const [from, to] = shape.spans[slot];
-  return bent((from + to) / 2, out + shape.lifts[slot], shape);
-};
+const inSlot = (slot, out, shape) => bent(mix(...shape.spans[slot], 0.5), out + shape.lifts[slot], shape);
 
 // Where a token is: in the text until it is written, then in its slot, then pushed out of it.
 export function spot(token, { step, window }, shape) {
@@ -112,16 +107,16 @@ function outline(slot, shape) {
 // How wide a token's name may be in its slot: a level line through it, from side to side.
 function room(slot, { window, cut }, frame) {
   if (cut) return frame.tilt ? frame.thick[1] - 12 : frame.length / window - 18;
-  const angle = (2 * Math.PI * (slot + 0.5)) / window;
-  const across = (2 * Math.PI * (frame.radius + tokenOut(window))) / window;
+  const turn = (2 * Math.PI) / window, angle = turn * (slot + 0.5);
+  const across = turn * (frame.radius + tokenOut(window));
   return Math.min(across / Math.abs(Math.cos(angle)), frame.thick[0] / Math.abs(Math.sin(angle))) - 18;
 }
 
 // A name that fits, its position and size: smaller letters first, then fewer of them.
-function fitted(word, n, wide) {
-  const size = clamp((LETTERS * wide) / tokenWidth(word, n, LETTERS), LEAST_LETTERS, LETTERS);
+function fitted(word, n, most) {
+  const size = clamp((LETTERS * most) / tokenWidth(word, n, LETTERS), LEAST_LETTERS, LETTERS);
   let name = word;
-  for (let k = word.length - 1; k && tokenWidth(name, n, size) > wide; k--) name = `${word.slice(0, k)}…`;
+  for (let k = word.length; --k && tokenWidth(name, n, size) > most + 1; ) name = `${word.slice(0, k)}…`;
   return [name, n, size];
 }
 
@@ -150,9 +145,8 @@ class Ring {
     this.ends = ["oldest", "newest"].map((name) => svg("text", { class: "end" }, name));
     this.scissors = svg("g", { class: "scissors" }, svg("path"), svg("path", { d: SCISSORS }));
     signs.append(...this.sum, ...this.ends, this.scissors);
-    this.grip = svg("g", { class: "grip" }, svg("rect"), svg("text"));
-    this.bar = svg("path");
-    bar.append(this.bar, this.grip);
+    this.bar = bar.appendChild(svg("path"));
+    this.grip = bar.appendChild(svg("g", { class: "grip" }, svg("rect"), svg("text")));
     const value = () => stage.state.window, change = (window) => stage.go({ window });
     stage.handle(this.grip, "window W", { value, change, at: (x, y) => this.windowAt(x, y) });
     const [wider, narrower] = [1, -1].map((by) => () => change(value() + by));
@@ -175,19 +169,16 @@ class Ring {
     const frame = wide ? WIDE : TALL;
     this.names = words(text, MOST_WORDS);
     const places = flow(this.names.map((word, n) => tokenWidth(word, n, frame.size)), frame);
-    const reach = frame.radius + frame.pushed[0] + 14;
-    const middle = (places.at(-1)?.y ?? frame.top) + frame.line - 22 + reach;
+    const middle = (places.at(-1)?.y ?? frame.top) + frame.line - 22 + frame.reach;
     this.frame = { ...frame, places, middle };
-    return [frame.width, middle + reach];
+    return [frame.width, middle + frame.reach];
   }
 
   mark(state) {
-    const { names, frame } = this;
-    const { window, step, cut } = state;
+    const { names, frame } = this, { window, step, cut } = state;
     const now = trace_decode(step, window).at(-1);
-    for (const nodes of [this.words, this.tokens]) {
-      nodes.forEach((node, n) => set(node, { display: n < names.length ? null : "none" }));
-    }
+    const there = (node, n) => set(node, { display: n < names.length ? null : "none" });
+    for (const nodes of [this.words, this.tokens]) nodes.forEach(there);
     names.forEach((word, n) => {
       const kind = n >= step ? "later" : n === step - 1 ? "now" : now.seen.includes(n) ? "seen" : "gone";
       const [text, token] = [this.words[n], this.tokens[n]];
@@ -245,28 +236,26 @@ class Ring {
     });
     const start = ({ y, left }, before) => (before?.y === y ? "" : `M${left} ${y}`); // of a line
     set(this.bar, { d: bars.map((bar, n) => `${start(bar, bars[n - 1])}H${bar.right}`).join("") });
-    const [first] = bars;
-    put(this.grip, first ? { x: Math.max(34, first.left - 34), y: first.y } : { x: width / 2, y: -99 });
+    const { left, y } = bars[0] ?? { left: width / 2, y: -99 };
+    put(this.grip, { x: Math.max(GRIP, left - GRIP), y });
   }
 
   // W, if the window began at the word that is nearest to a point.
   windowAt(x, y) {
     const { step } = this.stage.state;
-    const far = (place) => Math.abs(place.x - place.wide / 2 - x) + 3 * Math.abs(place.y - y);
-    const all = this.frame.places.slice(0, step).map(far);
-    return step - all.indexOf(Math.min(...all));
+    const grips = this.frame.places.slice(0, step).map((at) => ({ x: at.x - at.wide / 2 - GRIP, y: at.y }));
+    const far = grips.map((grip) => Math.hypot(grip.x - x, 3 * (grip.y - y)));
+    return step - far.indexOf(Math.min(...far));
   }
 
   // With a token what its query sees, with a slot every token that it is meant for.
   shine({ window, step }, lit) {
     const end = (lit?.token ?? step - 1) + 1;
-    const seen = (n) => n < end && n >= end - window;
-    const near = lit?.slot === undefined ? seen : (n) => n % window === lit.slot;
+    const near = (n) => (lit.token === undefined ? n % window === lit.slot : n < end && n >= end - window);
     this.paintWindow(Math.max(0, end - window), end);
     set(this.stage.drawing, { "data-lit": lit !== null });
-    for (const nodes of [this.words, this.tokens]) {
-      nodes.forEach((node, n) => set(node, { "data-lit": lit && near(n) }));
-    }
+    const shining = (node, n) => set(node, { "data-lit": lit && near(n) });
+    for (const nodes of [this.words, this.tokens]) nodes.forEach(shining);
     this.slots.forEach((node, slot) =>
       set(node, { "data-lit": lit && (slot === lit.slot || near(Number(node.dataset.held))) }));
   }
@@ -308,5 +297,4 @@ const ring = {
     ({ text, window: clamp(window, 1, MOST_SLOTS), step: clamp(step, 0, ring.last({ text })), cut }),
   build: (stage) => new Ring(stage),
 };
-
 export default { render: (context) => void new Stage(ring, context) };

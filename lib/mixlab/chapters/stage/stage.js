@@ -86,9 +86,9 @@ class Stage {
     el.dataset.piece = piece.name;
     el.style.setProperty("--token-font", TOKEN_FONT);
     el.replaceChildren(this.drawing, this.said, this.bar);
-    const [first, back, on, last] = [-Infinity, -1, 1, Infinity].map((by) => () => this.step(by));
+    const [back, on] = [-1, 1].map((by) => () => this.step(by));
     const arrows = { "shift+ArrowLeft": back, "shift+ArrowRight": on };
-    this.keys = { p: () => this.play(), ",": back, ".": on, Home: first, End: last, ...arrows };
+    this.keys = { p: () => this.play(), ",": back, ".": on, ...arrows };
     this.button("step back (,)", BACK, back);
     this.playing = this.button("play or pause (P)", PLAY, this.keys.p);
     this.button("step (.)", FORWARD, on);
@@ -99,11 +99,11 @@ class Stage {
     this.state = piece.settle(this.told());
     this.refresh();
     el.addEventListener("keydown", (event) => this.onKey(event));
-    // A deck hands on the keys that it has no use for.
+    // A deck hands on the keys that it has no use for, and stops what plays on a slide that it leaves.
     el.addEventListener("stage-key", (event) => this.press(event.detail) && event.preventDefault());
+    el.addEventListener("stage-stop", () => this.stop());
     model.on?.("change", () => this.telling || this.go(this.told()));
     new ResizeObserver(([{ contentRect }]) => this.fit(contentRect.width)).observe(el);
-    new IntersectionObserver(([{ isIntersecting }]) => isIntersecting || this.stop()).observe(el);
   }
 
   // The state that the model tells, and the piece's own where the model says nothing.
