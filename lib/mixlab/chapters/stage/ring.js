@@ -2,13 +2,13 @@
 // Cut before the oldest, the ring unrolls into a strip that reads in order.
 
 const EMPTY = -1, MOST_SLOTS = 12, MOST_WORDS = 24, MOST_LETTERS = 200;
-const LETTERS = 26, LEAST_LETTERS = 16, CORNER = 5, GRIP = 34; // pixels: sizes, and half W's grip
+const LETTERS = 26, LEAST_LETTERS = 16, CORNER = 5, GRIP = 36; // pixels: sizes, and half W's grip
 const SCISSORS = "M8 8 20 20M8 16 20 4M9 6.5a3 3 0 1 1-6 0a3 3 0 1 1 6 0M9 17.5a3 3 0 1 1-6 0a3 3 0 1 1 6 0";
 
 // A wide and a narrow place. Where there are two numbers, the closed ring's and the flat strip's.
 const WIDE = {
-  width: 960, top: 30, size: 27, line: 58, gap: 24, radius: 120, reach: 210, length: 900,
-  tilt: 0, thick: [96, 96], pushed: [75, 75], number: 26, ends: -74,
+  width: 960, top: 30, size: 27, line: 58, gap: 24, radius: 120, reach: 202, length: 900,
+  tilt: 0, thick: [96, 116], pushed: [75, 84], number: 32, ends: -84,
 };
 const TALL = {
   width: 390, top: 26, size: 21, line: 52, gap: 13, radius: 108, reach: 190, length: 350,
@@ -66,7 +66,7 @@ const lengthOf = (shape) => mix(2 * Math.PI * shape.frame.radius, shape.frame.le
 
 // Outwards from the middle line; in a narrow slot the token has the outer part, which is wider.
 const tokenOut = (window) => (window > 6 ? 12 : -8);
-const numberOut = (window, shape) => mix(window > 6 ? -32 : 26, shape.frame.number, flatness(shape));
+const numberOut = (window, shape) => mix(window > 6 ? -32 : 28, shape.frame.number, flatness(shape));
 
 // The point at part `u` of the strip, `out` pixels outwards from its middle line.
 export function bent(u, out, shape) {
@@ -169,7 +169,7 @@ class Ring {
     const frame = wide ? WIDE : TALL;
     this.names = words(text, MOST_WORDS);
     const places = flow(this.names.map((word, n) => tokenWidth(word, n, frame.size)), frame);
-    const middle = (places.at(-1)?.y ?? frame.top) + frame.line - 22 + frame.reach;
+    const middle = (places.at(-1)?.y ?? frame.top) + frame.line - 32 + frame.reach;
     this.frame = { ...frame, places, middle };
     return [frame.width, middle + frame.reach];
   }
@@ -249,10 +249,9 @@ class Ring {
   }
 
   // With a token what its query sees, with a slot every token that it is meant for.
-  shine({ window, step }, lit) {
-    const end = (lit?.token ?? step - 1) + 1;
-    const near = (n) => (lit.token === undefined ? n % window === lit.slot : n < end && n >= end - window);
-    this.paintWindow(Math.max(0, end - window), end);
+  shine({ window }, lit) {
+    const sees = (n) => n <= lit.token && n > lit.token - window;
+    const near = (n) => (lit.token === undefined ? n % window === lit.slot : sees(n));
     set(this.stage.drawing, { "data-lit": lit !== null });
     const shining = (node, n) => set(node, { "data-lit": lit && near(n) });
     for (const nodes of [this.words, this.tokens]) nodes.forEach(shining);

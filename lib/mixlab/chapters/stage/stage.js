@@ -51,13 +51,13 @@ let brush; // made when first asked for: a module may be read where there is no 
 function tokenWidth(word, n, size) {
   brush ??= document.createElement("canvas").getContext("2d");
   brush.font = `100px ${TOKEN_FONT}`;
-  const wide = brush.measureText(word).width + 0.6 * brush.measureText(String(n)).width;
+  const wide = brush.measureText(word).width + 0.65 * brush.measureText(String(n)).width;
   return (wide * size) / 100 + 1;
 }
 
 // A token's name in a <text>: the word, and its position as an index.
 function label(node, word, n, size) {
-  const position = svg("tspan", { dy: "0.35em", dx: 1, style: "font-size: 0.6em" }, String(n));
+  const position = svg("tspan", { dy: "0.35em", dx: 1, style: "font-size: 0.65em" }, String(n));
   node.style.fontSize = `${size}px`;
   node.replaceChildren(word, position);
 }
