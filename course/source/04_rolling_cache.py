@@ -213,7 +213,8 @@ assert slots == ["the", "mat", "sat", "on"]
 steps = trace_decode(range(len(words)), window=4)
 last = steps[-1]
 assert (last.slot, last.evicted) == (1, 1)
-assert last.held == (4, 5, 2, 3) and last.seen == (2, 3, 4, 5)
+assert last.held == (4, 5, 2, 3)
+assert last.seen == (2, 3, 4, 5)
 for window in range(1, 13):  # as far as W can be dragged
     for step in trace_decode(range(24), window):
         assert step.slot == step.position % window
@@ -229,10 +230,11 @@ piece("ring", title, text=" ".join(words), window=4)
 # the text's. The page computes what you see; the cell asserts the rule on the library's own cache,
 # fed with tokens that say who they are.
 #
+# A window of $W + 1$ keys, as the paper's text has it, would need one slot more.
+
+# %% [markdown]
 # Point at a word or a slot, drag the $W$ under the text, type a sentence of your own, and cut the
 # ring. Words stand for tokens here. **Predict:** what is left of it all at $W = 1$?
-#
-# A window of $W + 1$ keys, as the paper's text has it, would need one slot more.
 
 # %% [markdown] slide="slide"
 # ## A ring, in one head

@@ -223,8 +223,8 @@ class Ring {
     this.ends.forEach((node, n) => put(node, bent(n ? 0.45 : -0.45, frame.ends, shape)));
     const seam = oldestSlot(now.window, now.step) / now.window, outer = frame.radius + frame.thick[0] / 2;
     this.scissors.style.transform = `translate(${frame.width / 2}px, ${frame.middle}px) rotate(${seam}turn)`;
-    set(this.scissors.firstChild, { d: `M0 ${-outer - 10}v${frame.thick[0] + 16}` });
-    put(this.scissors.lastChild, { x: -12, y: -outer - 36 });
+    set(this.scissors.firstChild, { d: `M0 ${-outer - 6}v${frame.thick[0] + 12}` });
+    put(this.scissors.lastChild, { x: -12, y: -outer - 31 });
   }
 
   // The bar under the words from `from` to `to`, which may lie within a word; W's grip is its left end.
