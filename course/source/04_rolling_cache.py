@@ -30,10 +30,11 @@ from itertools import permutations
 import numpy as np
 import torch
 
-from mixlab import generate, load, smollm2, tokenizer
+from mixlab import load, smollm2, tokenizer
 from mixlab.chapters.kit import series
 from mixlab.chapters.rolling_cache import figures
 from mixlab.chapters.rolling_cache import slot_order as order_figures
+from mixlab.chapters.stage.host import piece
 from mixlab.traces.rolling_cache import trace_decode, trace_prefill, trace_ways
 from mixlab.transformer.attention import dense_attention
 from mixlab.transformer.config import TransformerConfig
@@ -209,23 +210,32 @@ for position, word in enumerate(words):
     print(f"{word:>4} → slot {position % 4}:  " + "  ".join(f"{held:<4}" for held in slots))
 assert slots == ["the", "mat", "sat", "on"]
 
-# %% slide="slide" show="output" alt="The six words above, four cache slots below, with lines from each visible word to its slot. At the last token mat is written to slot 1 over cat; the slots hold the, mat, sat, on, the query sees these four, and The and cat are grey."
+# %% slide="slide" show="output" alt="The six words, and below them a ring of four slots. mat, position 5, has just taken slot 1, and cat, which lay there, is pushed out of the ring. The others hold the, sat and on. A bar marks the four words that mat's query sees; The and cat are struck out."
 steps = trace_decode(range(len(words)), window=4)
-for step in steps:
-    assert step.slot == step.position % 4
-    assert step.evicted == max(-1, step.position - 4)
-    assert set(step.seen) == set(step.held) - {-1}
-title = "Token p takes slot p mod 4, over the token that just left"
-figures.ring(steps, words, window=4, title=title)
+last = steps[-1]
+assert (last.slot, last.evicted) == (1, 1)
+assert last.held == (4, 5, 2, 3)
+assert last.seen == (2, 3, 4, 5)
+for window in range(1, 13):  # as far as W can be dragged
+    for step in trace_decode(range(24), window):
+        assert step.slot == step.position % window
+        assert step.evicted == max(-1, step.position - window)
+        assert set(step.seen) == set(step.held) - {-1}
+title = "Token p takes slot p mod W, over the token that just left"
+piece("ring", title, text=" ".join(words), window=4)
 
 # %% [markdown] slide="notes"
 # Figure 2 of "Mistral 7B" (Jiang et al. 2023) has this sentence and this window; its section 2
 # calls the ring a *rolling buffer cache*. The first four words fill the slots from left to right.
-# Then the ring *wraps*: *the* lands on *The* and *mat* on *cat*, the lines cross, and the slots'
-# order is no longer the text's. What you see was read back from the library's own cache, fed with
-# tokens that say who they are.
+# Then the ring *wraps*: *the* lands on *The* and *mat* on *cat*, and the slots' order is no longer
+# the text's. The page computes what you see; the cell asserts the rule on the library's own cache,
+# fed with tokens that say who they are.
 #
 # A window of $W + 1$ keys, as the paper's text has it, would need one slot more.
+
+# %% [markdown]
+# Point at a word or a slot, drag the $W$ under the text, type a sentence of your own, and cut the
+# ring. Words stand for tokens here. **Predict:** what is left of it all at $W = 1$?
 
 # %% [markdown] slide="slide"
 # ## A ring, in one head
@@ -413,12 +423,13 @@ order_figures.chunk_order(
     "Order is the mask's need: columns and keys must agree",
 )
 
-# %% slide="slide" show="output" alt="A ring of four slots as a circle with a cut behind the newest token, and beside it two rows: the slots as they lie, in a mixed order of shades, and unrotated, from pale to dark. A slider runs through the first ten tokens."
-rings = [np.array(step.held) for step in trace_decode(range(10), window=4)]
-for length, ring in enumerate(rings, start=1):
+# %% slide="slide" show="output" alt="A ring of four slots, cut before its oldest key and laid flat. From left to right, the oldest first, lie slot 2 with and, slot 3 with saw, slot 0 with the and slot 1 with dog, the newest. Closed again, it is a circle; a slider runs through the first ten words."
+for length, step in enumerate(trace_decode(range(10), window=4), start=1):
     oldest_first = list(range(max(0, length - 4), length))
-    assert unrotate(torch.tensor(ring), length).tolist() == oldest_first
-order_figures.unrotated(rings, story, "Unrotate: cut the ring behind the newest and lay it flat")
+    assert unrotate(torch.tensor(step.held), length).tolist() == oldest_first
+assert [(p % 4, story[p]) for p in oldest_first] == [(2, "and"), (3, "saw"), (0, "the"), (1, "dog")]
+title = "Unrotate: cut the ring before the oldest and lay it flat"
+piece("ring", title, text=" ".join(story[:10]), window=4, cut=True)
 
 # %% [markdown] slide="slide"
 # ## Write first, or read first?
@@ -478,34 +489,6 @@ cache.truncate([3])
 # ring of a prefix is not a prefix of the ring. The library refuses. Another engine moved only its
 # counters back, and went on over the deleted words without an error (mlx-swift-lm, pull request
 # 584).
-
-# %% [markdown]
-# ## Try it: your text, your window
-#
-# Type a prompt, choose $W$ and step. The tokens are SmolLM2's own, often pieces of words. Beyond
-# your prompt the model writes on by itself, under your window; it was trained without one, and
-# with so short a memory it soon babbles.
-
-
-# %% widget=true
-from ipywidgets import IntSlider, Text, interact
-
-
-def watch(prompt, window, step):
-    tokens = text_tokenizer.encode(prompt or "The").ids
-    if step > len(tokens):
-        model.set_window(window)
-        tokens += generate(model, [tokens], max_tokens=step - len(tokens))[0]
-    pieces = [text_tokenizer.decode([token]).strip() or "⏎" for token in tokens]
-    return figures.ring_step(trace_decode(tokens[:step], window)[-1], pieces, window)
-
-
-shown = interact(
-    watch,
-    prompt=Text("The cat sat on the mat", continuous_update=False),
-    window=IntSlider(4, 1, 8, continuous_update=False),
-    step=IntSlider(6, 1, 24, continuous_update=False),
-)
 
 # %% [markdown] slide="slide"
 # ## Takeaways

@@ -11,6 +11,7 @@ import re
 from nbformat import NotebookNode
 
 PLOTLY = "application/vnd.plotly.v1+json"
+PIECE = "application/vnd.classroom.piece+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
 TEXTS = ("text/plain", "text/markdown", "text/html", "text/latex")
 MAX_FIGURE_BYTES = 1_000_000
@@ -33,7 +34,7 @@ def output_errors(cell: NotebookNode) -> list[tuple[str, str]]:
             )
         for mime, content in output.get("data", {}).items():
             widgets += mime == WIDGET
-            figures += mime == PLOTLY or mime.startswith("image/")
+            figures += mime in (PLOTLY, PIECE) or mime.startswith("image/")
             if mime == PLOTLY:
                 size = len(json.dumps(content).encode())
                 if size > MAX_FIGURE_BYTES:

@@ -120,15 +120,25 @@
     inspectDrawing(plot, box, which);
   }
 
+  for (const piece of slide.querySelectorAll(".piece")) {
+    const drawing = piece.querySelector(".stage > svg");
+    const which = `piece ${drawing ? drawing.parentElement.dataset.piece : "without a drawing"}`;
+    if (!(piece.getAttribute("aria-label") || "").trim()) report("no alternative text", which);
+    const box = drawing && drawing.getBoundingClientRect();
+    if (!box || box.width < 10 || box.height < 240 * scale) report("figure not drawn", which);
+    else inspectDrawing(drawing, box, which);
+  }
+
   // Labels that the drawing cuts, that lie on each other, or that the paper swallows.
   function inspectDrawing(plot, box, which) {
     const labels = [...plot.querySelectorAll("svg text")]
       .filter((text) => text.textContent.trim() && !text.closest(".hoverlayer, .cursor-pointer.tst"))
       .map((text) => ({ text, box: text.getBoundingClientRect() }))
-      .filter(({ text, box }) => box.width && getComputedStyle(text).visibility !== "hidden");
+      .filter(({ text, box }) => box.width && text.checkVisibility({ opacityProperty: true, visibilityProperty: true }));
     for (const { text, box: label } of labels) {
       const style = getComputedStyle(text);
-      const size = parseFloat(style.fontSize) * Math.min(scale, 1);
+      const { a, b } = text.getScreenCTM(); // a drawing may have a scale of its own
+      const size = (parseFloat(style.fontSize) * Math.hypot(a, b)) / Math.max(scale, 1);
       const words = text.textContent.slice(0, 40);
       if (outside(label, box)) report("figure text cut", `${which}: ${words}`);
       if (size < 12) report("small text", `${which}, ${size.toFixed(1)} px: ${words}`);

@@ -11,6 +11,9 @@
   const sectionFigures = (section) =>
     section ? [...section.querySelectorAll(".figure")].map((element) => element.figure) : [];
 
+  // A piece of the stage draws and moves by its own module.
+  const pieces = (section) => (section ? [...section.querySelectorAll(".piece .stage")] : []);
+
   // ---- theme -----------------------------------------------------------------------------
 
   function setTheme(theme) {
@@ -70,6 +73,7 @@
   function show(section, before) {
     enclose();
     for (const figure of sectionFigures(before)) figure.stop();
+    for (const piece of pieces(before)) piece.dispatchEvent(new CustomEvent("stage-stop"));
     const done = prepare(section);
     // The neighbours, once this slide stands, so that they are there before they are asked for.
     const idle = window.requestIdleCallback || ((call) => setTimeout(call, 200));
@@ -93,6 +97,12 @@
     return true;
   }
 
+  // Whether a piece on this slide has a use for the key.
+  function handOn(name) {
+    const key = () => new CustomEvent("stage-key", { detail: name, cancelable: true });
+    return pieces(Reveal.getCurrentSlide()).some((piece) => !piece.dispatchEvent(key()));
+  }
+
   const KEYS = {
     d: () => setTheme(root.dataset.theme === "dark" ? "light" : "dark") || true,
     p: () => Boolean(animated() && (animated().toggle(), true)),
@@ -113,10 +123,10 @@
       if (event.key === "?") help.close();
       return;
     }
-    if (Reveal.isPaused()) return;
+    if (Reveal.isPaused() || event.target.matches("input[type=text]")) return;
     const arrow = event.key.startsWith("Arrow");
     const name = arrow ? `${event.shiftKey ? "shift+" : ""}${event.key}` : event.key.toLowerCase();
-    if (KEYS[name] && KEYS[name]()) {
+    if ((KEYS[name] && KEYS[name]()) || handOn(name)) {
       event.preventDefault();
       event.stopPropagation();
     }

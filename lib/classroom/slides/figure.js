@@ -15,15 +15,16 @@ const Figure = (() => {
   const brush = document.createElement("canvas").getContext("2d"); // reads any CSS colour
 
   // Red, green and blue of a grey, black or white, the colours of lines that must stand out from
-  // the paper; null for any other colour.
+  // the paper; null for any other colour. A fourth number is the opacity of a veil.
   function neutral(color) {
     brush.fillStyle = "#123456"; // what stays if the text is no colour
     brush.fillStyle = color;
     const text = brush.fillStyle;
     const parts = text.startsWith("#")
       ? [1, 3, 5].map((at) => parseInt(text.slice(at, at + 2), 16))
-      : text.match(/[\d.]+/g).slice(0, 3).map(Number);
-    return Math.max(...parts) - Math.min(...parts) < 24 ? parts : null;
+      : text.match(/[\d.]+/g).map(Number);
+    const [r, g, b] = parts;
+    return Math.max(r, g, b) - Math.min(r, g, b) < 24 ? parts : null;
   }
 
   // The author's colour in the light theme; in the dark one a grey changes sides.
@@ -35,8 +36,10 @@ const Figure = (() => {
     own[key] ??= color;
     const parts = neutral(own[key]);
     if (!parts) return;
-    const level = 255 - Math.round((parts[0] + parts[1] + parts[2]) / 3);
-    object[key] = root.dataset.theme === "dark" ? `rgb(${level},${level},${level})` : own[key];
+    const [r, g, b, opacity = 1] = parts;
+    const level = 255 - Math.round((r + g + b) / 3);
+    const turned = `rgba(${level},${level},${level},${opacity})`;
+    object[key] = root.dataset.theme === "dark" ? turned : own[key];
   }
 
   // ---- the figure ------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """A code cell for a slide: its source, and what it gave, as blocks to be laid out.
 
-Of the forms that an output comes in, the one that shows most is taken: a Plotly figure before a
-picture before HTML before plain text. What a kernel writes to stderr is not for a class to see.
+Of the forms that an output comes in, the one that shows most is taken: a piece of the stage or a
+Plotly figure before a picture before HTML before plain text. What a kernel writes to stderr is not
+for a class to see.
 """
 
 import json
@@ -21,6 +22,7 @@ from classroom.slides.markdown import (
 from classroom.slides.sanitise import sanitise
 
 PLOTLY = "application/vnd.plotly.v1+json"
+PIECE = "application/vnd.classroom.piece+json"  # the HTML beside it moves by its own module
 PICTURES = ("image/svg+xml", "image/png", "image/jpeg", "image/gif", "image/webp")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
@@ -28,7 +30,10 @@ ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 @dataclass
 class Block:
-    """A part of a slide. `kind`: text, code, output, picture or figure (an interactive one)."""
+    """A part of a slide.
+
+    `kind`: text, code, output, picture, figure (of Plotly) or piece (of the stage).
+    """
 
     kind: str
     html: str = ""
@@ -45,7 +50,12 @@ class Block:
 
     @property
     def visual(self) -> bool:
-        return self.kind in ("picture", "figure")
+        return self.kind in ("picture", "figure", "piece")
+
+    @property
+    def plays(self) -> bool:
+        """Whether the keys for playing and stepping do something."""
+        return self.kind == "piece" or bool(self.sliders)
 
 
 def code_blocks(cell: Any, pictures: Pictures) -> list[Block]:
@@ -86,6 +96,10 @@ def _outputs(outputs: list[Any], alt: str, pictures: Pictures) -> list[Block]:
 
 def _displayed(data: dict[str, Any], alt: str, pictures: Pictures) -> list[Block]:
     """The richest form of one displayed result."""
+    if PIECE in data:  # the lesson's own script, as it is
+        return [
+            Block("piece", _join(data["text/html"]), alt=alt, title=escape(data[PIECE]["title"]))
+        ]
     if PLOTLY in data:
         return [figure_block(data[PLOTLY], alt)]
     for kind in PICTURES:

@@ -35,7 +35,11 @@ def take_picture(
             return take_picture(deck, slide, out, step, width, opened)
     size = {"width": width, "height": width * 9 // 16}
     context = browser.new_context(
-        viewport=size, device_scale_factor=2, color_scheme="light", offline=True
+        viewport=size,
+        device_scale_factor=2,
+        color_scheme="light",
+        reduced_motion="reduce",
+        offline=True,
     )
     try:
         page = context.new_page()
@@ -45,9 +49,12 @@ def take_picture(
             raise ValueError(f"{deck.name} has slides 1 to {total}: got {slide}")
         page.evaluate("number => deck.visit(number)", slide - 1)
         shown = page.locator("section.present .slide")
-        if not shown.locator(".figure").count():
+        if not shown.locator(".figure, .piece").count():
             raise ValueError(f"slide {slide} of {deck.name} has no figure; slides count from 1")
-        if step:
+        if step and shown.locator(".piece").count():
+            for _ in range(step):
+                page.keyboard.press(".")
+        elif step:
             figure = "document.querySelector('section.present .figure').figure"
             page.evaluate(f"{figure}.step(0, {figure}.active(0) + {step})")
         out.parent.mkdir(parents=True, exist_ok=True)

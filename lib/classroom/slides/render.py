@@ -153,7 +153,7 @@ def _add_cell(slide: Slide, cell: Any, slide_type: str, folder: Path | None) -> 
 
 def _set_title(slide: Slide) -> None:
     """One title a slide: its heading, or the claim that its only figure makes."""
-    figures = [block for block in slide.blocks if block.kind == "figure"]
+    figures = [block for block in slide.blocks if block.kind in ("figure", "piece")]
     if len(figures) == 1 and figures[0].title:
         figure = figures[0]
         if not slide.title:

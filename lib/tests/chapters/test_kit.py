@@ -44,8 +44,8 @@ def test_a_legend_keeps_the_colours_of_its_cells():
     shown = theme.figure("A claim")
     legend(shown, ("no", "yes"), theme.HIDDEN_VISIBLE)
     assert [(square.name, list(square.marker.color)) for square in shown.data] == [
-        ("no", [theme.GREY]),
-        ("yes", [theme.BLUE]),
+        ("no", [theme.GONE]),
+        ("yes", [theme.SEEN]),
     ]
 
 

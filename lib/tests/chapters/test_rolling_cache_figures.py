@@ -1,13 +1,12 @@
-"""The figures of chapter 04 show what the traces say: who is where, seen, overwritten, blank."""
+"""The figures of chapter 04 show what the traces say: what is kept, seen, hidden, blank."""
 
 import re
 
 import numpy as np
 import pytest
 
-from mixlab.chapters.rolling_cache import figures
-from mixlab.chapters.rolling_cache import slot_order as rolling_order
-from mixlab.traces.rolling_cache import trace_decode, trace_prefill, trace_ways
+from mixlab.chapters.rolling_cache import figures, slot_order
+from mixlab.traces.rolling_cache import trace_prefill, trace_ways
 
 WORDS = "The cat sat on the mat and saw the dog go to".split()
 
@@ -15,49 +14,6 @@ WORDS = "The cat sat on the mat and saw the dog go to".split()
 def plain(texts) -> list[str]:
     """What a row of boxes says, without its colours."""
     return [re.sub(r"<[^>]+>", "", text) for text in texts]
-
-
-def test_the_ring_of_the_paper():
-    shown = figures.ring(trace_decode(range(6), window=4), WORDS[:6], 4, "A claim")
-    assert [frame.name for frame in shown.frames] == [f"{p} {w}" for p, w in enumerate(WORDS[:6])]
-    text, slots = shown.frames[-1].data[:2]
-    assert plain(text.text[0]) == WORDS[:6]
-    assert plain(slots.text[0]) == ["the", "mat", "sat", "on"]
-    assert list(text.z[0]) == [1, 1, 2, 2, 2, 3]  # gone, gone, seen three times, new
-    assert list(slots.z[0]) == [2, 3, 2, 2]
-    assert "over “cat”, position 1" in shown.frames[-1].data[-1].text[0]
-    assert "which was empty" in shown.frames[0].data[-1].text[0]
-    # The figure opens on its last frame, and the slider says so.
-    assert shown.layout.sliders[0].active == 5
-    assert plain(shown.data[1].text[0]) == ["the", "mat", "sat", "on"]
-
-
-@pytest.mark.parametrize("window", [1, 4, 8, 20])
-@pytest.mark.parametrize("length", [1, 5, 12, 24])
-def test_one_step_of_any_text(window, length):
-    words = [f"w{n}" for n in range(24)]
-    steps = trace_decode(range(length), window)
-    shown = figures.ring_step(steps[-1], words, window)
-    text, slots = shown.data[:2]
-    assert len(text.z[0]) == 12
-    assert len(slots.z[0]) == window
-    assert text.z[0].tolist().count(3) == slots.z[0].tolist().count(3) == 1
-    title = shown.layout.title.text
-    assert title.startswith("After 1 token," if length == 1 else f"After {length} tokens,")
-    assert ("only the last is" in title) == (min(length, window) == 1)
-    held = set(plain(slots.text[0])) - {""}
-    assert held == {words[p] for p in steps[-1].seen}
-
-
-def test_long_words_are_set_smaller():
-    steps = trace_decode(range(12), window=8)
-    sizes = [
-        figures.ring_step(steps[-1], [word] * 12, 8).data[0].textfont.size
-        for word in ("mat", "keeper", "lighthouse", "lighthouse keeper")
-    ]
-    assert sizes[0] == 18
-    assert sizes == sorted(sizes, reverse=True)
-    assert sizes[-1] == 8
 
 
 def test_three_ways_of_writing():
@@ -71,24 +27,12 @@ def test_three_ways_of_writing():
     assert first.tolist() == [[3, 0, 0, 0, 0, 0]] * 3
 
 
-def test_unrotated_rows_are_in_order_and_the_cut_is_behind_the_newest():
-    rings = [np.array(step.held) for step in trace_decode(range(10), window=4)]
-    shown = rolling_order.unrotated(rings, WORDS, "A claim")
-    for n, frame in enumerate(shown.frames, start=1):
-        donut, lying, flat = frame.data
-        expected = [f"{WORDS[p]}{p}" for p in range(max(0, n - 4), n)]
-        assert [word for word in plain(flat.text[0]) if word] == expected
-        assert sorted(plain(lying.text[0])) == sorted(plain(flat.text[0]))
-        around = plain(donut.text)
-        assert around[around.index("✂") - 1] == expected[-1]
-
-
 def test_masks_over_keys_in_two_orders():
     mask = np.array([[True, False]])
     laid = {"lying": mask, "in order": mask}
     needed = {"lying": ~mask, "in order": mask}
     names = {"lying": ["b", "a"], "in order": ["a", "b"]}
-    shown = rolling_order.chunk_order(names, laid, needed, ["a"], "A claim")
+    shown = slot_order.chunk_order(names, laid, needed, ["a"], "A claim")
     wrong, right = shown.data[:2]
     assert wrong.customdata == (["seen, though gone", "hidden, though in the window"],)
     assert right.customdata == (["seen", "hidden"],)
@@ -103,7 +47,7 @@ def test_masks_over_keys_in_two_orders():
 
 def test_prefill_fills_the_band_chunk_by_chunk():
     chunks = trace_prefill(12, window=4, chunk_size=4)
-    shown = rolling_order.prefill(chunks, WORDS, "A claim")
+    shown = slot_order.prefill(chunks, WORDS, "A claim")
     for n, frame in enumerate(shown.frames, start=1):
         z = frame.data[0].z
         assert all(row[0] is None for row in z[4 * n :])

@@ -180,6 +180,7 @@ def test_missing_and_stray_notebooks_are_named(course, no_kernel, capsys):
 
 
 FIGURE = 'display({"application/vnd.plotly.v1+json": {"data": []}}, raw=True)'
+PIECE = 'display({"application/vnd.classroom.piece+json": {"title": ""}}, raw=True)'
 
 
 @pytest.mark.parametrize(
@@ -190,6 +191,7 @@ FIGURE = 'display({"application/vnd.plotly.v1+json": {"data": []}}, raw=True)'
         ("# %%", "import warnings\nwarnings.warn('careful')", "shows no warnings"),
         ("# %%", "object()", "memory address"),
         ("# %%", f"from IPython.display import display\n{FIGURE}", "figure without alt"),
+        ("# %%", f"from IPython.display import display\n{PIECE}", "figure without alt"),
         ('# %% alt="A figure of nothing at all"', "x = 1", "draws no figure"),
         ("# %% widget=true", "x = 1", "shows none"),
         ("# %% fails=true", "x = 1", "meant to fail and did not"),

@@ -12,7 +12,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from classroom.slides.markdown import Pictures, render_markdown
 from classroom.slides.mathml import MathError, to_mathml
-from classroom.slides.output_blocks import figure_block
+from classroom.slides.output_blocks import PIECE, figure_block
 from classroom.slides.render import SlideError, render, render_index
 from classroom.slides.sanitise import sanitise
 
@@ -31,7 +31,7 @@ def code(source: str, *outputs: NotebookNode, slide: str = "-", **facts) -> Note
 
 def result(**data) -> NotebookNode:
     kinds = {"png": "image/png", "svg": "image/svg+xml", "plotly": PLOTLY}
-    kinds |= {"html": "text/html", "plain": "text/plain"}
+    kinds |= {"piece": PIECE, "html": "text/html", "plain": "text/plain"}
     return new_output("display_data", data={kinds[name]: value for name, value in data.items()})
 
 
@@ -112,6 +112,20 @@ def test_slide_types_decide_where_a_cell_goes():
 def test_cells_before_the_first_slide_and_cells_without_slide_type_still_show():
     page = Page(render(new_notebook(cells=[new_markdown_cell("## A"), new_markdown_cell("b")])))
     assert page.slides[0].split() == ["A", "b"]
+
+
+def test_a_piece_keeps_its_module_and_gives_its_title_to_the_slide():
+    html = (
+        '<p class="stage-title">A</p><div class="stage"></div><script type="module">go()</script>'
+    )
+    shown = code("", result(piece={"title": "1 < 2"}, html=html), slide="slide", alt="It moves.")
+    page = deck(shown)
+    assert "go()" in page.scripts
+    headings = [text.split() for text in page.slides]
+    assert headings == [["1", "<", "2", "A"]]
+    labels = [a.get("aria-label") for tag, a in page.tags if tag == "figure"]
+    assert labels == ["It moves."]
+    assert "go()" not in deck(code("", result(html=html), slide="slide")).scripts
 
 
 def test_a_notebook_without_slides_says_so():

@@ -207,7 +207,7 @@ def test_grey_lines_change_sides_with_the_theme_and_colours_do_not(page):
     light = page.evaluate(colors)
     assert light == '["#d55e00","#0072b2","#222222"]'
     press(page, "d")
-    assert page.evaluate(colors) == '["#d55e00","#0072b2","rgb(221,221,221)"]'
+    assert page.evaluate(colors) == '["#d55e00","#0072b2","rgba(221,221,221,1)"]'
     press(page, "d")
     assert page.evaluate(colors) == light
 
@@ -380,3 +380,60 @@ def test_a_picture_shows_the_figure_at_the_step_asked_for(deck, browser, tmp_pat
         take(99)
     with pytest.raises(ValueError, match="no figure"):
         take(1)
+
+
+# ---- pieces of the stage ------------------------------------------------------------------------
+
+COUNTER = """<p class="stage-title">It counts</p>
+<div class="stage" data-piece="counter"><svg viewBox="0 0 100 50"><text x="40" y="30">0</text></svg>
+<input type="text"></div>
+<script type="module">
+const el = document.querySelector(".stage");
+const text = el.querySelector("text");
+el.addEventListener("stage-key", (event) => {
+  if (event.detail !== ".") return;
+  text.textContent = Number(text.textContent) + 1;
+  event.preventDefault();
+});
+el.addEventListener("stage-stop", () => { text.textContent = -1; });
+</script>"""
+
+
+@pytest.fixture(scope="module")
+def piece_deck(tmp_path_factory) -> Path:
+    mark = {"application/vnd.classroom.piece+json": {"title": "It counts"}, "text/html": COUNTER}
+    facts = {"slideshow": {"slide_type": "slide"}, "classroom": {"alt": "A number that grows."}}
+    counter = new_code_cell("", outputs=[new_output("display_data", data=mark)], metadata=facts)
+    last = new_markdown_cell("## After it", metadata={"slideshow": {"slide_type": "slide"}})
+    path = tmp_path_factory.mktemp("piece") / "piece.html"
+    path.write_text(render(new_notebook(cells=[counter, last])), encoding="utf-8")
+    return path
+
+
+def test_a_deck_hands_a_piece_the_keys_it_has_no_use_for(piece_deck, browser):
+    context = browser.new_context(viewport={"width": 1280, "height": 720}, offline=True)
+    try:
+        page = context.new_page()
+        page.goto(piece_deck.as_uri())
+        number = "document.querySelector('.stage text').textContent"
+        press(page, ".", ".", "o", "o")  # o is the overview's
+        assert page.evaluate(number) == "2"
+        page.locator(".stage input").focus()
+        press(page, ".", "d")  # typed, and no command
+        assert page.locator(".stage input").input_value() == ".d"
+        assert page.evaluate(number) == "2"
+        page.evaluate("document.activeElement.blur()")
+        press(page, "ArrowRight")
+        assert page.evaluate("Reveal.getIndices().h") == 1
+        assert page.evaluate(number) == "-1"
+    finally:
+        context.close()
+
+
+def test_a_piece_is_looked_at_like_a_figure(piece_deck, browser, tmp_path):
+    assert [str(problem) for problem in check_deck(piece_deck, browser)] == []
+    pictures = [
+        take_picture(piece_deck, 1, tmp_path / f"{step}.png", step, 640, browser).read_bytes()
+        for step in (0, 2)
+    ]
+    assert pictures[0] != pictures[1]

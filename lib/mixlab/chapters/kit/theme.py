@@ -10,6 +10,15 @@ import plotly.graph_objects as go
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#E69F00", "#009E73", "#CC79A7"
 VERMILION, SKY, YELLOW, BLACK = "#D55E00", "#56B4E9", "#F0E442", "#000000"
 GREY = "#E6E6E6"
+
+# A colour means one thing in the whole course. What is gone is a veil, so that it recedes into a
+# white page and into a dark one.
+NOW = ORANGE  # the token or query that acts
+SEEN = BLUE  # what it sees or keeps
+GONE = "rgba(128, 128, 128, 0.2)"  # overwritten, or hidden
+WRONG = VERMILION  # a leak, an error
+WASTE = PINK  # computed and thrown away
+
 CYCLE = (BLUE, ORANGE, GREEN, VERMILION, PINK, SKY)
 
 _TEMPLATE = go.layout.Template(
@@ -27,8 +36,8 @@ _TEMPLATE = go.layout.Template(
 )
 
 # Two shades for masks and their kin: hidden and visible. A third marks what is special.
-HIDDEN_VISIBLE = [[0.0, GREY], [1.0, BLUE]]
-HIDDEN_VISIBLE_MARKED = [[0.0, GREY], [0.5, BLUE], [1.0, ORANGE]]
+HIDDEN_VISIBLE = [[0.0, GONE], [1.0, SEEN]]
+HIDDEN_VISIBLE_MARKED = [[0.0, GONE], [0.5, SEEN], [1.0, NOW]]
 
 
 def figure(title: str, height: int = 420, **layout) -> go.Figure:

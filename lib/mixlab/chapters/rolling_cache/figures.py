@@ -1,7 +1,7 @@
-"""Figures of chapter 04: what is kept, which slot holds whom, and what it takes in memory.
+"""Figures of chapter 04: what is kept, and what it takes in memory.
 
-Each takes arrays or what `mixlab.traces.rolling_cache` returns, and gives a Plotly figure. What the
-order of slots means is drawn in `rolling_order`.
+Each takes arrays or what `mixlab.traces.rolling_cache` returns, and gives a Plotly figure. Why a
+chunk needs the slots in order is drawn in `slot_order`; the ring itself is a piece of the stage.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,9 +13,8 @@ import plotly.graph_objects as go
 from mixlab.chapters.kit import series, theme
 from mixlab.chapters.kit.cells import cells
 
-_LATER, _OUT, _SEEN, _NEW = range(4)  # states of a box
-FAINT, _GONE = "#F3F3F3", "#C4C4C4"
-_BOX_COLORS = [[0, FAINT], [1 / 3, _GONE], [2 / 3, theme.BLUE], [1, theme.ORANGE]]
+_FAINT, _GONE = "#F3F3F3", "#C4C4C4"
+_BOX_COLORS = [[0, _FAINT], [1 / 3, _GONE], [2 / 3, theme.BLUE], [1, theme.ORANGE]]
 _BOX_NAMES = ("not yet", "no longer", "kept", "new")
 _ROW = 780  # pixels of a notebook's width that a row of boxes gets
 _INK = np.array(["#777777", "#222222", "#FFFFFF", "#111111"], dtype=object)
@@ -93,94 +92,6 @@ def three_ways(words: Sequence[str], ways, title: str) -> go.Figure:
     shown.update_yaxes(tickvals=rows, ticktext=names, range=[-0.6, len(names) - 0.4])
     theme.player(shown, tokens, "token ", milliseconds=1200, start=seq - 1)
     return shown
-
-
-def _ring_parts(step, words: Sequence[str], window: int, longest: int) -> list:
-    """One step as traces: text, slots, links and words about them; always the same kinds."""
-    n_shown = min(len(words), longest)
-    last = max(step.position, n_shown - 1)
-    text = np.arange(last - n_shown + 1, last + 1)
-    states = np.where(text > step.position, _LATER, _OUT)
-    states[np.isin(text, step.seen)] = _SEEN
-    states[text == step.position] = _NEW
-    across = max(window, n_shown)
-    at = {int(p): n + (across - n_shown) / 2 for n, p in enumerate(text)}
-    slots = [slot + (across - window) / 2 for slot in range(window)]
-    held = np.array([words[p] if p >= 0 else "" for p in step.held], dtype=object)
-    filled = np.array(
-        [_NEW if p == step.position else _SEEN if p >= 0 else _LATER for p in step.held]
-    )
-
-    def link(positions: Sequence[int], color: str, width: float) -> go.Scatter:
-        xs, ys = [], []
-        for p in set(positions) & set(at):
-            xs += [at[p], slots[step.held.index(p)], None]
-            ys += [1.98, 0.52, None]
-        line = dict(color=color, width=width)
-        return go.Scatter(x=xs, y=ys, mode="lines", line=line, hoverinfo="skip", showlegend=False)
-
-    over = "which was empty"
-    if step.evicted >= 0:
-        over = f"over “{words[step.evicted]}”, position {step.evicted}"
-    said = (
-        f"<b>{words[step.position]}</b>, position {step.position}, goes to slot "
-        f"{step.position} mod {window} = <b>{step.slot}</b>, {over}"
-    )
-    shown_words = np.array([[words[p] for p in text]], dtype=object)
-    return [
-        _boxes(states[None], shown_words, at.values(), [2.5], across),
-        _boxes(filled[None], held[None], slots, [0], across),
-        link(step.seen[:-1], theme.BLUE, 2.0),
-        link(step.seen[-1:], theme.ORANGE, 4.0),
-        notes(at.values(), [3.05] * n_shown, map(str, text), 14, "top center"),
-        notes(slots, [-0.55] * window, [f"slot {s}" for s in range(window)], 14, "bottom center"),
-        notes([(across - 1) / 2], [-1.75], [said], 17, "middle center"),
-    ]
-
-
-def _ring_figure(parts: list, title: str, across: int) -> go.Figure:
-    shown = theme.figure(title, height=520)
-    shown.add_traces(parts)
-    colors = {"new: written now": theme.ORANGE, "its query sees": theme.BLUE, "overwritten": _GONE}
-    legend(shown, colors, x=0, y=1.02, yanchor="bottom")
-    bare_axes(shown)
-    shown.update_xaxes(range=[-0.55, across - 0.45])
-    shown.update_yaxes(tickvals=[2.5, 0], ticktext=["text", "cache"], range=[-2.1, 3.7])
-    return shown
-
-
-def ring(steps: Sequence, words: Sequence[str], window: int, title: str) -> go.Figure:
-    """A text going through a ring token by token: who is where, who is overwritten, who is seen.
-
-    Args:
-        steps: a `DecodeStep` of every token.
-        words: the text, one word a token.
-        window: slots of the ring.
-        title: the claim.
-    """
-    drawn = [_ring_parts(step, words, window, len(words)) for step in steps]
-    shown = _ring_figure(drawn[-1], title, max(window, len(words)))
-    names = [f"{step.position} {words[step.position]}" for step in steps]
-    shown.frames = [go.Frame(name=n, data=data) for n, data in zip(names, drawn, strict=True)]
-    theme.player(shown, names, "token ", milliseconds=1400, start=len(names) - 1)
-    return shown
-
-
-def ring_step(step, words: Sequence[str], window: int, longest: int = 12) -> go.Figure:
-    """The text and the ring after one step, without the others.
-
-    Args:
-        step: a `DecodeStep`.
-        words: the whole text, one word a token.
-        window: slots of the ring.
-        longest: of the text, so many words are shown at most.
-    """
-    read, kept = step.position + 1, len(step.seen)
-    title = f"After {read} tokens, the last {kept} are held"
-    if kept == 1:
-        title = f"After {read} token{'s' * (read > 1)}, only the last is held"
-    parts = _ring_parts(step, words, window, longest)
-    return _ring_figure(parts, title, max(window, min(len(words), longest)))
 
 
 def memory(

@@ -1,4 +1,4 @@
-"""Figures of chapter 04, continued: the order of slots, and why a chunk needs it undone.
+"""Figures of chapter 04, continued: why a chunk needs the slots in order, and what it sees.
 
 Each takes arrays, or the chunks of `mixlab.traces.rolling_cache`, and returns a Plotly figure.
 """
@@ -12,91 +12,7 @@ from plotly.subplots import make_subplots
 
 from mixlab.chapters.kit import theme
 from mixlab.chapters.kit.cells import cells
-from mixlab.chapters.rolling_cache.figures import FAINT, bare_axes, legend, notes
-
-# From the oldest key to the newest: pale to dark, the newest standing out.
-_PALE, _MIDDLE, _DARK = "#E3EEF6", "#6FB0D8", "#00507D"
-_AGES = [[0.0, _PALE], [0.93, _MIDDLE], [0.94, _DARK], [1.0, _DARK]]
-
-
-def unrotated(rings: Sequence[np.ndarray], words: Sequence[str], title: str) -> go.Figure:
-    """A ring as a ring, and the same cut open behind the newest token and laid flat.
-
-    Args:
-        rings: after 1, 2, … tokens: the position in each slot, negative where it is empty.
-        words: the text.
-        title: the claim.
-    """
-    window = len(rings[0])
-
-    def freshness(held: np.ndarray) -> list[float | None]:
-        newest = held.max()
-        return [None if p < 0 else float(1 - (newest - p) / max(1, window - 1)) for p in held]
-
-    def row(held: np.ndarray, y: float) -> go.Heatmap:
-        fresh = freshness(held)
-        said = [
-            "" if p < 0 else f'<span style="color:{_ink(f)}">{words[p]}<br>{p}</span>'
-            for p, f in zip(held, fresh, strict=True)
-        ]
-        boxes = go.Heatmap(x=list(range(window)), y=[y], z=[fresh], text=[said], zmin=0, zmax=1)
-        boxes.update(texttemplate="%{text}", textfont_size=15, hoverinfo="skip")
-        return boxes.update(colorscale=_AGES, showscale=False, xgap=5, ygap=5)
-
-    def parts(held: np.ndarray) -> list:
-        written = np.sort(held[held >= 0])
-        flat = np.append(written, np.full(window - len(written), -1))
-        slices = [
-            (1.0, FAINT if f is None else _shade(f), "" if f is None else f"{words[p]}<br>{p}", f)
-            for p, f in zip(held, freshness(held), strict=True)
-        ]
-        behind_the_newest = int(held.argmax()) + 1
-        slices.insert(behind_the_newest, (0.09, theme.VERMILION, "✂", 1.0))
-        sizes, colors, texts, fresh = zip(*slices, strict=True)
-        donut = go.Pie(
-            values=sizes,
-            labels=[str(n) for n in range(len(slices))],
-            text=texts,
-            textinfo="text",
-            textposition="inside",
-            insidetextorientation="horizontal",
-            insidetextfont=dict(color=[_ink(f or 0.0) for f in fresh], size=15),
-            marker=dict(colors=colors, line=dict(color="#FFFFFF", width=2)),
-            domain=dict(x=[0, 0.38]),
-        )
-        donut.update(hole=0.4, sort=False, direction="clockwise", showlegend=False)
-        return [donut.update(hoverinfo="skip"), row(held, 1.0), row(flat, 0.0)]
-
-    shown = theme.figure(title, height=500)
-    shown.add_traces(parts(rings[-1]))
-    names = [str(n + 1) for n in range(len(rings))]
-    shown.frames = [
-        go.Frame(name=name, data=parts(held)) for name, held in zip(names, rings, strict=True)
-    ]
-    slots = [f"slot {slot}" for slot in range(window)]
-    shown.add_trace(notes(range(window), [1.5] * window, slots, 14, "top center"))
-    said = "pale: the oldest      dark: the newest"
-    shown.add_trace(notes([(window - 1) / 2], [-0.55], [said], 14, "bottom center"))
-    bare_axes(shown)
-    shown.update_xaxes(domain=[0.6, 1], range=[-0.55, window - 0.45])
-    rows = ["as the slots lie", "unrotated"]
-    shown.update_yaxes(tickvals=[1, 0], ticktext=rows, range=[-0.95, 1.9])
-    theme.player(shown, names, "tokens written: ", milliseconds=1200, start=len(names) - 1)
-    return shown
-
-
-def _ink(freshness: float) -> str:
-    """The colour of letters on a shade of age."""
-    return "#FFFFFF" if freshness >= 0.94 else "#111111"
-
-
-def _shade(freshness: float) -> str:
-    """The shade of an age, as in _AGES."""
-    if freshness >= 0.94:
-        return _DARK
-    low, high = ([int(c[at : at + 2], 16) for at in (1, 3, 5)] for c in (_PALE, _MIDDLE))
-    mixed = [round(a + (b - a) * freshness / 0.93) for a, b in zip(low, high, strict=True)]
-    return "#" + "".join(f"{channel:02X}" for channel in mixed)
+from mixlab.chapters.rolling_cache.figures import legend
 
 
 def chunk_order(
