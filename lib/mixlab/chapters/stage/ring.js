@@ -2,17 +2,17 @@
 // Cut before the oldest, the ring unrolls into a strip that reads in order.
 
 const EMPTY = -1, MOST_SLOTS = 12, MOST_WORDS = 24, MOST_LETTERS = 200;
-const LETTERS = 26, LEAST_LETTERS = 16, CORNER = 5, GRIP = 36; // pixels: sizes, and half W's grip
+const LETTERS = 26, LEAST_LETTERS = 16, CORNER = 5, GRIP = 39; // pixels: sizes, and half W's grip
 const SCISSORS = "M8 8 20 20M8 16 20 4M9 6.5a3 3 0 1 1-6 0a3 3 0 1 1 6 0M9 17.5a3 3 0 1 1-6 0a3 3 0 1 1 6 0";
 
 // A wide and a narrow place. Where there are two numbers, the closed ring's and the flat strip's.
 const WIDE = {
-  width: 960, top: 30, size: 27, line: 58, gap: 24, radius: 120, reach: 202, length: 900,
-  tilt: 0, thick: [96, 116], pushed: [75, 84], number: 32, ends: -84,
+  width: 960, top: 30, size: 27, line: 58, gap: 24, radius: 120, reach: 210, length: 900,
+  tilt: 0, thick: [96, 116], pushed: [75, 84], number: 32, token: -10, ends: -84,
 };
 const TALL = {
-  width: 390, top: 26, size: 21, line: 52, gap: 13, radius: 108, reach: 190, length: 350,
-  tilt: Math.PI / 2, thick: [88, 108], pushed: [68, 100], number: -86, ends: -150,
+  width: 390, top: 26, size: 21, line: 52, gap: 13, radius: 108, reach: 192, length: 350,
+  tilt: Math.PI / 2, thick: [88, 108], pushed: [68, 100], number: -86, token: 0, ends: -156,
 };
 
 // ---- truth, under the names it has in mixlab ---------------------------------------------------------
@@ -65,7 +65,7 @@ const sized = (shape, name) => mix(...shape.frame[name], flatness(shape));
 const lengthOf = (shape) => mix(2 * Math.PI * shape.frame.radius, shape.frame.length, flatness(shape));
 
 // Outwards from the middle line; in a narrow slot the token has the outer part, which is wider.
-const tokenOut = (window) => (window > 6 ? 12 : -8);
+const tokenOut = (window, shape) => mix(window > 6 ? 12 : -8, shape.frame.token, flatness(shape));
 const numberOut = (window, shape) => mix(window > 6 ? -32 : 28, shape.frame.number, flatness(shape));
 
 // The point at part `u` of the strip, `out` pixels outwards from its middle line.
@@ -87,7 +87,7 @@ const inSlot = (slot, out, shape) => bent(mix(...shape.spans[slot], 0.5), out + 
 export function spot(token, { step, window }, shape) {
   const age = step - 1 - token; // 0: written last
   if (age < 0) return { ...shape.frame.places[token], shown: 0 };
-  const out = age < window ? tokenOut(window) : sized(shape, "pushed") + (age > window ? 30 : 0);
+  const out = age < window ? tokenOut(window, shape) : sized(shape, "pushed") + (age > window ? 30 : 0);
   return { ...inSlot(token % window, out, shape), shown: Number(age <= window) };
 }
 
@@ -98,7 +98,7 @@ function outline(slot, shape) {
   const half = sized(shape, "thick") / 2 - CORNER;
   const edge = (out) => {
     const apart = (CORNER + 1.5) / (lengthOf(shape) + 2 * Math.PI * out * (1 - flatness(shape)));
-    const along = Array.from({ length: 25 }, (_, n) => mix(from + apart, to - apart, n / 24));
+    const along = Array.from({ length: 49 }, (_, n) => mix(from + apart, to - apart, n / 48));
     return along.map((u) => bent(u, out + shape.lifts[slot], shape));
   };
   return `M${[...edge(half), ...edge(-half).reverse()].map(({ x, y }) => `${x} ${y}`).join("L")}Z`;
@@ -108,8 +108,9 @@ function outline(slot, shape) {
 function room(slot, { window, cut }, frame) {
   if (cut) return frame.tilt ? frame.thick[1] - 12 : frame.length / window - 18;
   const turn = (2 * Math.PI) / window, angle = turn * (slot + 0.5);
-  const across = turn * (frame.radius + tokenOut(window));
-  return Math.min(across / Math.abs(Math.cos(angle)), frame.thick[0] / Math.abs(Math.sin(angle))) - 18;
+  const across = turn * (frame.radius + tokenOut(window, { frame, open: 0 }));
+  const deep = frame.thick[0] - (window > 6 ? 26 : 0); // a narrow slot's number stands inwards
+  return Math.min(across / Math.abs(Math.cos(angle)), deep / Math.abs(Math.sin(angle))) - 14;
 }
 
 // A name that fits, its position and size: smaller letters first, then fewer of them.
@@ -169,7 +170,7 @@ class Ring {
     const frame = wide ? WIDE : TALL;
     this.names = words(text, MOST_WORDS);
     const places = flow(this.names.map((word, n) => tokenWidth(word, n, frame.size)), frame);
-    const middle = (places.at(-1)?.y ?? frame.top) + frame.line - 32 + frame.reach;
+    const middle = (places.at(-1)?.y ?? frame.top) + frame.line - 40 + frame.reach;
     this.frame = { ...frame, places, middle };
     return [frame.width, middle + frame.reach];
   }
