@@ -280,6 +280,24 @@ def test_a_new_move_ends_the_running_one(opened):
     )
 
 
+def test_two_changes_at_once_end_where_they_should(opened):
+    page = opened(motion="no-preference")
+    page.evaluate(AS_WIDGET, host.module("ring"))
+    where = (
+        "[...el.querySelectorAll('.slot path')].map((path) =>"
+        " path.getAttribute('d').replace(/[-\\d.e]+/g, (number) => Number(number).toFixed(1)))"
+    )
+    for cut in (True, False):
+        page.evaluate("(change) => model.tell(change)", {"cut": cut, "window": 3 + cut})
+        page.evaluate("document.getAnimations().forEach((one) => one.finish())")
+        page.wait_for_timeout(100)
+    moved = page.evaluate(where)
+    page.evaluate("model.tell({ step: 5 }); model.tell({ step: 6 })")
+    page.evaluate("document.getAnimations().forEach((one) => one.finish())")
+    page.wait_for_timeout(100)
+    assert moved == page.evaluate(where)
+
+
 def test_a_slot_lights_up_with_all_that_belongs_to_it(opened):
     page = opened()
     part = ".word[data-lit]:not([display]) text"

@@ -52,7 +52,7 @@ export function shapeOf({ window, step, cut }, frame) {
 
 function blend(before, now, t) {
   const { open } = before;
-  if (open !== now.open) return { ...(open ? before : now), open: mix(open, now.open, t) };
+  if (open !== now.open && t < 1) return { ...(open ? before : now), open: mix(open, now.open, t) };
   const part = during(t, 0.1, 0.9);
   const spans = now.spans.map((span, k) => span.map((edge, n) => mix(before.spans[k][n], edge, part)));
   // On a flat strip the oldest slot leaps over the others to become the newest.
