@@ -98,6 +98,8 @@ def functions(*layers: str) -> Iterator[Definition]:
 @pytest.mark.parametrize("file", [file for file in FILES if not file.endswith("__init__.py")])
 def test_every_module_class_function_and_method_is_documented(file):
     assert module_text(file), f"{file} has no docstring"
+    if "/exercises/" in file:
+        return  # answers, right and wrong: the table that holds them says what they do
     assert not [str(found) for found in public(file) if not found.text]
 
 
