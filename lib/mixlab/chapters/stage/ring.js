@@ -65,8 +65,8 @@ const sized = (shape, name) => mix(...shape.frame[name], flatness(shape));
 const lengthOf = (shape) => mix(2 * Math.PI * shape.frame.radius, shape.frame.length, flatness(shape));
 
 // Outwards from the middle line; in a narrow slot the token has the outer part, which is wider.
-const tokenOut = (window, shape) => mix(window > 6 ? 12 : -8, shape.frame.token, flatness(shape));
-const numberOut = (window, shape) => mix(window > 6 ? -32 : 28, shape.frame.number, flatness(shape));
+const tokenOut = (window, shape) => mix(window > 6 ? 12 : -14, shape.frame.token, flatness(shape));
+const numberOut = (window, shape) => mix(window > 6 ? -32 : 20, shape.frame.number, flatness(shape));
 
 // The point at part `u` of the strip, `out` pixels outwards from its middle line.
 export function bent(u, out, shape) {
