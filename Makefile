@@ -66,9 +66,10 @@ chapter: $(VENV)/ready-to-test ## Build, lint, test and render one chapter (NN=0
 	@test -n "$(NN)" || { echo "make: which chapter? make chapter NN=04"; exit 2; }
 	@$(PY) -m classroom notebooks $(NN)
 	@$(PY) -m classroom lint $(NN)
-	cd lib && OMP_NUM_THREADS=1 ../$(PY) -m pytest $(PYTEST) tests/chapters tests/checks/test_exercises.py \
+	cd lib && MIXLAB_DECKS=$(CURDIR)/build/slides OMP_NUM_THREADS=1 ../$(PY) -m pytest $(PYTEST) \
+	  tests/chapters tests/checks/test_exercises.py \
 	  -k "$(NN) or $(patsubst course/source/$(NN)_%.py,%,$(wildcard course/source/$(NN)_*.py))"
-	@$(PY) -m classroom slides $(NN)
+	@echo "The deck: build/slides/$(patsubst course/source/%.py,%.html,$(wildcard course/source/$(NN)_*.py))"
 
 new-chapter: setup ## Begin a chapter: source, folder, one exercise (NN=05 STEM=chunked_prefill)
 	@test -n "$(NN)" -a -n "$(STEM)" || { echo "make: make new-chapter NN=05 STEM=chunked_prefill"; exit 2; }
