@@ -1,6 +1,8 @@
 """What of the library an answer may see while it is graded."""
 
 import json
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from zipimport import zipimporter
@@ -46,22 +48,26 @@ def test_only_the_chapters_own_exercises_are_there_to_teach(tmp_path):
 def examiners_zip(tmp_path_factory):
     """The zip with every exercise in it."""
     target = tmp_path_factory.mktemp("examiner") / "examiner.zip"
-    stage_examiner(ROOT / "lib", target, {ident: (name, 7) for ident, name in files().items()})
+    examined = {ident: (name, 7) for ident, name in files().items()}
+    stage_examiner(ROOT / "lib", target, examined, b"key")
     return target
 
 
 def test_an_examiner_has_what_it_needs_to_ask_and_read(examiners_zip):
     with zipfile.ZipFile(examiners_zip) as file:
         names = {Path(name) for name in file.namelist()}
-        examined = json.loads(file.read("examined.json"))
-    assert examined == {ident: [name, 7] for ident, name in files().items()}
+        facts = json.loads(file.read("examined.json"))
+    assert facts == {
+        "key": b"key".hex(),
+        "examined": {ident: [name, 7] for ident, name in files().items()},
+    }
     parts = {
         part: {p.stem for p in names if p.parent == Path("mixlab", part)}
         for part in ("checks", "examination")
     }
     assert parts == {
-        "checks": {"__init__", "digest", "exercise", "messages", "readers"},
-        "examination": {"__init__", "examiner", *(name[:-3] for name in TALK)},
+        "checks": {"__init__", "exercise", "messages", "readers"},
+        "examination": {"__init__", "examiner", "results", *(name[:-3] for name in TALK)},
     }
 
 
@@ -78,6 +84,23 @@ def test_of_an_exercise_an_examiner_has_the_half_above_the_cut_and_nothing_else(
     assert staged.co_names == compile(above, staged.co_filename, "exec").co_names
     assert "ASKED" in staged.co_names
     assert "KNOWN" not in staged.co_names
+
+
+def test_an_examiner_draws_every_exercises_inputs_from_what_it_has(examiners_zip):
+    """A half above a cut that leans on one below would be found out while a class is graded."""
+    code = (
+        "import importlib, json, sys\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "for name in json.loads(sys.argv[2]):\n"
+        "    module = importlib.import_module(name)\n"
+        "    assert module.__file__.startswith(sys.argv[1]), module.__file__\n"
+        "    assert len(module.ASKED.inputs(5)) > len(module.ASKED.examples) > 0\n"
+    )
+    names = json.dumps(list(files().values()))
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(examiners_zip), names], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_kernels_for_a_gpu_are_not_there(tmp_path):

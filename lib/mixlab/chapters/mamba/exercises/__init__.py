@@ -64,8 +64,6 @@ def draw_blocks(rng: np.random.Generator) -> list[tuple]:
     return [block_arguments(rng, *size) for size in sizes]
 
 
-# --- kept back while grading ---
-
 # Seeds at which every single mistake shows in every text of more than one token.
 EXAMPLES = tuple(
     block_arguments(np.random.default_rng(seed), *sizes)
@@ -75,6 +73,8 @@ EXAMPLES = tuple(
         (2, (1, 3, 4, 2, 2, 4)),
     )
 )
+
+# --- kept back while grading ---
 
 
 def in_float64(*tensors: Tensor) -> tuple[Tensor, ...]:
