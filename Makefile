@@ -8,6 +8,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check $(if $(TORCH_IND
 # Two test processes, one thread each: torch would otherwise start four on two cores.
 WORKERS ?= 2
 PYTEST := -q -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+EVERYTHING := --doctest-modules --ignore=tests/fixtures tests mixlab classroom
 NBVAL := -q -p no:cacheprovider -n $(WORKERS) --dist loadfile --nbval --nbval-current-env --nbval-cell-timeout=120
 ARGS ?=
 
@@ -45,11 +46,11 @@ update: setup ## Carry your answers in work/ over into exercises that have chang
 	@$(PY) -m classroom update $(ARGS)
 
 test: style ## Run every test: style, drift, library, exercises, lessons, slides, grading
-	cd lib && OMP_NUM_THREADS=1 ../$(PY) -m pytest $(PYTEST) --doctest-modules tests mixlab classroom
+	cd lib && OMP_NUM_THREADS=1 ../$(PY) -m pytest $(PYTEST) $(EVERYTHING)
 	OMP_NUM_THREADS=1 IPYTHONDIR=$(CURDIR)/build/ipython $(PY) -m pytest $(NBVAL) solutions
 
 test-all: style ## Run what takes long too: all attacks, a class of 200, twenty seeds, nbval on lessons
-	cd lib && MIXLAB_THOROUGH=1 OMP_NUM_THREADS=1 ../$(PY) -m pytest $(PYTEST) --doctest-modules tests mixlab classroom
+	cd lib && MIXLAB_THOROUGH=1 OMP_NUM_THREADS=1 ../$(PY) -m pytest $(PYTEST) $(EVERYTHING)
 	OMP_NUM_THREADS=1 IPYTHONDIR=$(CURDIR)/build/ipython $(PY) -m pytest $(NBVAL) course solutions
 
 quick: style ## A minute and a half: style, notebooks, layers, the readable library

@@ -6,7 +6,7 @@ import anywidget
 import pytest
 
 from classroom import outputs
-from classroom.slides import outputs as slides
+from classroom.slides import output_blocks as slides
 from mixlab.chapters.kit import theme
 from mixlab.chapters.stage import host
 from mixlab.chapters.stage.host import Piece, piece

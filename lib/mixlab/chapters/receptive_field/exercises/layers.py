@@ -21,7 +21,7 @@ def draw(rng):
     drawn += [far(int(rng.integers(4, 12)), int(rng.integers(0, 9)), 1) for _ in range(3)]
     drawn += [far(int(rng.integers(5, 12)), int(rng.integers(1, 9)), 3) for _ in range(2)]
     drawn += [far(int(rng.integers(1002, 5000)), int(rng.integers(100, 300)), n) for n in (1, 999)]
-    drawn += [far(2, int(rng.integers(130, 260)), 0)]  # as many layers as tokens, beyond 8 bits
+    drawn += [far(2, int(rng.integers(256, 290)), 0)]  # as many layers as tokens, beyond 8 bits
     i = int(rng.integers(3, 60))
     return [
         *drawn,
