@@ -5,10 +5,11 @@
 """
 
 from classroom.slides.decks import build_all, main
-from classroom.slides.look import Problem, check_deck, find_browser, open_browser
+from classroom.slides.look import WALKS, Problem, check_deck, find_browser, open_browser
 from classroom.slides.render import SlideError, render
 
 __all__ = [
+    "WALKS",
     "Problem",
     "SlideError",
     "build_all",

@@ -6,7 +6,7 @@ alternative text. Playwright drives a browser that is already on the machine; no
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Request
 
 SIZES = ((1280, 720), (1920, 1080))
-WALKS = ((SIZES[0], "light"), (SIZES[1], "light"), (SIZES[0], "dark"))
+Walk = tuple[tuple[int, int], str]  # width and height, theme
+WALKS: tuple[Walk, ...] = ((SIZES[0], "light"), (SIZES[1], "light"), (SIZES[0], "dark"))
 BROWSERS = (
     "chromium",
     "chromium-browser",
@@ -74,14 +75,17 @@ def open_browser(executable: str | None = None) -> Iterator["Browser"]:
             browser.close()
 
 
-def check_deck(path: Path, browser: "Browser | None" = None) -> list[Problem]:
+def check_deck(
+    path: Path, browser: "Browser | None" = None, walks: Sequence[Walk] = WALKS
+) -> list[Problem]:
     """Everything wrong with the deck in `path`; an empty list is a deck to be given.
 
-    Visits all slides at 1280 × 720 and 1920 × 1080 in the light theme, and once in the dark one.
+    Visits all slides once a walk: at 1280 × 720 and 1920 × 1080 in the light theme, and once in the
+    dark one.
     """
     if browser is None:
         with open_browser() as opened:
-            return check_deck(path, opened)
+            return check_deck(path, opened, walks)
     found: set[Problem] = set()
     slide, size = 0, ""
 
@@ -108,7 +112,7 @@ def check_deck(path: Path, browser: "Browser | None" = None) -> list[Problem]:
             note("not a deck", "reveal.js did not start")
             return sorted(found)
         look = (Path(__file__).parent / "check.js").read_text(encoding="utf-8")
-        for (width, height), theme in WALKS:
+        for (width, height), theme in walks:
             size = f"{width}×{height}" + (", dark" if theme == "dark" else "")
             page.set_viewport_size({"width": width, "height": height})
             page.emulate_media(color_scheme=theme)

@@ -14,8 +14,9 @@ import pytest
 from classroom.build import BUDGET_SECONDS
 from classroom.drift import run_differences
 from classroom.layout import find_root, notebook_path, sources
-from classroom.slides import check_deck, find_browser, open_browser
+from classroom.slides import WALKS, check_deck, find_browser, open_browser
 from classroom.slides.decks import run_lesson, write_deck
+from tests.thorough import some
 
 ROOT = find_root(Path(__file__).parent)
 SOURCES = {path.stem: path for path in sources(ROOT)}
@@ -59,4 +60,5 @@ def test_a_class_can_be_given_its_deck(stem, browser, tmp_path):
     out = Path(os.environ.get("MIXLAB_DECKS", tmp_path))  # `make chapter` keeps it
     deck = write_deck(ROOT, SOURCES[stem], ran(stem)[0], out)
     assert deck.stat().st_size < 6.5e6
-    assert [str(problem) for problem in check_deck(deck, browser)] == []
+    walks = some(WALKS, 1)  # the others find little that the first doesn't
+    assert [str(problem) for problem in check_deck(deck, browser, walks)] == []
