@@ -156,7 +156,7 @@ def test_no_key_is_lost_where_drawing_is_slower_than_typing(page):
 
 def test_p_plays_and_pauses(page):
     press(page, "p")
-    until(page, f"{ACTIVE} >= 6")
+    until(page, f"{ACTIVE} >= 1")
     press(page, "p")
     page.wait_for_timeout(400)
     stopped = page.evaluate(ACTIVE)

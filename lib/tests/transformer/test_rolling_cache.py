@@ -14,6 +14,7 @@ from mixlab.transformer.growing_cache import GrowingCache
 from mixlab.transformer.packing import pack
 from mixlab.transformer.rolling_cache import RollingCache, cache_bytes
 from mixlab.transformer.rolling_layer import RollingLayer, unrotate
+from tests.thorough import THOROUGH
 from tests.transformer.caching import CHUNK_SIZES, batches, build_model, shapes, uncached
 
 bounded = settings(max_examples=60, deadline=None, derandomize=True)
@@ -285,7 +286,6 @@ import gc, sys, torch
 from mixlab.generate import generate
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.model import Transformer
-from tests.thorough import THOROUGH
 
 def resident_bytes():
     gc.collect()
