@@ -327,5 +327,6 @@ def test_every_chapters_right_answers_score(seed, tmp_path):
     """A thorough run tries twenty seeds, and so each right answer on four of them or more."""
     handed = {"everything": write_every_chapter(tmp_path / "handed in" / "everything", seed)}
     rows = grade(tmp_path / "handed in", tmp_path / "out", seed=seed)
-    assert (len(rows) == len(handed["everything"])) >= THOROUGH
+    if THOROUGH:
+        assert len(rows) == len(handed["everything"])
     assert _failures(rows, handed) == {}
