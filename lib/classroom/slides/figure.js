@@ -272,13 +272,13 @@ const Figure = (() => {
       }
       const index = this.current;
       const pace = Math.min(Math.max(this.pace(), 150), 2000);
-      const forward = () => this.step(index, this.active(index) + 1);
-      if (this.active(index) === this.count(index) - 1) this.step(index, 0);
-      else forward();
-      this.timer = setInterval(() => {
-        if (this.active(index) >= this.count(index) - 1) this.stop();
-        else forward();
-      }, pace);
+      const last = this.count(index) - 1;
+      const forward = async (from) => {
+        await this.step(index, from + 1);
+        if (this.active(index) === last) this.stop(); // at once: the next key plays it again
+      };
+      this.timer = setInterval(() => forward(this.active(index)), pace);
+      forward(this.active(index) === last ? -1 : this.active(index));
     }
 
     stop() {
