@@ -2,44 +2,19 @@
 
 import random
 from collections.abc import Iterator
+from functools import partial
 
-import anywidget
 import pytest
 import torch
 
-from classroom.slides import find_browser, open_browser
 from mixlab.chapters.stage import host
 from mixlab.traces.rolling_cache import trace_decode
 from mixlab.transformer.rolling_layer import unrotate
+from tests.chapters.stage_page import AS_WIDGET, LOWERED, finish, said
 
-pytest.importorskip("playwright", reason="looking at a piece needs the test extra: make setup")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(find_browser() is None, reason="no Chromium or Chrome on the path"),
-]
+pytestmark = pytest.mark.browser
 
 TITLE = "Token p takes slot p mod W, over the token that just left"
-STATE = {"text", "window", "step", "cut"}
-LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-
-# A second ring on the page, in anywidget's form, with a model like a kernel's.
-AS_WIDGET = """async (source) => {
-  const address = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
-  window.module = await import(address);
-  const state = new Map(), heard = [];
-  window.model = {
-    get: (name) => state.get(name),
-    set: (name, value) => { state.set(name, value); heard.forEach((call) => call()); },
-    on: (name, call) => heard.push(call),
-    save_changes() {},
-    tell(change) {
-      Object.entries(change).forEach(([name, value]) => state.set(name, value));
-      heard.forEach((call) => call());
-    },
-  };
-  window.el = document.body.appendChild(document.createElement("div"));
-  await module.default.render({ model, el });
-}"""
 
 # What is drawn: the slot that each token's point lies in, and the tokens in the order they lie.
 LOOK = """(states) => states.map((state) => {
@@ -66,49 +41,9 @@ LOOK = """(states) => states.map((state) => {
 })"""
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator:
-    with open_browser() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    page = tmp_path_factory.mktemp("ring") / "ring.html"
-    page.write_text(host.piece("ring", TITLE, window=4).page(), encoding="utf-8")
-    return page
-
-
 @pytest.fixture
-def opened(browser, path) -> Iterator:
-    """Opens the piece's page in a window of its own; nothing may fail there or leave the file."""
-    contexts, wrong = [], []
-
-    def open_page(width=1280, height=720, theme="light", motion="reduce", touch=False):
-        context = browser.new_context(
-            viewport={"width": width, "height": height},
-            color_scheme=theme,
-            reduced_motion=motion,
-            has_touch=touch,
-            offline=True,
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
-        page.on("request", lambda r: wrong.append(r.url) if r.url.startswith("http") else None)
-        page.goto(path.as_uri())
-        page.wait_for_selector(".stage-said:not(:empty)")
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert wrong == []
-
-
-def said(page) -> str:
-    return page.locator(".stage-said").inner_text()
+def opened(open_piece):
+    return partial(open_piece, host.piece("ring", TITLE, window=4))
 
 
 def random_states(count: int, seed: int) -> Iterator[dict]:
@@ -170,10 +105,6 @@ def test_what_is_drawn_and_said_is_what_the_cache_holds(opened, width):
             assert shown["order"] == in_order(now.held, step)
 
 
-def test_its_state_has_no_name_that_a_widget_needs():
-    assert not STATE & set(dir(anywidget.AnyWidget))
-
-
 def test_it_opens_on_its_claim(opened):
     page = opened()
     assert (
@@ -204,10 +135,6 @@ def test_keys_do_everything(opened):
     page.locator(".grip").focus()
     page.keyboard.press("ArrowUp")
     assert page.locator(".grip").get_attribute("aria-valuenow") == "5"
-    assert page.evaluate(
-        "[...document.querySelectorAll('.stage :is([tabindex], button, input)')]"
-        ".every((node) => node.hasAttribute('data-lm-suppress-shortcuts') && node.tabIndex === 0)"
-    )
 
 
 def test_typing_is_no_command(opened):
@@ -246,8 +173,7 @@ def test_a_token_is_one_node_for_life_and_flies(opened):
     rest = page.evaluate(place)
     page.locator(".word").first.focus()
     page.keyboard.press(",")
-    page.evaluate("document.getAnimations().forEach((one) => one.finish())")
-    page.wait_for_timeout(100)
+    finish(page)
     word = page.evaluate("document.querySelectorAll('.word')[5].style.transform")
     assert page.evaluate(place) == word
     page.keyboard.press(".")
@@ -271,8 +197,7 @@ def test_a_new_move_ends_the_running_one(opened):
     for key in ",,.,x..x,.":
         page.keyboard.press(key)
     page.wait_for_timeout(100)
-    page.evaluate("document.getAnimations().forEach((one) => one.finish())")
-    page.wait_for_timeout(100)
+    finish(page)
     moved = page.evaluate("[...document.querySelectorAll('.chip')].map((n) => n.style.transform)")
     calm = opened()
     assert moved == calm.evaluate(
@@ -289,12 +214,10 @@ def test_two_changes_at_once_end_where_they_should(opened):
     )
     for cut in (True, False):
         page.evaluate("(change) => model.tell(change)", {"cut": cut, "window": 3 + cut})
-        page.evaluate("document.getAnimations().forEach((one) => one.finish())")
-        page.wait_for_timeout(100)
+        finish(page)
     moved = page.evaluate(where)
     page.evaluate("model.tell({ step: 5 }); model.tell({ step: 6 })")
-    page.evaluate("document.getAnimations().forEach((one) => one.finish())")
-    page.wait_for_timeout(100)
+    finish(page)
     assert moved == page.evaluate(where)
 
 
@@ -329,18 +252,3 @@ def test_what_is_gone_recedes_into_the_page(opened, theme):
         opaque = color[3] / 255
         contrast[kind] = sum(abs(opaque * (c - paper)) for c in color[:3])
     assert 0 < contrast["gone"] < contrast["seen"]
-
-
-@pytest.mark.parametrize("size", [(390, 844), (1280, 720), (1920, 1080)], ids=str)
-def test_it_fits_a_phone_a_laptop_and_a_wall(opened, size):
-    page = opened(*size)
-    width, height = size
-    for box in page.evaluate(
-        "[...document.querySelectorAll('.stage text, .stage button, .stage input, .stage p')]"
-        ".map((node) => node.getBoundingClientRect()).filter((box) => box.width)"
-        ".map(({ left, right, top, bottom }) => [left, right, top, bottom])"
-    ):
-        assert box[0] >= 0
-        assert box[1] <= width
-        assert box[2] >= 0
-        assert box[3] <= height
