@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from classroom.slides.look import open_browser
+from classroom.browser import open_browser
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
