@@ -156,9 +156,9 @@
 
   Reveal.on("slidechanged", (event) => show(event.currentSlide, event.previousSlide));
   Reveal.on("ready", (event) => show(event.currentSlide));
-  for (const all of ["pdf-ready", "overviewshown"]) {
-    Reveal.on(all, () => document.querySelectorAll("section").forEach(prepare));
-  }
+  const prepareAll = () => Promise.all([...document.querySelectorAll("section")].map(prepare));
+  Reveal.on("overviewshown", prepareAll);
+  Reveal.on("pdf-ready", () => prepareAll().then(() => (root.dataset.printable = "")));
 
   Reveal.on("overviewshown", enclose);
   Reveal.on("overviewhidden", enclose);
