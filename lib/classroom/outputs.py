@@ -14,7 +14,7 @@ from nbformat import NotebookNode
 PLOTLY = "application/vnd.plotly.v1+json"
 PIECE = "application/vnd.classroom.piece+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
-STILL = "classroom_still"  # in an output's metadata: a fingerprint of the figure it shows
+STILL = "classroom_still"  # in an output's metadata: the figure's kind and fingerprint
 TEXTS = ("text/plain", "text/markdown", "text/html", "text/latex")
 MAX_FIGURE_BYTES = 1_000_000
 ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 WIDTH, SHARPNESS = 840, 1.5  # pixels, about a notebook's column; and pixels drawn for each
 COLORS = 64  # a chart has few, and takes a third of the bytes
 MARGIN = 10  # pixels of paper left around what is drawn
+KINDS = {PIECE: "piece", PLOTLY: "plot", "image/png": "picture"}
 PAGE = """<!doctype html><meta charset="utf-8"><style>
 :root { font: 16px system-ui, sans-serif } body { margin: 0; background: white }
 .stage .stage-bar { display: none }</style>"""
@@ -114,8 +115,9 @@ def _figures(cell: NotebookNode) -> Iterator[tuple[str, object]]:
 
 
 def _mark(form: str, content: object) -> str:
-    """A fingerprint of a figure."""
-    return hashlib.sha256(json.dumps([form, content], sort_keys=True).encode()).hexdigest()[:16]
+    """A figure's kind and fingerprint."""
+    fingerprint = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return f"{KINDS[form]}-{fingerprint[:16]}"
 
 
 def _drawn(page: "Page", form: str, content) -> bytes:

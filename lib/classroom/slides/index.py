@@ -33,8 +33,11 @@ def card(root: Path, deck: Path) -> Card:
     opening = [line.strip() for line in lesson.cells[0].source.splitlines() if line.strip()]
     heading, question = [*opening, "", ""][:2]
     outputs = [output for cell in lesson.cells for output in cell.get("outputs", [])]
-    stills = [out.data["image/png"] for out in outputs if STILL in out.get("metadata", {})]
-    return Card(deck.name, heading.lstrip("# "), question.strip("*"), next(iter(stills), ""))
+    stills = [output for output in outputs if STILL in output.get("metadata", {})]
+    # What moves is what a chapter is about.
+    stills.sort(key=lambda still: not still.metadata[STILL].startswith("piece"))
+    pictures = [still.data["image/png"] for still in stills]
+    return Card(deck.name, heading.lstrip("# "), question.strip("*"), next(iter(pictures), ""))
 
 
 def render_index(cards: list[Card]) -> str:
