@@ -269,6 +269,30 @@ def test_printing_puts_one_slide_on_a_page_with_its_figures(browser, deck):
     assert len(re.findall(rb"/Type\s*/Page\b(?!s)", pdf)) == slides
 
 
+def test_an_upright_screen_gets_upright_slides(browser, deck):
+    context = browser.new_context(viewport={"width": 390, "height": 844}, offline=True)
+    opened = context.new_page()
+    opened.goto(deck.as_uri())
+    assert opened.evaluate("document.documentElement.dataset.shape") == "portrait"
+    for number in range(opened.evaluate("Reveal.getTotalSlides()")):
+        opened.evaluate("number => deck.visit(number)", number)
+        slide = opened.locator("section.present .slide")
+        box = slide.bounding_box()
+        assert (round(box["x"]), round(box["width"])) == (0, 390)
+        assert slide.locator(".body").evaluate("(b) => b.scrollHeight <= b.clientHeight + 1")
+        for shown in opened.locator("section.present :is(h1, h2, p, .plot, .picture)").all():
+            inner = shown.bounding_box()
+            if inner and inner["width"] > 1:  # not what is there for a screen reader alone
+                assert inner["x"] + inner["width"] <= 391
+    opened.evaluate("deck.visit(3)")
+    address = opened.url
+    with opened.expect_navigation():
+        opened.set_viewport_size({"width": 844, "height": 390})
+    assert opened.evaluate("document.documentElement.dataset.shape") == "landscape"
+    assert opened.url == address
+    context.close()
+
+
 # ---- what the checker must catch ----------------------------------------------------------------
 
 
