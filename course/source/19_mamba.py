@@ -449,9 +449,7 @@ for taps, profiles in zip((4, 3, 2), runs.values(), strict=True):
     for profile in profiles:
         assert np.argmax(profile) == taps - 1  # the capital lies under the oldest tap
         assert profile[taps - 1] > 2 * profile[0] > 10 * profile[taps]
-figures.after_capital(
-    runs, title="Δ is largest not at a capital, but as it is about to leave the taps"
-)
+figures.after_capital(runs, title="Δ is largest as a capital is about to leave the taps")
 
 # %% [markdown] slide="notes"
 # (4 minutes.) Most say "at the capital", and some "at no dot". While a capital is under the taps,

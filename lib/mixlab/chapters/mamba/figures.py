@@ -79,7 +79,7 @@ def after_capital(runs: Mapping[str, Sequence[Sequence[Real]]], *, title: str) -
             )
         highest = max(profiles, key=max)
         at = int(np.argmax(highest))
-        place = dict(x=at, y=float(highest[at]), yshift=16, showarrow=False)
+        place = dict(x=at, y=float(highest[at]), xshift=8, xanchor="left", showarrow=False)
         shown.add_annotation(text=f"<b>{name}</b>", font_size=16, **place)
     shown.update_xaxes(title_text="tokens since the last capital", dtick=1)
     shown.update_yaxes(title_text="Δ, mean of the channels that wait", rangemode="tozero")
@@ -116,7 +116,7 @@ def memory(
             line=dict(color=_PALETTE[1], width=4 if edge else 1.5),
             hovertemplate="%{x:,} tokens: %{y:.3~g} MiB<extra>" + name + "</extra>",
         )
-    paint = zip((*_PALETTE[::2], _PALETTE[0]), ("solid", "solid", "dash"), strict=True)
+    paint = zip((_PALETTE[0], *_PALETTE[2:] * 2), ("solid", "solid", "dash"), strict=True)
     for (name, sizes), (color, dash) in zip(growing.items(), paint, strict=False):
         shown.add_scatter(
             x=list(contexts),
