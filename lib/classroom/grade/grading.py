@@ -8,12 +8,13 @@ from secrets import token_bytes
 
 from classroom.answers import MAX_ANSWER, Answer
 from classroom.grade.box import Limits
-from classroom.grade.collect import Submission
 from classroom.grade.feedback import explain
-from classroom.grade.handed_in import Known, answers_of, same_code
+from classroom.grade.handed_in import Taken, answers_of
 from classroom.grade.judge import Job, Judgement, judge
 from classroom.grade.reference import Reference
 from classroom.grade.stage import stage_examiner, stage_library
+from classroom.grade.submission import Submission
+from classroom.known import Known, same_code
 
 NOTHING = "Nothing of this chapter was handed in."
 AS_SOLVED = "the same code as the course's solution"
@@ -95,7 +96,7 @@ def grade_submission(course: Course, submission: Submission) -> tuple[list[Grade
     return grade_answers(course, submission.student, answers), problems
 
 
-def grade_answers(course: Course, student: str, answers: dict[str, list[Answer]]) -> list[Grade]:
+def grade_answers(course: Course, student: str, answers: Taken) -> list[Grade]:
     """A grade for every exercise of the chapters that these answers belong to."""
     handed_in = {exercise[:2] for exercise in answers}
     references = {n: one for n, one in course.references.items() if n in handed_in}
@@ -103,11 +104,10 @@ def grade_answers(course: Course, student: str, answers: dict[str, list[Answer]]
     decided: dict[str, tuple[str, str]] = {}
     for reference in references.values():
         for ident in reference.exercises:
-            given = answers.get(ident, [])
-            if reason := _not_run(given, course.known.untouched[ident]):
+            if reason := _not_run(answers, ident):
                 decided[ident] = reason
             else:
-                runs[ident] = given[0]
+                runs[ident] = answers[ident]
     judged = judge_answers(course, runs, teaching=False)
     asked = {i: runs[i] for i, found in judged.items() if found.kind in ("wrong", "error", "kind")}
     taught = judge_answers(course, asked, teaching=True)
@@ -121,7 +121,7 @@ def grade_answers(course: Course, student: str, answers: dict[str, list[Answer]]
                 passed, seconds = judged[ident].passed, judged[ident].seconds
                 status, message, misconception = explain(
                     *(exercise, judged[ident], taught.get(ident)),
-                    *(runs[ident].code, course.seconds(ident)),
+                    *(runs[ident], course.seconds(ident)),
                 )
             grades.append(
                 Grade(
@@ -147,21 +147,19 @@ def _note(course: Course, answer: Answer | None, ident: str) -> str:
     return AS_SOLVED if same else ""
 
 
-def _not_run(given: list[Answer], untouched: str) -> tuple[str, str] | None:
+def _not_run(answers: Taken, exercise: str) -> tuple[str, str] | None:
     """(status, message) of an answer that needs no run, or None."""
-    if not given:
+    if exercise not in answers:
         return "missing", "There is no answer cell of this exercise. Start from a fresh copy."
-    if len(given) > 1:
-        return "doubled", f"{len(given)} cells claim to be this answer. Join them, or keep one."
-    answer = given[0]
+    answer = answers[exercise]
+    if answer is None:
+        return "not answered", ""
     if len(answer) > MAX_ANSWER:
         return "too long", f"The answer has more than {MAX_ANSWER:,} characters."
     try:
-        f"{answer.helpers}{answer.code}".encode()
+        answer.code.encode()
     except UnicodeEncodeError:
         return "not text", "The answer holds characters that are no text (lone surrogates)."
-    if answer.code.strip() == untouched.strip():
-        return "not answered", ""
     return None
 
 
@@ -185,10 +183,11 @@ def judge_answers(course: Course, runs: dict[str, Answer], teaching: bool) -> di
     return judge(jobs, course.hidden, course.scratch, course.limits, course.imports, examiner)
 
 
-def not_handed_in(student: str, number: str, reference: Reference) -> list[Grade]:
-    """The grades of a chapter of which a student handed in nothing."""
+def not_handed_in(student: str, number: str, reference: Reference, why: str = "") -> list[Grade]:
+    """The grades of a chapter of which nothing was found; `why`, if something was handed in."""
+    status, message = ("unreadable", why) if why else ("missing", NOTHING)
     return [
-        Grade(student, number, ident, one.title, 0, one.points, "missing", NOTHING)
+        Grade(student, number, ident, one.title, 0, one.points, status, message)
         for ident, one in reference.exercises.items()
     ]
 

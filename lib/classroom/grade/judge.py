@@ -26,10 +26,11 @@ from nbformat import NotebookNode
 from classroom.environment import kernel_environment
 from classroom.grade.box import HERE, Box, Limits
 from classroom.grade.protection import keeps_to_folders
-from classroom.referee import COLOUR, error_of
+from classroom.referee import COLOUR, error_of, telling
 from classroom.solution_region import awaits_answer
 
 KINDS = {"Unreadable": "kind", "TooCostly": "cost"}  # what checks raise of themselves
+FATAL = ("timeout", "died", "flood")  # nothing that comes behind can be run
 START_SECONDS = 90  # for a box, pytest and a kernel to start on a busy machine
 LIBRARY = re.compile(r"library: the answer uses [a-z_]+|calls mixlab\.[a-z_.]+")
 
@@ -199,29 +200,36 @@ def _read_verdicts(path: Path) -> dict[str, list[dict]]:
 def judgement(notebook: NotebookNode, verdicts: list[dict]) -> Judgement:
     """From nbval's verdicts on a notebook's cells, in order, to a judgement."""
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    roles = [cell.metadata.get("classroom", {}).get("role") for cell in cells]
     seconds = round(sum(verdict["seconds"] for verdict in verdicts), 1)
-    failed = next((i for i, verdict in enumerate(verdicts) if not verdict["passed"]), None)
-    if failed is None:
-        if len(verdicts) == len(cells):
-            return Judgement(True, "passed", seconds=seconds)
+    failed = [place for place, verdict in enumerate(verdicts) if not verdict["passed"]]
+    complete = len(verdicts) == len(cells)
+    if len(verdicts) > len(cells) or not (complete or failed):
         return Judgement(False, "unreported", seconds=seconds)
-    if failed >= len(cells):
+    if any(verdicts[place]["outcome"] == "skipped" for place in failed):
         return Judgement(False, "unreported", seconds=seconds)
-    report = verdicts[failed]["report"]
-    role = cells[failed].metadata.get("classroom", {}).get("role")
-    kind, error, text = _reason(report)
     limit = notebook.metadata.get("seconds", math.inf)
-    if kind == "error" and not error and verdicts[failed]["seconds"] >= limit:
-        kind = "timeout"  # which interrupts an import, say, as some error of its own
-    if kind == "error" and role not in ("answer", "check"):
+    reasons = {place: _reason(verdicts[place], limit) for place in failed}
+    fatal = [place for place, reason in reasons.items() if reason[0] in FATAL]
+    place = telling(roles, failed, fatal)
+    if place < 0:
+        return Judgement(complete, "passed" if complete else "unreported", seconds=seconds)
+    kind, error, text = reasons[place]
+    if kind == "error" and roles[place] not in ("answer", "check"):
         kind = "setup"
-    if verdicts[failed]["outcome"] == "skipped":
-        kind = "unreported"
     return Judgement(False, kind, error, text, seconds)
 
 
-def _reason(report: str) -> tuple[str, str, str]:
-    """(kind, built-in error or "", text) of a failed cell."""
+def _reason(verdict: dict, limit: float) -> tuple[str, str, str]:
+    """(kind, built-in error or "", text) of a failed cell, which had `limit` seconds."""
+    kind, error, text = _reported(verdict["report"])
+    if kind == "error" and not error and verdict["seconds"] >= limit:
+        kind = "timeout"  # which interrupts an import, say, as some error of its own
+    return kind, error, text
+
+
+def _reported(report: str) -> tuple[str, str, str]:
+    """(kind, built-in error or "", text) as nbval reports them."""
     for word, kind in (("Timeout: ", "timeout"), ("Died: ", "died"), ("Flood: ", "flood")):
         if re.match(rf"(pytest plugin exception: |.*CutOff: ){word}", report):
             return kind, "", ""

@@ -9,19 +9,19 @@ import secrets
 from dataclasses import replace
 from pathlib import Path
 
-from classroom.answers import Answer, answered_exercises
-from classroom.grade.cells import Notebook
-from classroom.grade.collect import Entry, Submission, read_submission
+from classroom.answers import Answer
+from classroom.grade.collect import read_submission
+from classroom.grade.entries import Entry
 from classroom.grade.grading import Course, grade_answers, judge_answers
-from classroom.grade.handed_in import Known, answered_chapters
+from classroom.grade.handed_in import answers_of
 from classroom.grade.reference import (
     Reference,
-    chapters,
     course_digest,
     find_reference,
     from_json,
     to_json,
 )
+from classroom.known import Known, chapters
 from classroom.layout import write_atomically
 
 REHEARSAL_SECONDS = 90  # a cell of a solution, on however slow a machine
@@ -48,25 +48,17 @@ def choose_chapters(root: Path, entries: list[Entry], asked: list[str], known: K
     held: set[str] = set()
     meant: set[str] = set()
     for entry in entries:
-        submission = read_submission(entry)
-        own = chapters_in(submission) & there
+        answers, _ = answers_of(read_submission(entry), known)
+        own = {exercise[:2] for exercise in answers} & there
+        answered = {exercise[:2] for exercise, answer in answers.items() if answer} & there
         held |= own
-        meant |= own if len(own) == 1 else answered_chapters(submission, known) & there
+        meant |= own if len(own) == 1 else answered
     if not held:
         raise ValueError(
             "none of the submissions holds an answer cell of a chapter in solutions/; are they "
             "filled-in copies of the notebooks in exercises/?"
         )
     return sorted(meant or held)
-
-
-def chapters_in(submission: Submission) -> set[str]:
-    """The chapters of which a submission holds an answer cell."""
-    found: set[str] = set()
-    for _, notebook in submission.parsed:
-        if isinstance(notebook, Notebook):
-            found |= {exercise[:2] for exercise in answered_exercises(notebook.cells)}
-    return found
 
 
 class Plan:
@@ -104,7 +96,7 @@ class Plan:
         fresh = {n: r for n, r in course.references.items() if n not in seconds}
         if fresh:
             solved = {
-                ident: [Answer(course.known.solved[ident])]
+                ident: Answer.of(course.known.solved[ident])
                 for reference in fresh.values()
                 for ident in reference.exercises
             }
@@ -136,7 +128,7 @@ def _refuses_what_is_wrong(course: Course, reference: Reference) -> None:
     other = replace(exercise, expected="[]")
     altered = replace(reference, exercises=reference.exercises | {ident: other})
     course = replace(course, references=course.references | {ident[:2]: altered})
-    answer = Answer(course.known.solved[ident])
+    answer = Answer.of(course.known.solved[ident])
     found = judge_answers(course, {ident: answer}, teaching=False)[ident]
     if found.passed or found.kind != "wrong":
         raise ValueError(

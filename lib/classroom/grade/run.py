@@ -19,13 +19,8 @@ from tqdm import tqdm
 
 from classroom.environment import CELL_SECONDS
 from classroom.grade.box import Limits, installed
-from classroom.grade.collect import (
-    Entry,
-    Submission,
-    find_entries,
-    not_looked_at,
-    read_submission,
-)
+from classroom.grade.collect import read_submission
+from classroom.grade.entries import Entry, find_entries, not_looked_at
 from classroom.grade.grading import (
     Course,
     Grade,
@@ -34,12 +29,14 @@ from classroom.grade.grading import (
     stage,
     to_record,
 )
-from classroom.grade.handed_in import known_answers
-from classroom.grade.plan import Plan, chapters_in, choose_chapters
+from classroom.grade.handed_in import answers_of
+from classroom.grade.plan import Plan, choose_chapters
 from classroom.grade.protection import bubblewrap, unprotected
 from classroom.grade.reference import Reference, imports, to_json
 from classroom.grade.reports import write_reports
 from classroom.grade.scratch import scratch_folder
+from classroom.grade.submission import Submission
+from classroom.known import known_answers
 from classroom.layout import write_atomically
 
 PRIVATE = 0o700
@@ -68,7 +65,7 @@ def grade_command(
     limits = Limits()
     entries = find_entries(submissions)
     if others := not_looked_at(submissions):
-        print(f"Neither folder, notebook nor zip, not looked at: {others}", file=sys.stderr)
+        print(f"Lists and notes, not looked at: {others}", file=sys.stderr)
     if danger := unprotected():
         print(f"\n*** NO SANDBOX: {danger}\n", file=sys.stderr)
     state = out / "state"
@@ -128,7 +125,7 @@ def _all(course: Course, student: str, record: dict) -> list[Grade]:
         grade
         for number, reference in course.references.items()
         for grade in [one for one in found if one.chapter == number]
-        or not_handed_in(student, number, reference)
+        or not_handed_in(student, number, reference, " ".join(record["problems"]))
     ]
 
 
@@ -159,7 +156,8 @@ def _workers(limits: Limits) -> int:
 
 def _fingerprint(course: Course, submission: Submission) -> str:
     """All that a submission's result depends on; another chapter's seeds are not part of it."""
-    numbers = chapters_in(submission) & set(course.references)
+    answers, _ = answers_of(submission, course.known)
+    numbers = {exercise[:2] for exercise in answers} & set(course.references)
     facts = {number: to_json(course.references[number]) for number in sorted(numbers)}
     known = [submission.digest, facts, float(course.cell_seconds), bool(bubblewrap())]
     return sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()

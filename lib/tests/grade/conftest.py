@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from classroom.answers import answer_id
-from classroom.check import read_notebook
+from classroom.cells import read_notebook
+from classroom.given import answer_id
 from classroom.grade.run import grade_command
 from classroom.work import pristine_exercises
 
