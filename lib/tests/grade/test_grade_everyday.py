@@ -14,7 +14,7 @@ from tests.thorough import some
 SUM = "def n_scores(seq, window):\n    return sum(min(i + 1, window) for i in range(seq))"
 LEAN = "def n_scores(seq, window):\n    return sum(smaller(i + 1, window) for i in range(seq))"
 HELPER = "def smaller(a, b):\n    return a if a < b else b"
-TABLE = "table = {}\nfor n in range(999):\n    table[n] = n + 1"
+TABLE = "table = {}\nfor n in range(1_500_000):\n    table[n] = n + 1"
 LOOKS_UP = "def n_scores(seq, window):\n    return sum(min(table[i], window) for i in range(seq))"
 
 
@@ -95,22 +95,18 @@ SHAPES = {
         answer=LEAN_FLOOR,
     ),
     "bound again": lambda: around(
-        top=["table = list(range(999))"],
+        top=["table = list(range(1_500_000))"],
         above=["table = [n for n in table]\ntable += [0]\ntable[:] = [n + 1 for n in table]"],
         answer=LOOKS_UP,
     ),
     "changed by a call": lambda: around(
-        top=["table = []\ndef fill(rows):\n    rows.extend(range(1, 999))"],
+        top=["table = []\ndef fill(rows):\n    rows.extend(range(1, 1_500_000))"],
         above=["fill(table)"],
         answer=LOOKS_UP,
     ),
     "magics": lambda: around(
         above=["%matplotlib inline\n%%time", f"%%time\n{HELPER}", "smaller?\nfiles = !ls"],
         answer=LEAN,
-    ),
-    "recursion": lambda: around(
-        above=["import sys\nsys.setrecursionlimit(20_000)"],
-        answer="def n_scores(s, w):\n    return n_scores(s - 1, w) + min(s, w) if s else 0",
     ),
     "compared with the library": lambda: around(
         "from mixlab.transformer.window import sliding_window_mask\nprint(sliding_window_mask)",
@@ -144,11 +140,11 @@ def test_everyday_shapes_score_in_grading(tmp_path):
         write(tmp_path / "in", f"{number:02d} {name}", SHAPES[name]())
     rows = grade(tmp_path / "in", tmp_path / "out", chapters=["02"], cell_seconds=15)
     told = {
-        student: row["status"] + " " + row["reason"]
-        for (student, i), row in rows.items()
-        if i == "02.3"
+        student: f"{row['status']} {row['reason']}".strip()
+        for (student, ident), row in rows.items()
+        if ident == "02.3"
     }
-    assert {name: text for name, text in told.items() if text != "passed "} == {}
+    assert {name: text for name, text in told.items() if text != "passed"} == {}
     assert len(told) == len(TRIED)
 
 
