@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from datetime import datetime
 from pathlib import Path
 
 from classroom.environment import CELL_SECONDS, SLOW_IMPORT
@@ -71,6 +72,24 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         metavar="NN",
         help="chapters to grade (default: all that anybody handed in)",
+    )
+    grade.add_argument(
+        "--roster", type=Path, help="the class as CSV, whose columns totals.csv gets; first the key"
+    )
+    grade.add_argument(
+        "--name-pattern",
+        default="",
+        metavar="REGEX",
+        help="finds the roster's key in a submission's name (default: a word of the name)",
+    )
+    grade.add_argument(
+        "--due",
+        type=datetime.fromisoformat,
+        metavar="DATE",
+        help="when it was due, such as 2026-11-30T23:59: totals.csv says what is newer",
+    )
+    grade.add_argument(
+        "--anyway", action="store_true", help="grade what looks odd without asking about it"
     )
 
     lint = commands.add_parser(
@@ -170,11 +189,14 @@ def run(options: argparse.Namespace, root: Path, extra: list[str]) -> int:
             return update_command(root, select(root, options.chapters))
         case "grade":
             from classroom.grade.run import grade_command
+            from classroom.grade.totals import Totals
 
             out = options.out or root / "build" / "grades"
             return grade_command(
                 *(root, options.submissions, out, options.seed, options.workers),
                 *(options.timeout, options.chapters),
+                totals=Totals(options.roster, options.name_pattern, options.due),
+                anyway=options.anyway,
             )
         case "new":
             from classroom.new_chapter import new_command

@@ -20,12 +20,15 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
 from classroom.answers import Answer, Piece, take_answers
+from classroom.causes import causes
 from classroom.cells import Notebook, parse_notebook, read_notebook
 from classroom.environment import CELL_SECONDS
 from classroom.given import answer_id
 from classroom.known import known_answers
 from classroom.layout import FOLDERS
 from classroom.referee import Verdict, referee, telling
+
+FATAL = ("Timeout", "Flood")  # what comes behind can't be run
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,8 @@ def check_submission(
 ) -> Iterator[Outcome]:
     """The outcome of each exercise of the chapter, in order, as they become known."""
     found = _students_notebook(path)
-    answers = take_answers(found, known_answers(root))
+    known = known_answers(root)
+    answers = take_answers(found, known)
     marked = answers or filter(None, map(answer_id, found.cells))
     pristine_file = pristine_path(root, path, {exercise[:2] for exercise in marked})
     pristine = read_notebook(pristine_file)
@@ -128,6 +132,8 @@ def check_submission(
         if answer := answers.get(exercise):
             notebook = exercise_notebook(pristine, exercise, answer)
             passed, status, message = explain(notebook, referee(notebook, cell_timeout), exercise)
+            if not passed:
+                message = "\n".join([message, *causes(answer, known.asked.get(exercise))]).strip()
         elif exercise in answers:
             passed, status, message = False, "not answered yet", ""  # no need to run it
         else:
@@ -145,7 +151,7 @@ def explain(
     """(passed, status, message) of one exercise from the verdicts on its notebook's cells."""
     roles = [cell.metadata.get("classroom", {}).get("role") for cell in notebook.cells]
     failed = [place for place, verdict in enumerate(verdicts) if not verdict.passed]
-    place = telling(roles, failed, [p for p in failed if verdicts[p].error == "Timeout"])
+    place = telling(roles, failed, [p for p in failed if verdicts[p].error in FATAL])
     if place < 0:
         return True, "passed", ""
     verdict, role = verdicts[place], roles[place]
@@ -153,6 +159,8 @@ def explain(
         return False, "not answered yet", ""
     if verdict.error == "Timeout":
         message = f"the {role or 'set-up'} cell took too long; does a loop never end?"
+    elif verdict.error == "Flood":
+        message = f"the {role or 'set-up'} cell {verdict.message}"
     elif role in ("answer", "check"):
         # A check fails with an error of its own making; Python's own come from the answer.
         own = role == "answer" or hasattr(builtins, verdict.error)

@@ -27,13 +27,19 @@ HEADER = re.compile(r"^(\w[\w.]*) {2,}Traceback \(most recent call last\)$", re.
 LAST_ERROR = re.compile(
     r"^(\w+(?:Error|Exception|Interrupt|Failed)): ?(.*)", re.MULTILINE | re.DOTALL
 )
+MEMORY = 3 * 2**30  # bytes of addresses a kernel may map, as in grading
 PYTEST = f"""
 import sys
 sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 sys.modules[{SLOW_IMPORT!r}] = None
+import contextlib, resource
 import pytest
 from classroom.check_lines import compare_check_lines
+from classroom.flood import cut_off_floods
 compare_check_lines()
+cut_off_floods()
+with contextlib.suppress(ValueError, OSError):  # macOS knows no such limit
+    resource.setrlimit(resource.RLIMIT_AS, ({MEMORY}, {MEMORY}))
 sys.exit(pytest.main())
 """
 START_SECONDS = 120  # for pytest and a kernel to start on a busy machine
@@ -143,6 +149,8 @@ def _verdict(case: ElementTree.Element) -> Verdict:
         )
     if re.search(r"^Cell \d+: Timeout of", text, re.MULTILINE):
         return Verdict(False, "Timeout", "took too long")
+    if text.startswith("pytest plugin exception: Flood: "):
+        return Verdict(False, "Flood", "printed or drew far too much")
     error, message = error_of(text)
     return Verdict(False, error, message or text.strip().splitlines()[-1])
 

@@ -8,12 +8,13 @@ and a line of code is one of the student's own.
 
 import importlib.util
 import re
+from collections.abc import Sequence
 
 from classroom.answers import Answer
 from classroom.environment import CELL_SECONDS
-from classroom.grade.judge import Judgement
 from classroom.grade.reference import Exercise
 from classroom.grade.submission import printable
+from classroom.grade.verdicts import Judgement
 
 SAID = {
     "timeout": "The answer took too long: a cell has {seconds:.0f} seconds. Does a loop never end, "
@@ -33,6 +34,9 @@ SYNTAX = {
 IMPORTED = re.compile(r"^[ \t]*(?:import|from)[ \t]+([A-Za-z]\w*)", re.MULTILINE)
 WHERE = re.compile(r"in line (\d+) of the answer: ")
 NOTHING = Answer(())
+# Of what the check says on public inputs, numbers alone: words might be anything that it saw.
+NUMBER = r"(True|False|nan|-?inf|[-+\d.e,() ]{1,40}?)"
+RESULT = re.compile(rf"expected(?: shape)?: {NUMBER} got(?: shape)?: {NUMBER} (?:Probably|hint)")
 ON_FRESH = (
     "Right on the public inputs, wrong on fresh ones. Does the answer hold for every size, or only "
     "for those of the examples?"
@@ -45,11 +49,12 @@ def explain(
     taught: Judgement | None,
     answer: Answer = NOTHING,
     seconds: float = CELL_SECONDS,
+    slips: Sequence[str] = (),
 ) -> tuple[str, str, str]:
     """(status, message, misconception) of an exercise that was run.
 
     `taught` is the run on public inputs, which words the message and decides nothing.
-    `seconds` is what a cell of the answer was given.
+    `seconds` is what a cell of the answer was given, `slips` what its text shows (`causes`).
     """
     code = answer.code
     if judged.passed:
@@ -64,13 +69,15 @@ def explain(
             "",
         )
     if judged.kind == "syntax":
-        return "wrong", SYNTAX.get(judged.error, SYNTAX["SyntaxError"]), ""
+        said = SYNTAX.get(judged.error, SYNTAX["SyntaxError"])
+        return "wrong", " ".join([said, *slips]), ""
     message = SAID.get(judged.kind, "").format(seconds=seconds)
     if judged.kind in ("error", "empty"):
         name = judged.error or "an error of its own"
         message = f"The answer raises {name} on the inputs of the check."
         if name in ("ModuleNotFoundError", "ImportError"):
             message += _not_installed(code)
+        message = " ".join([message, *slips])
     if judged.kind in ("wrong", "error", "kind", "cost") and taught is not None:
         said, misconception = _taught(exercise, taught, answer)
         if judged.kind != "wrong":
@@ -98,6 +105,8 @@ def _taught(exercise: Exercise, taught: Judgement, answer: Answer) -> tuple[str,
     calls = [call for call in exercise.calls if " ".join(call.split()) in words]
     call = max(calls, key=len, default="")
     said = [f"Wrong already on a public input: {call}."] if call else []
+    if result := RESULT.search(words):
+        said.append(f"Expected {result[1]}, got {result[2]}.")
     where = WHERE.search(words)
     line = printable(_line(answer, int(where[1][:6]), words[where.end() :])) if where else ""
     if line:

@@ -7,15 +7,18 @@ from pathlib import Path
 from secrets import token_bytes
 
 from classroom.answers import MAX_ANSWER, Answer
+from classroom.causes import causes
 from classroom.grade.box import Limits
 from classroom.grade.feedback import explain
 from classroom.grade.handed_in import Taken, answers_of
-from classroom.grade.judge import Job, Judgement, judge
+from classroom.grade.judge import Job, judge
 from classroom.grade.reference import Reference
 from classroom.grade.stage import stage_examiner, stage_library
 from classroom.grade.submission import Submission
+from classroom.grade.verdicts import Judgement
 from classroom.known import Known, same_code
 
+MAX_SHOWN = 20_000  # characters of an answer on its feedback page
 NOTHING = "Nothing of this chapter was handed in."
 AS_SOLVED = "the same code as the course's solution"
 
@@ -24,7 +27,7 @@ AS_SOLVED = "the same code as the course's solution"
 class Grade:
     """One exercise of one student. `message` is safe to show; `misconception` one of our own.
 
-    `note` is for the teacher alone."""
+    `note` is for the teacher alone, `comment` the teacher's, `code` the student's own."""
 
     student: str
     chapter: str
@@ -37,11 +40,13 @@ class Grade:
     misconception: str = ""
     seconds: float = 0.0
     note: str = ""
+    code: str = ""
+    comment: str = ""
 
     @property
     def handed_in(self) -> bool:
         """Whether the student handed in anything of the chapter."""
-        return self.message != NOTHING
+        return not self.message.startswith(NOTHING)
 
 
 @dataclass(frozen=True)
@@ -122,6 +127,7 @@ def grade_answers(course: Course, student: str, answers: Taken) -> list[Grade]:
                 status, message, misconception = explain(
                     *(exercise, judged[ident], taught.get(ident)),
                     *(runs[ident], course.seconds(ident)),
+                    [] if passed else causes(runs[ident], course.known.asked.get(ident)),
                 )
             grades.append(
                 Grade(
@@ -135,6 +141,7 @@ def grade_answers(course: Course, student: str, answers: Taken) -> list[Grade]:
                     message=message,
                     misconception=misconception,
                     seconds=seconds,
+                    code=runs[ident].code[:MAX_SHOWN] if ident in runs else "",
                     note=_note(course, runs.get(ident), ident),
                 )
             )
@@ -183,15 +190,25 @@ def judge_answers(course: Course, runs: dict[str, Answer], teaching: bool) -> di
     return judge(jobs, course.hidden, course.scratch, course.limits, course.imports, examiner)
 
 
-def not_handed_in(student: str, number: str, reference: Reference, why: str = "") -> list[Grade]:
-    """The grades of a chapter of which nothing was found; `why`, if something was handed in."""
-    status, message = ("unreadable", why) if why else ("missing", NOTHING)
+def not_handed_in(
+    student: str, number: str, reference: Reference, problems: list[str], others: bool = False
+) -> list[Grade]:
+    """The grades of a chapter of which nothing could be taken from what a student handed in.
+
+    `others` says whether other chapters were: then this one may well not have been meant.
+    """
+    told = " ".join(problems)
+    if others or not told:
+        status, message = "missing", f"{NOTHING} {told}".strip()
+    else:
+        status, message = "unreadable", told
     return [
         Grade(student, number, ident, one.title, 0, one.points, status, message)
         for ident, one in reference.exercises.items()
     ]
 
 
-def to_record(grades: list[Grade], problems: list[str]) -> dict:
-    """What is kept of a graded submission."""
-    return {"grades": [asdict(grade) for grade in grades], "problems": problems}
+def to_record(grades: list[Grade], problems: list[str], modified: float = 0.0) -> dict:
+    """What is kept of a graded submission; `modified` is when it was, in seconds."""
+    kept = [asdict(grade) for grade in grades]
+    return {"grades": kept, "problems": problems, "modified": modified}

@@ -19,6 +19,7 @@ from classroom.work import BACKUP
 # Where a notebook lies: an answer in a student's own place goes before one that stands in
 # exercises/, and this before one in a backup.
 OWN, HANDED_OUT, OLD = range(3)
+VERSIONS = 4  # of an answer that one student may hand in; of one file's name, half as many
 Taken = dict[str, Answer | None]
 
 
@@ -51,6 +52,25 @@ def answers_of(submission: Submission, known: Known) -> tuple[Taken, list[str]]:
     if submission.parsed and not found and not problems:
         problems.append("Lessons of the course hold no answers, and nothing else was handed in.")
     return {exercise: _best(places) for exercise, places in found.items()}, problems
+
+
+def several_students(submission: Submission, known: Known) -> list[str]:
+    """The notebooks by which a submission looks like those of several students; [] if it doesn't.
+
+    Versions of one student's have names of their own, and are few.
+    """
+    given: dict[str, dict[str, str]] = {}
+    for label, notebook in submission.parsed:
+        if isinstance(notebook, Notebook) and _place(label) == OWN:
+            for exercise, answer in _own_answers(notebook, known).items():
+                if answer:
+                    given.setdefault(exercise, {}).setdefault(answer.code.strip(), label)
+    for different in given.values():
+        labels = list(different.values())
+        names = [PurePosixPath(label).name for label in labels]
+        if len(labels) > VERSIONS or max(map(names.count, names)) > VERSIONS - 2:
+            return labels
+    return []
 
 
 def _own_answers(notebook: Notebook, known: Known) -> Taken:

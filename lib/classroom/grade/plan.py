@@ -13,7 +13,7 @@ from classroom.answers import Answer
 from classroom.grade.collect import read_submission
 from classroom.grade.entries import Entry
 from classroom.grade.grading import Course, grade_answers, judge_answers
-from classroom.grade.handed_in import answers_of
+from classroom.grade.handed_in import answers_of, several_students
 from classroom.grade.reference import (
     Reference,
     course_digest,
@@ -24,41 +24,50 @@ from classroom.grade.reference import (
 from classroom.known import Known, chapters
 from classroom.layout import write_atomically
 
+SEVERAL = (
+    "{} looks like the submissions of several students: {} answer the same exercise differently. "
+    "If so, grade that folder by itself, or lay theirs beside the others'; if it is one student, "
+    'of whom the newest answers count, say so: ARGS="--anyway".'
+)
 REHEARSAL_SECONDS = 90  # a cell of a solution, on however slow a machine
 
 
-def choose_chapters(root: Path, entries: list[Entry], asked: list[str], known: Known) -> list[str]:
+def choose_chapters(
+    root: Path, entries: list[Entry], asked: list[str], known: Known, anyway: bool = False
+) -> list[str]:
     """The chapters to grade: those asked for, or all that anybody handed in.
 
     Whoever hands in the course's whole folder has not handed in every chapter: of several, those
     with an answer count.
 
     Raises:
-        ValueError: if a chapter is asked for that has no exercises, or nobody handed any in.
+        ValueError: if a chapter is asked for that has no exercises, or nobody handed any in; and,
+            unless `anyway`, if a submission looks like those of several students.
     """
     there = set(chapters(root))
-    if asked:
-        wanted = sorted({number.zfill(2)[:2] for number in asked})
-        if unknown := [number for number in wanted if number not in there]:
-            raise ValueError(
-                f"no exercises of chapter {', '.join(unknown)} in solutions/; there are: "
-                f"{', '.join(sorted(there))}."
-            )
-        return wanted
+    wanted = sorted({number.zfill(2)[:2] for part in asked for number in part.split(",")})
+    if unknown := [number for number in wanted if number not in there]:
+        raise ValueError(
+            f"no exercises of chapter {', '.join(unknown)} in solutions/; there are: "
+            f"{', '.join(sorted(there))}."
+        )
     held: set[str] = set()
     meant: set[str] = set()
     for entry in entries:
-        answers, _ = answers_of(read_submission(entry), known)
+        submission = read_submission(entry)
+        if not anyway and (several := several_students(submission, known)):
+            raise ValueError(SEVERAL.format(submission.student, ", ".join(several[:5])))
+        answers, _ = answers_of(submission, known)
         own = {exercise[:2] for exercise in answers} & there
         answered = {exercise[:2] for exercise, answer in answers.items() if answer} & there
         held |= own
         meant |= own if len(own) == 1 else answered
-    if not held:
+    if not (held or wanted):
         raise ValueError(
             "none of the submissions holds an answer cell of a chapter in solutions/; are they "
             "filled-in copies of the notebooks in exercises/?"
         )
-    return sorted(meant or held)
+    return wanted or sorted(meant or held)
 
 
 class Plan:

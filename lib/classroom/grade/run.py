@@ -36,10 +36,17 @@ from classroom.grade.reference import Reference, imports, to_json
 from classroom.grade.reports import write_reports
 from classroom.grade.scratch import scratch_folder
 from classroom.grade.submission import Submission
+from classroom.grade.totals import MANUAL, Totals, apply_manual
 from classroom.known import known_answers
 from classroom.layout import write_atomically
 
 PRIVATE = 0o700
+CLASS = 3  # students of whom some should have a point
+NOBODY = (
+    "None of {} submissions has a single point. Is this the version of the course that they were "
+    "handed out, and the folder you meant? What each lacks stands in the reports. If it is right, "
+    'say so: ARGS="--anyway".'
+)
 
 
 def grade_command(
@@ -50,8 +57,15 @@ def grade_command(
     workers: int | None = None,
     cell_seconds: float = CELL_SECONDS,
     chapters: list[str] | None = None,
+    totals: Totals | None = None,
+    anyway: bool = False,
 ) -> int:
-    """Grade every submission and write the reports to `out`; 0 when all could be graded."""
+    """Grade every submission and write the reports to `out`; 0 when all could be graded.
+
+    Raises:
+        ValueError: if nothing can be graded, or, unless `anyway`, if something looks so odd that a
+            teacher should say whether it was meant.
+    """
     if cell_seconds <= 0 or (workers is not None and workers < 1):
         raise ValueError(
             "--timeout is a number of seconds above 0 and --workers a number of processes above 0: "
@@ -74,7 +88,7 @@ def grade_command(
     _warm_up()
     plan = Plan(root, state / "run.json", seed)
     known = known_answers(root)
-    references = plan.references(choose_chapters(root, entries, chapters or [], known))
+    references = plan.references(choose_chapters(root, entries, chapters or [], known, anyway))
     wanted = set().union(*(imports(reference.pristine) for reference in references.values()))
     hidden = (root.resolve(), submissions.resolve(), out.resolve(), *_peers(references))
     with scratch_folder() as scratch:
@@ -88,9 +102,15 @@ def grade_command(
     grades = [
         grade for student, record in records.items() for grade in _all(course, student, record)
     ]
+    grades = apply_manual(grades, out / MANUAL)
     problems = {student: record["problems"] for student, record in records.items()}
     write_reports(out, grades, problems, references, unprotected())
+    handed_in = {student: record.get("modified", 0.0) for student, record in records.items()}
+    write_atomically(out / "totals.csv", (totals or Totals()).write(grades, handed_in))
     _say(grades, len(records), out)
+    if len(records) >= CLASS and not anyway and not any(grade.points for grade in grades):
+        print(NOBODY.format(len(records)), file=sys.stderr)
+        return 3
     return 0
 
 
@@ -125,7 +145,7 @@ def _all(course: Course, student: str, record: dict) -> list[Grade]:
         grade
         for number, reference in course.references.items()
         for grade in [one for one in found if one.chapter == number]
-        or not_handed_in(student, number, reference, " ".join(record["problems"]))
+        or not_handed_in(student, number, reference, record["problems"], others=bool(found))
     ]
 
 
@@ -138,7 +158,10 @@ def _say(grades: list[Grade], submissions: int, out: Path) -> None:
             f"Chapter {number}: handed in by {students} of {submissions}, {passed} of their "
             f"{len(own)} exercises passed."
         )
-    print(f"Grades: {out / 'grades.csv'}   Class: {out / 'class.html'}   Feedback: {out}/feedback/")
+    print(
+        f"Grades: {out / 'grades.csv'}   Totals: {out / 'totals.csv'}   "
+        f"Class: {out / 'class.html'}   Feedback: {out}/feedback/"
+    )
 
 
 def _workers(limits: Limits) -> int:
@@ -178,7 +201,7 @@ def _grade_all(
         except (OSError, ValueError):
             pass
         try:
-            record = to_record(*grade_submission(course, submission))
+            record = to_record(*grade_submission(course, submission), submission.modified)
         except Exception as error:  # one submission never costs another
             return _not_graded(course, submission.student, type(error).__name__)
         write_atomically(file, json.dumps(record))
@@ -204,7 +227,7 @@ def _not_graded(course: Course, student: str, error: str) -> dict:
     grades = [
         replace(grade, status="not graded", message="")
         for number, reference in course.references.items()
-        for grade in not_handed_in(student, number, reference)
+        for grade in not_handed_in(student, number, reference, [])
     ]
     reason = f"it could not be graded ({error}); tell whoever runs the course"
     return to_record(grades, [reason])

@@ -89,6 +89,11 @@ class Submission:
                 found.append((file.label, error))
         return found
 
+    @property
+    def modified(self) -> float:
+        """When the newest notebook was last changed, in seconds."""
+        return max((file.modified for file in self.notebooks), default=0.0)
+
     def pass_over(self, label: str) -> None:
         """Note a file that is no notebook, for those who handed in nothing else."""
         if len(self.others) < MAX_OTHERS:

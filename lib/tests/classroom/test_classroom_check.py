@@ -218,3 +218,11 @@ def test_the_message_is_the_whole_message_of_the_last_error():
         "",
     )
     assert error_of("  Cell In[1], line 1\n    f(\n\nSyntaxError: bad\n") == ("SyntaxError", "bad")
+
+
+def test_a_flood_and_a_hoard_are_cut_off(course, submit):
+    flood = "while True:\n    print('x' * 100_000)"
+    hoard = "def repaired_count(length):\n    return len(bytearray(2**33))"
+    found = outcomes(course, submit(flood, hoard))
+    assert found["02.1"].message == "the answer cell printed or drew far too much"
+    assert "MemoryError" in found["02.2"].message

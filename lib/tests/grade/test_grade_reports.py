@@ -14,9 +14,10 @@ from classroom.answers import Answer
 from classroom.grade.class_page import class_facts
 from classroom.grade.feedback import explain
 from classroom.grade.grading import NOTHING, Grade
-from classroom.grade.judge import Judgement, judgement
 from classroom.grade.reference import Exercise, Reference, _printed
 from classroom.grade.reports import code_marked, grades_csv, junit_xml, page_name, write_reports
+from classroom.grade.tables import BOM
+from classroom.grade.verdicts import Judgement, judgement
 
 EXERCISE = Exercise(
     ident="02.1",
@@ -40,7 +41,7 @@ GRADES = [
 
 
 def test_the_csv_holds_every_grade_and_no_formula():
-    rows = list(csv.DictReader(io.StringIO(grades_csv(GRADES))))
+    rows = list(csv.DictReader(io.StringIO(grades_csv(GRADES).removeprefix(BOM))))
     assert [row["points"] for row in rows] == ["2", "0", "0"]
     assert rows[1]["student"] == "'=cmd()"
 
