@@ -15,6 +15,13 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--root", type=Path, help="the project's folder (default: found from here)")
     commands = top.add_subparsers(dest="command", required=True, metavar="command")
 
+    for add in (_authors, _students, _grade, _machine):
+        add(commands)
+    return top
+
+
+def _authors(commands: argparse._SubParsersAction) -> None:
+    """What builds, lints and shows the course."""
     notebooks = commands.add_parser(
         "notebooks",
         help="build the three notebooks of each chapter from course/source",
@@ -27,6 +34,46 @@ def parser() -> argparse.ArgumentParser:
     )
     notebooks.add_argument("--execute", action="store_true", help="run every notebook again")
 
+    lint = commands.add_parser(
+        "lint",
+        help="hold chapters to their budgets, links and style",
+        description="Print what each chapter measures and every rule it breaks.",
+    )
+    lint.add_argument("chapters", nargs="*", metavar="NN", help="chapters (default: all)")
+    lint.add_argument("--time", action="store_true", help="also run each lesson; it has a minute")
+
+    new = commands.add_parser(
+        "new",
+        help="begin a chapter: its source, its folder, one exercise",
+        description="Write the skeleton of a chapter, which builds and passes its tests. Its title "
+        "says (draft), and lint lists what is missing.",
+    )
+    new.add_argument("number", metavar="NN", help="two digits, such as 05")
+    new.add_argument("stem", metavar="STEM", help="words joined by _, such as chunked_prefill")
+
+    slides = commands.add_parser(
+        "slides",
+        help="render each chapter's deck to build/slides",
+        description="Run each lesson and render one offline HTML file a chapter.",
+    )
+    slides.add_argument("chapters", nargs="*", metavar="NN", help="chapters (default: all)")
+    slides.add_argument("--pdf", action="store_true", help="print each deck as well (Chromium)")
+
+    picture = commands.add_parser(
+        "picture",
+        help="save a picture of a slide's figure, still or moving",
+        description="Save a figure of a deck that `slides` has rendered: as PNG, or a piece of the "
+        "stage as it plays, as GIF.",
+    )
+    picture.add_argument("deck", type=Path, help="such as build/slides/04_rolling_cache.html")
+    picture.add_argument("slide", type=int, help="the slide's number, from 1")
+    picture.add_argument("out", type=Path, help="the file to write, .png or .gif")
+    picture.add_argument("--keys", default="", help="keys to press at the end of a .gif")
+    picture.add_argument("--step", type=int, default=0, help="move an animation on (default: 0)")
+
+
+def _students(commands: argparse._SubParsersAction) -> None:
+    """What looks after a student's own copies."""
     check = commands.add_parser(
         "check",
         help="tell a student which of their answers pass",
@@ -51,6 +98,9 @@ def parser() -> argparse.ArgumentParser:
     )
     update.add_argument("chapters", nargs="*", metavar="NN", help="chapters (default: all)")
 
+
+def _grade(commands: argparse._SubParsersAction) -> None:
+    """What grades a class."""
     grade = commands.add_parser(
         "grade",
         help="grade a folder of submissions in a sandbox",
@@ -92,43 +142,9 @@ def parser() -> argparse.ArgumentParser:
         "--anyway", action="store_true", help="grade what looks odd without asking about it"
     )
 
-    lint = commands.add_parser(
-        "lint",
-        help="hold chapters to their budgets, links and style",
-        description="Print what each chapter measures and every rule it breaks.",
-    )
-    lint.add_argument("chapters", nargs="*", metavar="NN", help="chapters (default: all)")
-    lint.add_argument("--time", action="store_true", help="also run each lesson; it has a minute")
 
-    new = commands.add_parser(
-        "new",
-        help="begin a chapter: its source, its folder, one exercise",
-        description="Write the skeleton of a chapter, which builds and passes its tests. Its title "
-        "says (draft), and lint lists what is missing.",
-    )
-    new.add_argument("number", metavar="NN", help="two digits, such as 05")
-    new.add_argument("stem", metavar="STEM", help="words joined by _, such as chunked_prefill")
-
-    slides = commands.add_parser(
-        "slides",
-        help="render each chapter's deck to build/slides",
-        description="Run each lesson and render one offline HTML file a chapter.",
-    )
-    slides.add_argument("chapters", nargs="*", metavar="NN", help="chapters (default: all)")
-    slides.add_argument("--pdf", action="store_true", help="print each deck as well (Chromium)")
-
-    picture = commands.add_parser(
-        "picture",
-        help="save a picture of a slide's figure, still or moving",
-        description="Save a figure of a deck that `slides` has rendered: as PNG, or a piece of the "
-        "stage as it plays, as GIF.",
-    )
-    picture.add_argument("deck", type=Path, help="such as build/slides/04_rolling_cache.html")
-    picture.add_argument("slide", type=int, help="the slide's number, from 1")
-    picture.add_argument("out", type=Path, help="the file to write, .png or .gif")
-    picture.add_argument("--keys", default="", help="keys to press at the end of a .gif")
-    picture.add_argument("--step", type=int, default=0, help="move an animation on (default: 0)")
-
+def _machine(commands: argparse._SubParsersAction) -> None:
+    """What looks after the machine and opens the course on it."""
     commands.add_parser(
         "doctor",
         help="name every problem of this machine, with its remedy",
@@ -147,7 +163,6 @@ def parser() -> argparse.ArgumentParser:
         "work/; JupyterLab's own files stay in build/jupyter. Further options go to JupyterLab, "
         "such as --no-browser or --port 8899.",
     )
-    return top
 
 
 def main(arguments: list[str] | None = None) -> int:

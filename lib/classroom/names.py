@@ -9,8 +9,11 @@ import re
 import symtable
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 MAX_CELL = 100_000  # characters
+MAX_FIELDS = 1_000  # of formatted texts
+FORMATTED = re.compile(r"\b(?:[fF][rR]?|[rR][fF])['\"]")
 # A line for IPython: a magic, a command, a question, or a command's output with a name.
 MAGIC = re.compile(r"^([ \t]*)(?:[%!?].*|[^#'\"\n]*\?|[\w, \t]+=[ \t]*[!%].*)$", re.MULTILINE)
 # What Python's parser raises for text that is no program, or one too deep for it.
@@ -34,6 +37,7 @@ class Names:
         return self.binds | self.changes
 
 
+@lru_cache(maxsize=4096)  # a class's notebooks are read twice, and share many a cell
 def names_of(source: str) -> Names:
     """The names of a cell.
 
@@ -43,15 +47,29 @@ def names_of(source: str) -> Names:
     >>> names_of("table[0] = 1\\nprint(table)").changes
     frozenset({'table'})
     """
-    source = MAGIC.sub(r"\1pass", source)
-    if len(source) > MAX_CELL:
-        return Names()
     try:
-        changed = frozenset(_changed(ast.parse(source)))
-        bound, used = _bound_and_used(symtable.symtable(source, "cell", "exec"))
+        changed = frozenset(_changed(parse(source)))
+        bound, used = _bound_and_used(symtable.symtable(without_magics(source), "cell", "exec"))
     except UNPARSABLE:
         return Names()
     return Names(frozenset(bound), changed, frozenset(used - bound))
+
+
+def parse(source: str) -> ast.Module:
+    """The program in a cell, without what IPython does for it.
+
+    Raises:
+        SyntaxError, ValueError, RecursionError, MemoryError: if there is none, or one that would
+            take long to parse: the time for a formatted text grows with the square of its fields.
+    """
+    if len(source) > MAX_CELL or (FORMATTED.search(source) and source.count("{") > MAX_FIELDS):
+        raise ValueError("too long")
+    return ast.parse(without_magics(source))
+
+
+def without_magics(source: str) -> str:
+    """A cell's text with nothing where a line is for IPython."""
+    return MAGIC.sub(r"\1pass", source)
 
 
 def _bound_and_used(top: symtable.SymbolTable) -> tuple[set[str], set[str]]:

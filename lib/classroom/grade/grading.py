@@ -1,4 +1,4 @@
-"""Grade one submission against the references of its chapters."""
+"""Grade one submission against the references of its chapters: run its answers, then word that."""
 
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -10,11 +10,10 @@ from classroom.answers import MAX_ANSWER, Answer
 from classroom.causes import causes
 from classroom.grade.box import Limits
 from classroom.grade.feedback import explain
-from classroom.grade.handed_in import Taken, answers_of
+from classroom.grade.handed_in import Taken
 from classroom.grade.judge import Job, judge
-from classroom.grade.reference import Reference
+from classroom.grade.reference import Exercise, Reference
 from classroom.grade.stage import stage_examiner, stage_library
-from classroom.grade.submission import Submission
 from classroom.grade.verdicts import Judgement
 from classroom.known import Known, same_code
 
@@ -95,57 +94,67 @@ def stage(course: Course) -> None:
     stage_examiner(library, course.examiner, examined, course.key)
 
 
-def grade_submission(course: Course, submission: Submission) -> tuple[list[Grade], list[str]]:
-    """A grade for every exercise of the chapters that were handed in, and what was unreadable."""
-    answers, problems = answers_of(submission, course.known)
-    return grade_answers(course, submission.student, answers), problems
+def judge_all(course: Course, answers: Taken) -> dict[str, Judgement]:
+    """Run what needs to be run, on hidden inputs."""
+    return judge_answers(course, _runs(course, answers), teaching=False)
 
 
-def grade_answers(course: Course, student: str, answers: Taken) -> list[Grade]:
+def grade_answers(
+    course: Course, student: str, answers: Taken, judged: dict[str, Judgement]
+) -> list[Grade]:
     """A grade for every exercise of the chapters that these answers belong to."""
-    handed_in = {exercise[:2] for exercise in answers}
-    references = {n: one for n, one in course.references.items() if n in handed_in}
-    runs: dict[str, Answer] = {}
-    decided: dict[str, tuple[str, str]] = {}
-    for reference in references.values():
-        for ident in reference.exercises:
-            if reason := _not_run(answers, ident):
-                decided[ident] = reason
-            else:
-                runs[ident] = answers[ident]
-    judged = judge_answers(course, runs, teaching=False)
+    runs = _runs(course, answers)
     asked = {i: runs[i] for i, found in judged.items() if found.kind in ("wrong", "error", "kind")}
     taught = judge_answers(course, asked, teaching=True)
     grades = []
-    for number, reference in references.items():
-        for ident, exercise in reference.exercises.items():
-            passed, seconds = False, 0.0
-            if ident in decided:
-                status, message, misconception = *decided[ident], ""
-            else:
-                passed, seconds = judged[ident].passed, judged[ident].seconds
-                status, message, misconception = explain(
-                    *(exercise, judged[ident], taught.get(ident)),
-                    *(runs[ident], course.seconds(ident)),
-                    [] if passed else causes(runs[ident], course.known.asked.get(ident)),
-                )
-            grades.append(
-                Grade(
-                    student=student,
-                    chapter=number,
-                    exercise=ident,
-                    title=exercise.title,
-                    points=exercise.points if passed else 0,
-                    out_of=exercise.points,
-                    status=status,
-                    message=message,
-                    misconception=misconception,
-                    seconds=seconds,
-                    code=runs[ident].code[:MAX_SHOWN] if ident in runs else "",
-                    note=_note(course, runs.get(ident), ident),
-                )
+    for number, ident, exercise in _exercises(course, answers):
+        passed, seconds = False, 0.0
+        if reason := _not_run(answers, ident):
+            status, message, misconception = *reason, ""
+        else:
+            passed, seconds = judged[ident].passed, judged[ident].seconds
+            status, message, misconception = explain(
+                *(exercise, judged[ident], taught.get(ident)),
+                *(runs[ident], course.seconds(ident)),
+                [] if passed else causes(runs[ident], course.known.asked.get(ident)),
             )
+        grades.append(
+            Grade(
+                student=student,
+                chapter=number,
+                exercise=ident,
+                title=exercise.title,
+                points=exercise.points if passed else 0,
+                out_of=exercise.points,
+                status=status,
+                message=message,
+                misconception=misconception,
+                seconds=seconds,
+                code=runs[ident].code[:MAX_SHOWN] if ident in runs else "",
+                note=_note(course, runs.get(ident), ident),
+            )
+        )
     return grades
+
+
+def _exercises(course: Course, answers: Taken) -> list[tuple[str, str, Exercise]]:
+    """(chapter, id, exercise) of every chapter that these answers belong to."""
+    handed_in = {exercise[:2] for exercise in answers}
+    return [
+        (number, ident, exercise)
+        for number, reference in course.references.items()
+        if number in handed_in
+        for ident, exercise in reference.exercises.items()
+    ]
+
+
+def _runs(course: Course, answers: Taken) -> dict[str, Answer]:
+    """The answers that need a run."""
+    return {
+        ident: answers[ident]
+        for _, ident, _ in _exercises(course, answers)
+        if not _not_run(answers, ident)
+    }
 
 
 def _note(course: Course, answer: Answer | None, ident: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from classroom.answers import Answer
 from classroom.grade.collect import read_submission
 from classroom.grade.entries import Entry
-from classroom.grade.grading import Course, grade_answers, judge_answers
+from classroom.grade.grading import Course, grade_answers, judge_all, judge_answers
 from classroom.grade.handed_in import answers_of, several_students
 from classroom.grade.reference import (
     Reference,
@@ -110,7 +110,8 @@ class Plan:
                 for ident in reference.exercises
             }
             unhurried = replace(course, cell_seconds=max(course.cell_seconds, REHEARSAL_SECONDS))
-            grades = grade_answers(unhurried, "the solution", solved)
+            judged = judge_all(unhurried, solved)
+            grades = grade_answers(unhurried, "the solution", solved, judged)
             if failed := [grade for grade in grades if grade.status != "passed"]:
                 what = "; ".join(f"{one.exercise}: {one.status} {one.message}" for one in failed)
                 raise ValueError(

@@ -1,41 +1,26 @@
-"""Grade a folder of submissions: parallel, kept as it goes, continued after any interruption.
+"""Grade a folder of submissions: from the folder to the reports.
 
-OUT/state/run.json holds the seeds and expected lines of this run, OUT/state/results/ one file a
-submission. Both are written whole or not at all, and a result counts only for exactly the
-submission, the course and the seeds that it was made from. So a run that was killed at any moment
-is continued by the same command, with the same seeds, and repeats nothing that was finished.
+OUT/state/run.json holds the seeds and expected lines of this run, OUT/state/results/ what is known
+of each submission. Everything is written whole or not at all. So a run that was killed at any
+moment is continued by the same command, with the same seeds, and repeats nothing that was finished.
 """
 
-import json
 import os
 import subprocess
 import sys
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
-
-from tqdm import tqdm
 
 from classroom.environment import CELL_SECONDS
 from classroom.grade.box import Limits, installed
-from classroom.grade.collect import read_submission
-from classroom.grade.entries import Entry, find_entries, not_looked_at
-from classroom.grade.grading import (
-    Course,
-    Grade,
-    grade_submission,
-    not_handed_in,
-    stage,
-    to_record,
-)
-from classroom.grade.handed_in import answers_of
+from classroom.grade.entries import find_entries, not_looked_at
+from classroom.grade.everybody import grade_all
+from classroom.grade.grading import Course, Grade, not_handed_in, stage
 from classroom.grade.plan import Plan, choose_chapters
-from classroom.grade.protection import bubblewrap, unprotected
-from classroom.grade.reference import Reference, imports, to_json
+from classroom.grade.protection import unprotected
+from classroom.grade.reference import Reference, imports
 from classroom.grade.reports import write_reports
 from classroom.grade.scratch import scratch_folder
-from classroom.grade.submission import Submission
 from classroom.grade.totals import MANUAL, Totals, apply_manual
 from classroom.known import known_answers
 from classroom.layout import write_atomically
@@ -98,7 +83,7 @@ def grade_command(
         )
         stage(course)
         course = replace(course, slowest=plan.rehearse(course))
-        records = _grade_all(course, entries, state / "results", workers or _workers(limits))
+        records = grade_all(course, entries, state / "results", workers or _workers(limits))
     grades = [
         grade for student, record in records.items() for grade in _all(course, student, record)
     ]
@@ -175,59 +160,3 @@ def _workers(limits: Limits) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     both = limits.memory * 3 // 2  # a kernel's, and half as much for its examiner
     return max(1, min(cores or 1, free // both))
-
-
-def _fingerprint(course: Course, submission: Submission) -> str:
-    """All that a submission's result depends on; another chapter's seeds are not part of it."""
-    answers, _ = answers_of(submission, course.known)
-    numbers = {exercise[:2] for exercise in answers} & set(course.references)
-    facts = {number: to_json(course.references[number]) for number in sorted(numbers)}
-    known = [submission.digest, facts, float(course.cell_seconds), bool(bubblewrap())]
-    return sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
-
-
-def _grade_all(
-    course: Course, entries: list[Entry], results: Path, workers: int
-) -> dict[str, dict]:
-    """Student -> record, in the entries' order; at most `workers` submissions are in memory."""
-    results.mkdir(exist_ok=True)
-    records: dict[str, dict] = {}
-
-    def one(entry: Entry) -> dict:
-        submission = read_submission(entry)
-        file = results / f"{_fingerprint(course, submission)[:32]}.json"
-        try:
-            return json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            pass
-        try:
-            record = to_record(*grade_submission(course, submission), submission.modified)
-        except Exception as error:  # one submission never costs another
-            return _not_graded(course, submission.student, type(error).__name__)
-        write_atomically(file, json.dumps(record))
-        return record
-
-    with ThreadPoolExecutor(workers) as pool:
-        waiting = {pool.submit(one, entry): entry for entry in entries}
-        with tqdm(total=len(entries), unit="submission", disable=None) as bar:
-            try:
-                while waiting:
-                    done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        records[waiting.pop(future).student] = future.result()
-                        bar.update()
-            except BaseException:  # Ctrl-C: what has begun is finished and kept, no more
-                pool.shutdown(cancel_futures=True)
-                raise
-    return {entry.student: records[entry.student] for entry in entries}
-
-
-def _not_graded(course: Course, student: str, error: str) -> dict:
-    """The record of a submission that broke the grader: 0 with a reason, tried again next time."""
-    grades = [
-        replace(grade, status="not graded", message="")
-        for number, reference in course.references.items()
-        for grade in not_handed_in(student, number, reference, [])
-    ]
-    reason = f"it could not be graded ({error}); tell whoever runs the course"
-    return to_record(grades, [reason])
