@@ -37,6 +37,7 @@ NOTHING = Answer(())
 # Of what the check says on public inputs, numbers alone: words might be anything that it saw.
 NUMBER = r"(True|False|nan|-?inf|[-+\d.e,() ]{1,40}?)"
 RESULT = re.compile(rf"expected(?: shape)?: {NUMBER} got(?: shape)?: {NUMBER} (?:Probably|hint)")
+WRONG = "The answer is wrong on inputs of the check."
 ON_FRESH = (
     "Right on the public inputs, wrong on fresh ones. Does the answer hold for every size, or only "
     "for those of the examples?"
@@ -82,7 +83,7 @@ def explain(
         said, misconception = _taught(exercise, taught, answer)
         if judged.kind != "wrong":
             said = "" if taught.passed else said
-        return "wrong", " ".join(filter(None, [message, said])), misconception
+        return "wrong", " ".join(filter(None, [message, said])) or WRONG, misconception
     status = judged.kind if judged.kind in ("timeout", "died", "flood", "unreported") else "wrong"
     return status, message, ""
 

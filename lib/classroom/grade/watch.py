@@ -91,3 +91,4 @@ def sweep(folder: str, keep: list[str]) -> None:
         if subprocess.run(remove, stderr=subprocess.DEVNULL).returncode:
             subprocess.run(["chmod", "-R", "u+rwx", "--", *doomed], stderr=subprocess.DEVNULL)
             subprocess.run(remove, check=True)
+    os.utime(folder, (0, 0))  # when something was last written here is nobody's to know
