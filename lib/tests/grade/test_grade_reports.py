@@ -96,6 +96,18 @@ def test_feedback_chooses_among_our_sentences_only():
     assert "fresh" in message
 
 
+def test_expected_and_got_on_public_inputs_are_told_if_they_are_numbers():
+    judged, said = (
+        Judgement(False, "wrong"),
+        "window_mask(6, 3)\n  expected: {}\n  got: {}\n  hint(",
+    )
+    for got, told in (("-1.5", True), ("False", True), ("(2, 3)", True), ("secret", False)):
+        taught = Judgement(False, "error", "", said.format("12", got))
+        message = explain(EXERCISE, judged, taught)[1]
+        assert (f"Expected 12, got {got}." in message) == told
+        assert "secret" not in message
+
+
 def test_an_error_is_told_at_the_students_own_line():
     said = (
         "CheckFailed: 02.1 is not right yet: window_mask(6, 3)\n  in line 2 of the answer: SECRET"

@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -12,6 +13,7 @@ from classroom.causes import causes
 from classroom.grade.entries import find_entries
 from classroom.grade.grading import Grade, not_handed_in
 from classroom.grade.plan import choose_chapters
+from classroom.grade.reports import write_reports
 from classroom.grade.run import grade_command
 from classroom.grade.tables import BOM
 from classroom.grade.totals import Totals, apply_manual
@@ -71,6 +73,16 @@ def test_points_and_comments_by_hand_survive(tmp_path):
         (0, "missing", "see me"),
         (1, "by hand", "a good idea"),
     ]
+
+
+def test_a_student_reads_the_comment_and_their_own_code(tmp_path):
+    grade = replace(GRADES[0], status="by hand", comment="<b>Well done", code="return 1 < 2")
+    write_reports(tmp_path, [grade], {grade.student: []}, {"02": REFERENCE})
+    (page,) = (tmp_path / "feedback").glob("*.html")
+    text = page.read_text()
+    assert "<strong>Your teacher:</strong> &lt;b&gt;Well done" in text
+    assert "<pre>return 1 &lt; 2</pre>" in text
+    assert 'failures="0"' in (tmp_path / "junit.xml").read_text()
 
 
 @pytest.mark.parametrize(
