@@ -143,10 +143,15 @@ def program(machine: str, pid: int) -> list[tuple[int, int, int, int]]:
             block += [(EQUAL, 0, 1, value), (RETURN, 0, 0, _refuse(errno.EPERM))]
         block += [(RETURN, 0, 0, ALLOW)]
         lines += [(EQUAL, 0, len(block), calls[name]), *block]
-    # A stream for jupyter to call, and nothing that could call others: libzmq takes the first
-    # refusal calmly.
-    lines += [
-        (EQUAL, 0, 8, calls["socket"]),
+    lines += _local_streams_only(calls["socket"])
+    return [*lines, (RETURN, 0, 0, ALLOW)]
+
+
+def _local_streams_only(socket: int) -> list[tuple[int, int, int, int]]:
+    """A stream for jupyter to call, and nothing that could call others: libzmq takes the first
+    refusal calmly."""
+    return [
+        (EQUAL, 0, 8, socket),
         (LOAD, 0, 0, FIRST_ARGUMENT),
         (EQUAL, 1, 0, AF_UNIX),
         (RETURN, 0, 0, _refuse(errno.EOPNOTSUPP)),
@@ -156,7 +161,6 @@ def program(machine: str, pid: int) -> list[tuple[int, int, int, int]]:
         (RETURN, 0, 0, _refuse(errno.EOPNOTSUPP)),
         (RETURN, 0, 0, ALLOW),
     ]
-    return [*lines, (RETURN, 0, 0, ALLOW)]
 
 
 def refuse_calls() -> bool:
