@@ -28,6 +28,20 @@ def test_reach_of_mixed_windows_adds_their_steps():
         traces.reach([0], 4)
 
 
+@pytest.mark.parametrize("window", [1, 2, 3, 7])
+def test_a_cone_narrows_by_a_window_less_one_a_layer(window):
+    cone = traces.cone(window, 4, query=11)
+    for layer in range(5):
+        assert (cone[layer] == band(12, (4 - layer) * (window - 1))[11]).all()
+
+
+@pytest.mark.parametrize("window", [1, 2, 3, 7])
+def test_a_relay_takes_the_widest_step_there_is_until_it_arrives(window):
+    for key in range(10):
+        relay = traces.relay(window, 5, key, query=9)
+        assert relay == [min(9, key + layer * (window - 1)) for layer in range(6)]
+
+
 @pytest.mark.parametrize("windows", [(3, 3, 3), (2, None, 1), (1, 1, 4)])
 @pytest.mark.parametrize("n_experts", [1, 4])
 def test_every_road_to_the_reach_agrees(windows, n_experts):
