@@ -97,19 +97,6 @@ def test_a_ripple_needs_another_token_at_a_position_of_the_text():
         traces.ripple(model, torch.arange(4), 2, 2)
 
 
-def test_the_cone_lights_what_is_reached():
-    reach = traces.reach([2, 2], seq=4)
-    lit = np.zeros((2, 3, 4), dtype=bool)
-    for k in (1, 2):
-        for m in range(k + 1):
-            lit[k - 1, m] = reach[k - m, -1]
-    shown = figures.cone(lit, band(4, 1), list("abcd"), "A claim")
-    first, last = shown.frames
-    assert list(last.data[1].x) == [1, 2, 3, 2, 3, 3]  # lit tokens, from the words up
-    assert list(first.data[3].text) == ["<b>2</b> words", "<b>1</b>", ""]
-    assert list(last.data[0].x[:2]) == [2, 1]  # an edge leads down to the token before
-
-
 def test_the_filling_tells_new_from_old():
     shown = figures.filling(traces.reach([2, 2], seq=3), "A claim")
     assert [frame.name for frame in shown.frames] == ["0", "1", "2"]
@@ -120,6 +107,14 @@ def test_the_jacobians_panel_is_blank_where_there_is_no_derivative():
     norms = np.array([np.eye(2), [[1.0, 0.0], [1e-3, 1.0]]])
     shown = figures.support(norms > 0, norms, "A claim")
     assert list(shown.frames[1].data[1].z) == [[0, None], [-3, 0]]
+
+
+def test_the_used_part_s_number_stands_behind_its_texts():
+    shown = effective_field.used({"a": (0.1, [0.05, 0.3]), "b": (0.6, [])}, "A claim")
+    assert [(bar.x[0], bar.x[1]) for bar in shown.data[:2]] == [(0.1, 0.6), (0.9, 0.4)]
+    assert list(shown.data[2].x) == [0.05, 0.3]
+    words = [(name.text, name.x) for name in shown.layout.annotations]
+    assert words == [("<b>10%</b>", 0.3), ("<b>60%</b>", 0.6)]
 
 
 def test_the_ripple_leaves_unchanged_tokens_blank():

@@ -75,7 +75,7 @@ def lines(
     shown.update_xaxes(title_text=x_title)
     shown.update_yaxes(title_text=y_title)
     if log_x:
-        ticks = [f"{at:g}" for at in x]
+        ticks = [f"{at:,}" for at in x]
         shown.update_xaxes(type="log", tickvals=list(x), ticktext=ticks)
     if log_y:
         shown.update_yaxes(type="log", dtick=1)

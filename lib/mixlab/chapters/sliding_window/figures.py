@@ -65,7 +65,10 @@ def steps(pictures: Sequence[np.ndarray], captions: Sequence[str], title: str) -
     """
     rows, columns = pictures[-1].shape
     titles = [f"<b>{n}</b> {words}" for n, words in enumerate(captions, start=1)]
-    shown = make_subplots(1, len(pictures), subplot_titles=titles, horizontal_spacing=0.03)
+    across, down = 2, -(-len(pictures) // 2)
+    shown = make_subplots(
+        down, across, subplot_titles=titles, horizontal_spacing=0.06, vertical_spacing=0.2
+    )
     words = ("hidden", "visible", "just hidden", "just shown")
     colors = [[0.0, theme.GONE], [1 / 3, theme.SEEN], [2 / 3, theme.NOW], [1.0, theme.SKY]]
     before = np.zeros((rows, columns), dtype=bool)
@@ -73,18 +76,17 @@ def steps(pictures: Sequence[np.ndarray], captions: Sequence[str], title: str) -
         first = columns - picture.shape[1]
         state = picture + 2 * (picture != before[:, first:])
         panel = cells(state, colors, words).update(x=list(range(first, columns)))
-        shown.add_trace(panel, 1, number + 1)
+        where = dict(row=number // across + 1, col=number % across + 1)
+        shown.add_trace(panel, **where)
         if first:  # what will be there, so that all panels share a scale
-            place = dict(x=(first - 1) / 2, y=(rows - 1) / 2, row=1, col=number + 1)
-            shown.add_annotation(text="no past yet", textangle=-90, showarrow=False, **place)
+            place = dict(x=(first - 1) / 2, y=(rows - 1) / 2, showarrow=False)
+            shown.add_annotation(text="no past yet", textangle=-90, **place, **where)
         before[:, first:] = picture
-    shown.update_layout(theme.figure(title, height=330).layout)
-    shown.update_annotations(font_size=15)
+    shown.update_layout(theme.figure(title, height=160 + 200 * down).layout)
+    shown.update_annotations(font_size=16)
     legend(shown, words, colors)
-    shown.update_layout(
-        margin=dict(t=100, l=50, r=10, b=90), legend=dict(orientation="h", x=0, y=-0.3)
-    )
-    square_panels(shown, len(pictures), rows)
+    shown.update_layout(margin=dict(t=100, l=50, r=10, b=50))
+    square_panels(shown, across * down, rows)
     shown.update_xaxes(title_text="key", dtick=1, range=[-0.5, columns - 0.5])
     shown.update_yaxes(showticklabels=False, dtick=1)
     shown.update_yaxes(title_text="query row", showticklabels=True, col=1)
