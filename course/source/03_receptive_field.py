@@ -487,9 +487,9 @@ for n_layers in (1, 2, 3, 4):
 # %% [markdown] slide="notes"
 # Not at all up to 3, 6, 9 and 12, which is $L(W-1)$, and then to guessing: cliffs. *Usual wrong answers:*
 # slowly, as above; at 4, 8, 12 and 16. Two minutes. Up to there they learnt to hand the message on;
-# beyond, the theorem leaves nothing but to guess. So the fading above is no law: it belongs to a
-# model that was never asked for more. One message in noise is the easiest thing to relay, though. A
-# text holds thousands, and all must share the states on the way.
+# beyond, nothing is left but to guess. So the fading above is no law: it belongs to a model that was
+# never asked for more. One message in noise is the easiest to relay; a text holds thousands, and all
+# share the states on the way.
 #
 # How far Mistral 7B itself uses its 131,041 tokens, this laptop can't measure.
 
