@@ -34,7 +34,8 @@ def test_a_player_refuses_names_that_are_not_its_frames():
 
 
 def test_cells_say_what_their_numbers_mean():
-    drawn = cells(np.array([[0, 2], [1, 0]]), theme.HIDDEN_VISIBLE_MARKED, ("no", "yes", "edge"))
+    scale = [[0.0, theme.GONE], [0.5, theme.SEEN], [1.0, theme.NOW]]
+    drawn = cells(np.array([[0, 2], [1, 0]]), scale, ("no", "yes", "edge"))
     assert drawn.text.tolist() == [["no", "edge"], ["yes", "no"]]
     assert drawn.zmax == 2
 
