@@ -28,12 +28,17 @@ from itertools import product
 from operator import add
 
 import torch
-from ipywidgets import interact_manual
 
 from mixlab.chapters.kit import series
 from mixlab.chapters.parallel_scan import figures
-from mixlab.chapters.parallel_scan.rounds import rounds
-from mixlab.chapters.parallel_scan.traces import rounding_errors, schedule, trace_scan
+from mixlab.chapters.parallel_scan.traces import (
+    borders,
+    racers,
+    rounding_errors,
+    schedule,
+    trace_scan,
+)
+from mixlab.chapters.stage.host import piece
 from mixlab.ssm.scan import affine, scan
 
 generator = torch.manual_seed(0)
@@ -80,10 +85,14 @@ figures.bucket((h - b).tolist(), b.tolist(), "Each level is a share of the last 
 # of one other person and add it to their own. **Predict:** after how many rounds can everyone hold
 # their prefix sum?
 
-# %% slide="slide" show="output" alt="Hillis and Steele's scan of eight numbers. Left: four rows of eight boxes; in three rounds each box reads the box 1, then 2, then 4 places to its left. Right: a triangle of what each place holds, which fills up from the diagonal. A slider and a play button step through the rounds."
+# %% slide="slide" show="output" alt="Hillis and Steele's scan of the eight numbers. Left, who reads whom: in round 1 each place reads the one before it, in round 2 the place two back, in round 3 four back. Right, a full triangle: row t holds items 0 to t and their sum. The last round brought four items into each of places 4 to 7. Other numbers, letters and methods can be chosen."
 numbers = [3, 1, 4, 1, 5, 9, 2, 6]
-trace, names = trace_scan("hillis_steele", 8), ["start", "reach 1", "reach 2", "reach 4"]
-rounds(trace, trace.replay(add, numbers), names, "Reach back 1, 2, 4: all sums in three rounds")
+trace = trace_scan("hillis_steele", 8)
+for step, reach in zip(trace.steps, (1, 2, 4), strict=True):
+    assert all(later - earlier == reach for earlier, later in zip(step.earlier, step.later))
+assert trace.coverage[-2].tolist() == [0, 0, 0, 0, 1, 2, 3, 4]  # before the last round
+title = "Reach back 1, 2, 4: all sums in three rounds"
+piece("scan", title, text="3 1 4 1 5 9 2 6", method="hillis_steele")
 
 # %% [markdown] slide="notes"
 # Three. In the first round everyone adds their left neighbour's number, in the second that of the
@@ -119,17 +128,20 @@ assert math.ceil(math.log2(100_000)) == 17  # rounds for 100,000 tokens
 # **Down.** These are the prefix sums of places 1, 3, 5, 7. Each place between them reads the finished
 # one on its left and adds its own number: place 4 makes 9 + 5 = 14.
 
-# %% slide="slide" show="output" alt="Blelloch's scan of eight numbers: rows of boxes joined like a tree. In three rounds up, places 1, 3, 5, 7, then 3 and 7, then 7 add what stands left of them; in two rounds down, place 5 and then places 2, 4 and 6 read a finished prefix. A triangle on the right shows what each place holds."
+# %% slide="slide" show="output" alt="Blelloch's scan of the eight numbers, joined like a tree. In rounds 1 to 3 places 1, 3, 5, 7, then 3 and 7, then 7 read what stands left of them; in round 4 place 5 and in round 5 places 2, 4 and 6 read a finished sum. Right, a full triangle of what each place holds."
 trace = trace_scan("blelloch", 8)
-names = ["start", "up 1", "up 2", "up 4", "down 2", "down 1"]
-rounds(trace, trace.replay(add, numbers), names, "Up, then down: five rounds, only 11 additions")
+assert [step.later for step in trace.steps] == [(1, 3, 5, 7), (3, 7), (7,), (5,), (2, 4, 6)]
+assert (trace.depth, trace.work) == (5, 11)
+title = "Up, then down: five rounds, only 11 additions"
+piece("scan", title, text="3 1 4 1 5 9 2 6", method="blelloch")
 
 # %% [markdown] slide="notes"
-# Follow place 5: *up 1* joins places 4 and 5; *down 2* reads place 3, finished since *up 2*.
+# Follow place 5: round 1 joins places 4 and 5; round 4 reads place 3, finished since round 2. Point at
+# a place, and all that its value is made of lights up.
 #
 # In code the half as large problem needs no list of its own: a pair's sum stays where its right
-# partner stood, and the stride doubles. Lay it beside the figure: each round is one line, `reach` the
-# number in its name.
+# partner stood, and the stride doubles. Lay it beside the figure: each round is one line, `reach` how
+# far back it reads.
 
 
 # %% slide="slide"
@@ -289,46 +301,6 @@ for k in range(1, 11):
 print(f"L = 1024   work: loop 1023, Blelloch {tree.work}, Hillis-Steele {doubling.work}")
 print(f"          depth: loop 1023, Blelloch {tree.depth}, Hillis-Steele {doubling.depth}")
 
-# %% [markdown]
-# ## How many processors does it take?
-#
-# Work is what one processor has to do, depth what a crowd has to wait for. A real machine has some
-# number $P$ between. So let $P$ processors carry out the traces: in every round each applies the
-# operator once, to any two values that are there already.
-#
-# **Predict** for 1024 tokens and $P = 2$: which needs the fewest rounds, the loop, Hillis and
-# Steele's, or Blelloch's?
-
-# %% slide="slide" show="output" alt="Rounds against the number of processors, both axes logarithmic. The loop is a flat line at 1023. Blelloch's starts at 2036 with one processor, meets the loop at two and falls to 18. Hillis and Steele's starts at 9217, meets the loop between eight and sixteen and falls to 10."
-processors = [2**k for k in range(11)]
-rounds_needed = {"loop": [1023] * len(processors)}
-for name, how in methods.items():
-    trace = trace_scan(how[0], 1024, how[1])
-    taken = [len(schedule(trace, p)) for p in processors]
-    for p, rounds_of_p in zip(processors, taken, strict=True):  # Brent's bounds
-        assert max(trace.work / p, taken[-1]) <= rounds_of_p <= trace.work / p + taken[-1]
-    rounds_needed[name] = taken
-assert rounds_needed["Blelloch"][1] == 1018
-assert 1023 / rounds_needed["Blelloch"][7] > 50
-series.lines(
-    processors,
-    rounds_needed,
-    title="Two processors gain little, a hundred gain fiftyfold",
-    x_title="processors P",
-    y_title="rounds for 1024 tokens",
-    log_x=True,
-    log_y=True,
-)
-
-# %% [markdown] slide="notes"
-# The left ends are the work, the right ends the longest chain. Blelloch's two processors share twice
-# the loop's work, and win 5 rounds of 1023. Hillis and Steele's pays only from about ten processors
-# on, and is best only when there is one for every token.
-#
-# No schedule beats $\max(\text{work}/P, \text{chain})$, and a greedy one never needs more than
-# $\text{work}/P + \text{chain}$ (Brent 1974). Blelloch's chain is 18, one less than its rounds: the
-# last round up and the first one down don't need each other.
-
 # %% [markdown] slide="slide"
 # ## What a GPU does: chunks
 #
@@ -352,29 +324,72 @@ for chunk_size in (1, 7, 64, 1000, 2048):
     assert torch.allclose(chunked_levels(*pairs, chunk_size), loop(*pairs), atol=1e-5)
 methods["chunked, C = 64"] = ("chunked", 64)  # the library's, for any operator
 
-# %% slide="slide" show="output" alt="A chunked scan of nine numbers in chunks of three. Each chunk is scanned by a small tree in two rounds; then all three of its places read the last finished place of the chunk before. The triangle on the right fills block by block."
+# %% slide="slide" show="output" alt="A chunked scan of nine numbers in chunks of three, with dashed lines between them. Each chunk is scanned by a small tree in two rounds; then all three of its places read the last finished place of the chunk before, the last three in round 8. The chunk size can be dragged."
 trace = trace_scan("chunked", 9, chunk_size=3)
-labels = ["up", "down"] + 2 * ["up", "down", "carry"]
-names = ["start"] + [f"{n} {label}" for n, label in enumerate(labels, start=1)]
+assert [step.earlier for step in trace.steps[-1:]] == [(5, 5, 5)]
+assert trace.depth == 3 * 2 + 2
 title = "One chunk after the other, each handed the prefix so far"
-rounds(trace, trace.replay(add, [*numbers, 5]), names, title)
+piece("scan", title, text="3 1 4 1 5 9 2 6 5", method="chunked", chunk=3)
 
 # %% [markdown] slide="notes"
 # Mamba's CUDA kernel is this scan, not one tree over the whole text. A block of up to 128 threads
 # takes up to 16 tokens a thread, 2,048 a chunk, and keeps a running prefix from chunk to chunk
 # (`selective_scan_fwd_kernel.cuh`). Inside, each thread loops over its own 16; the 32 threads of a
 # *warp* use Hillis and Steele's pattern. With $C = 1$ this is the loop,
-# with $C = L$ one tree. Below, choose for yourself.
+# with $C = L$ one tree: drag $C$, and see.
 
+# %% [markdown] slide="slide"
+# ## How many processors does it take?
+#
+# Work is what one processor has to do, depth what a crowd has to wait for. A real machine has some
+# number $P$ between. So let $P$ processors carry out the traces: in every round each applies the
+# operator once, to any two values that are there already.
+#
+# **Predict** for 1,024 tokens: which needs the fewest rounds with $P = 2$? And from how many processors
+# on does Hillis and Steele's need the fewest?
 
-# %% widget=true
-@interact_manual(method=["blelloch", "hillis_steele", "chunked", "sequential"], length=(1, 16, 1))
-def draw(method="blelloch", length=13, chunk_size=(1, 16, 1)):
-    trace = trace_scan(method, length, chunk_size if method == "chunked" else None)
-    title = f"{trace.work} applications in {trace.depth} rounds"
-    names = [str(n) for n in range(trace.depth + 1)]
-    return rounds(trace, trace.replay(add, (2 * numbers)[:length]), names, title)
+# %% [markdown] slide="notes"
+# Blelloch's, narrowly, and from 545 on: about half as many processors as tokens. Many say *the loop*
+# for two, because Blelloch's makes twice as many joins; but two share them. Many say *1,024*, one for
+# every token; but the tree has run out of joins for its last processors long before. Three minutes.
 
+# %% slide="slide" show="output" alt="Four lanes, each as long as its rounds with 545 processors and filled where they are busy. The loop runs off its lane, 1,023 rounds. Blelloch's, 18 rounds, is busy at both ends of its first half and mostly empty, 21 per cent; chunks of 64, 21 rounds. Hillis and Steele's is full to 99 per cent and the shortest, 17 rounds. On an axis below, the loop wins at one processor, Blelloch's from 2, Hillis and Steele's from 545. Their number is dragged."
+traces = racers(1024, chunk_size=64)
+assert borders(traces, 1024) == [(1, "sequential"), (2, "blelloch"), (545, "hillis_steele")]
+rounds_of = {
+    P: {name: len(schedule(trace, P)) for name, trace in traces.items()}
+    for P in (1, 2, 100, 545, 1024)
+}
+for P, taken in rounds_of.items():
+    for name, trace in traces.items():  # Brent's bounds
+        chain = len(schedule(trace, trace.work))
+        assert max(trace.work / P, chain) <= taken[name] <= trace.work / P + chain
+assert list(rounds_of[545].values()) == [1023, 18, 21, 17]
+assert rounds_of[2]["blelloch"] == 1018
+assert round(rounds_of[100]["sequential"] / rounds_of[100]["blelloch"]) == 46
+assert round(100 * traces["blelloch"].work / (545 * 18)) == 21
+assert round(100 * traces["hillis_steele"].work / (545 * 17)) == 99
+piece("race", "Hillis and Steele's scan wins from 545 processors on, for 1,024 tokens")
+
+# %% [markdown] slide="notes"
+# What is filled is work, and no processor changes it; what is empty is waiting. Blelloch's two
+# processors share twice the loop's work, and win 5 rounds of 1,023; a hundred need 22 rounds, 46 times
+# fewer than the loop. Its tree has one join left at the top: with hundreds of processors most of them wait.
+# Hillis and Steele's keeps all of them busy, with nine times the loop's joins.
+#
+# Where it changes depends on what runs. Take longer chunks (+): of 128 tokens, they win from 152
+# processors to 725.
+#
+# No schedule beats $\max(\text{work}/P, \text{chain})$, and a greedy one never needs more than
+# $\text{work}/P + \text{chain}$ (Brent 1974). Blelloch's chain is 18, one less than its rounds: the
+# last round up and the first one down don't need each other.
+
+# %%
+longer = borders(racers(1024, chunk_size=128), 1024)
+assert longer[2:] == [(152, "chunked"), (726, "hillis_steele")]
+for length in (64, 256, 1024):
+    least = borders(racers(length, chunk_size=length), length)[-1][0]
+    print(f"{length:,} tokens: Hillis and Steele's from {least} processors, {least / length:.0%}")
 
 # %% [markdown]
 # ## And on this machine?
@@ -522,7 +537,8 @@ for ours, theirs in zip(gradients(leaves[0], levels, above), expected, strict=Tr
 # 1. Whatever can be joined associatively can be scanned: for $h_t = a_t h_{t-1} + b_t$ the pairs
 #    $(a, b)$, the earlier one first. Swapped, every scan still agrees, and is wrong.
 # 2. Hillis and Steele: $\log_2 L$ rounds, $L\log_2 L$ work. Blelloch: twice the rounds, $2L$ work.
-#    Few processors favour the loop, and GPUs scan chunks and hand on a running prefix.
+#    One processor favours the loop, a few hundred the tree, one for every second token Hillis and
+#    Steele's. GPUs scan chunks and hand on a running prefix.
 # 3. The backward pass is one more scan, from the end: $g_t = above_t + a_{t+1} g_{t+1}$. It needs $a$
 #    and $h$; Mamba's kernel finds $h$ anew rather than keep it (Mamba paper, section 3.3.2).
 
