@@ -19,7 +19,7 @@
 # **You need** attention and its mask from [chapter 02](02_sliding_window.ipynb). What we need of
 # RoPE and of the cache, from [chapter 04](04_rolling_cache.ipynb), is recalled below.
 #
-# **Time**: 55 minutes, and as much again for the exercises in
+# **Time**: 50 minutes, and as much again for the exercises in
 # [work/06_packed_prompts.ipynb](../work/06_packed_prompts.ipynb), your copy of
 # [these](../exercises/06_packed_prompts.ipynb).
 
@@ -52,6 +52,9 @@ generator = torch.manual_seed(0)
 # Three people write at once: *My cat chases every mouse*, *The dog next door sleeps all day*,
 # *Hello*. Say each word is a token. **Predict:** as rows of one rectangle, how many slots do they
 # need, and how many hold padding?
+
+# %% [markdown] slide="notes"
+# (2 minutes.) 21 slots, 8 of padding. Common answers: 13, which counts words; 15, three rows of five.
 
 # %% slide="fragment" show="output" alt="Above, three prompts of 5, 7 and 1 words as rows of a rectangle of 21 slots; 8 slots are filled with padding, in pink. Below, the same 13 words end to end in one row, each prompt in its colour. A slider lays the rows down one after the other."
 prompts = ["My cat chases every mouse", "The dog next door sleeps all day", "Hello"]
@@ -227,6 +230,7 @@ for name, logits in {"alone": alone[-1], "packed": packed, "no blocks": leaked}.
 assert leaked[-1].argmax() == surname
 
 # %% [markdown] slide="notes"
+# (3 minutes; common answers: with any surname; with nonsense, or an error.)
 # Without blocks the model completes the second patient's name with the first one's: *Whitcombe*. It
 # did what it was trained for, it read on in what it took for one text. On a server these are two
 # customers. Nothing crashed, every shape was right, and a test with one prompt would have passed.
@@ -271,6 +275,7 @@ wrong = logits_of_pack(longer, torch.cat([running, torch.tensor([last])]), mask)
 print("one token later: off by more than 5?", bool((wrong - right).abs().max() > 5))
 
 # %% [markdown] slide="notes"
+# (4 minutes; common answers: both are far off; neither is.)
 # RoPE turns query and key by their own angles, and a score depends on the difference alone. Inside
 # a block all positions are shifted alike: the shift cancels. So the mistake survives every test
 # that only reads prompts. It shows at the first token that is written, because that one counts its
@@ -294,6 +299,7 @@ figures.used_and_wasted(
 )
 
 # %% [markdown] slide="notes"
+# (3 minutes; common answers: padded rows, for their padding; all the same.)
 # $B \max(n)^2$, $(\sum n)^2$ and $\sum n^2$ scores. The middle one grows with the square of
 # *everyone's* tokens. So the mask must not be a table that is applied afterwards: it must be a
 # description by which a kernel skips. That is why xformers' masks are objects made of lengths, and
@@ -396,9 +402,9 @@ assert not whole_ring[:, [0, 4]].any()  # nobody sees the oldest
 # Step or play; point at a query; type prompts of your own, drag window and chunk.
 
 # %% [markdown] slide="notes"
-# In the third, the first that writes: *day* and the new token lie in slots 0 and 1, *all* in slot 2.
-# Many say *the second*, because it reads from rings: but a chunk's keys are put in order first. Some
-# say *never*. Three minutes.
+# (3 minutes.) In the third, the first that writes: *day* and the new token lie in slots 0 and 1, *all* in slot 2.
+# Common answers: the second, because it reads from rings (but a chunk's keys are put in order first);
+# never.
 
 # %% slide="slide" show="output" alt="Above, the words of three prompts: orange frames around the three new tokens, grey what has left the window. Below, the first pass that writes: three queries over the slots of three rings, which hold positions 3 4 5, then 6 7 5, then 0, 1 and an empty slot. Each query sees its own ring. Steps show all six passes, from nine queries of the first chunk on."
 def in_order(one):
@@ -429,10 +435,10 @@ pictures = {"make_local_attention": wrong.numpy(), "… _from_bottomright": righ
 packed_masks.alignment(pictures, right.numpy(), "Top-left alignment hides a chunk's own keys")
 
 # %% [markdown] slide="notes"
+# (3 minutes; common answers: 2, 3, 4 in both; all seven.)
 # Among $m$ keys, query $r$ of $n$ stands at position $m - n + r$: here query 0 at $7 - 3 + 0 = 4$,
 # and it sees 2, 3 and 4. Top-left forgets the $m - n$ cached keys: query 0 sees one token that is
-# too old, and not itself. With as many keys as queries the two agree. `make_causal` has such a
-# twin too. There is no error, only an answer from stale keys: in the next cell the model counts to
+# too old, and not itself. With as many keys as queries the two agree. There is no error, only an answer from stale keys: in the next cell the model counts to
 # nine, and reads the last three tokens as a chunk. With the right mask it says *ten*.
 
 # %%
@@ -514,7 +520,7 @@ print("FlexAttention = one mask over everything = prompt by prompt")
 # %% [markdown] to="exercise"
 # # 06 · Packed prompts: exercises
 #
-# Six exercises on [the lesson](../course/06_packed_prompts.ipynb), about an hour. Replace each
+# Six exercises on [the lesson](../course/06_packed_prompts.ipynb), about 65 minutes. Replace each
 # `raise NotImplementedError(…)` with your answer and run the check below it. `hint("06.1")` gives a
 # first hint, called again a further one. The checks draw random inputs: an answer that fits only
 # the example doesn't pass.

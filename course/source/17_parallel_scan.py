@@ -17,7 +17,7 @@
 #
 # **You need** Python and PyTorch tensors, and the chain rule for the last part.
 #
-# **Time**: 60 minutes, and as much again for the exercises in
+# **Time**: 55 minutes, and as much again for the exercises in
 # [work/17_parallel_scan.ipynb](../work/17_parallel_scan.ipynb), your copy of
 # [these](../exercises/17_parallel_scan.ipynb).
 
@@ -51,11 +51,14 @@ generator = torch.manual_seed(0)
 #
 # $$h_t = a_t\,h_{t-1} + b_t$$
 #
-# It begins empty. With $a_t = 1$ nothing leaks, with ½ half does, with 0 it is emptied. Mamba, the
-# language model of chapter 19, carries thousands of such levels, and chooses $a_t$ and $b_t$ for each
-# token: what to keep, what to let in.
+# It begins empty. With $a_t = 1$ nothing leaks, with ½ half does, with 0 it is emptied. Mamba
+# (chapter 19) carries thousands of such levels, and chooses $a_t$ and $b_t$ for each token.
 #
 # Six minutes: $a$ = ½, ½, 1, ½, 0, ½; $b$ = 4, 2, 1, 0, 3, 2. **Predict** the last level.
+
+# %% [markdown] slide="notes"
+# (2 minutes.) 3.5 litres: minute 4 empties it, so only 3 and 2 count. Common answers: 12, the sum of the
+# rain; 4.75, which overlooks the 0.
 
 # %% slide="fragment" show="output" alt="Stacked bars of a bucket's level over six minutes: what was kept in blue, what came in in orange. The levels are 4, 4, 5, 2.5, 3 and 3.5; at minute 4 nothing was kept."
 a = torch.tensor([0.5, 0.5, 1.0, 0.5, 0.0, 0.5])  # the share that is kept
@@ -95,10 +98,9 @@ title = "Reach back 1, 2, 4: all sums in three rounds"
 piece("scan", title, text="3 1 4 1 5 9 2 6", method="hillis_steele")
 
 # %% [markdown] slide="notes"
-# Three. In the first round everyone adds their left neighbour's number, in the second that of the
-# person two places away, then four. Each place holds twice as many items after every round, so fewer
-# rounds can't do: after two, nobody can know of more than four numbers. (`trace_scan` writes down who
-# reads whom in the library's scan, and `replay` does the same with our numbers.)
+# (3 minutes.) Three. Common answers: seven, as the loop; four, pair by pair. In the first round everyone adds their left neighbour's number, in the second that of the
+# person two places away, then four. After two rounds nobody can know of more than four numbers. (`trace_scan` writes down who
+# reads whom in the library's scan.)
 #
 # W. Daniel Hillis and Guy Steele wrote it for a machine with 65,536 processors ("Data Parallel
 # Algorithms", 1986). In tensors a round is one line: everybody reads the values from *before* it.
@@ -273,6 +275,7 @@ shown = series.lines(range(120), lines, title=title, x_title="minute", y_title="
 shown.update_traces(mode="lines")
 
 # %% [markdown] slide="notes"
+# (3 minutes; common answers: the scans disagree; every level looks wrong.)
 # No crash, and both scans agree: the swapped operator is associative too. It lets the minutes happen
 # *last first*, so level $t$ is $b_0 + a_0 b_1 + a_0 a_1 b_2 + \dots$: the newest rain weighs least.
 # It is of the right size, and right wherever all minutes are alike. **So compare with the loop, on
@@ -349,9 +352,8 @@ piece("scan", title, text="3 1 4 1 5 9 2 6 5", method="chunked", chunk=3)
 # on does Hillis and Steele's need the fewest?
 
 # %% [markdown] slide="notes"
-# Blelloch's, narrowly, and from 545 on: about half as many processors as tokens. Many say *the loop*
-# for two, because Blelloch's makes twice as many joins; but two share them. Many say *1,024*, one for
-# every token; but the tree has run out of joins for its last processors long before. Three minutes.
+# (3 minutes.) Blelloch's, narrowly; and 545, about half as many as tokens. Common answers: the loop for
+# two, because a tree makes twice as many joins (but two share them); 1,024, one for every token.
 
 # %% slide="slide" show="output" alt="Four lanes, each as long as its rounds with 545 processors and filled where they are busy. The loop runs off its lane, 1,023 rounds. Blelloch's, 18 rounds, is busy at both ends of its first half and mostly empty, 21 per cent; chunks of 64, 21 rounds. Hillis and Steele's is full to 99 per cent and the shortest, 17 rounds. On an axis below, the loop wins at one processor, Blelloch's from 2, Hillis and Steele's from 545. Their number is dragged."
 traces = racers(1024, chunk_size=64)
@@ -372,17 +374,13 @@ assert round(100 * traces["hillis_steele"].work / (545 * 17)) == 99
 piece("race", "Hillis and Steele's scan wins from 545 processors on, for 1,024 tokens")
 
 # %% [markdown] slide="notes"
-# What is filled is work, and no processor changes it; what is empty is waiting. Blelloch's two
-# processors share twice the loop's work, and win 5 rounds of 1,023; a hundred need 22 rounds, 46 times
-# fewer than the loop. Its tree has one join left at the top: with hundreds of processors most of them wait.
-# Hillis and Steele's keeps all of them busy, with nine times the loop's joins.
-#
-# Where it changes depends on what runs. Take longer chunks (+): of 128 tokens, they win from 152
-# processors to 725.
+# What is filled is work, and no processor changes it; what is empty waits. Blelloch's two processors
+# share twice the loop's work, and win 5 rounds of 1,023; a hundred need 22, 46 times fewer. Hillis and Steele's keeps all busy, with nine times the loop's joins.
+# Chunks of 128 tokens (+) win from 152 processors to 725.
 #
 # No schedule beats $\max(\text{work}/P, \text{chain})$, and a greedy one never needs more than
 # $\text{work}/P + \text{chain}$ (Brent 1974). Blelloch's chain is 18, one less than its rounds: the
-# last round up and the first one down don't need each other.
+# last up and the first down don't need each other.
 
 # %%
 longer = borders(racers(1024, chunk_size=128), 1024)
@@ -422,6 +420,7 @@ y_titles = ["processor time (ms)", ""]
 figures.panels(lengths, times, title=title, x_title="length (tokens)", y_titles=y_titles)
 
 # %% [markdown] slide="notes"
+# (3 minutes; common answers: the same one both times, for its work or for its rounds.)
 # With one bucket a call costs the same for 10 numbers or 1000:
 # rounds count. With 4096, one step of the loop keeps the processor busy by itself: work counts.
 #
@@ -456,6 +455,7 @@ for share in (0.99, 0.9, 0.5, math.exp(-1.6)):
     print(f"a = {share:.2f}: no number from token {failed:,} on")
 
 # %% [markdown] slide="notes"
+# (3 minutes; common answers: only minute 4 is wrong; it never fails.)
 # With $a_4 = 0$ it divides 0 by 0 at once. Else $P_t$ shrinks until the sum of $b/P$ passes the
 # greatest float32, $e^{88.7}$: after at most $88.7 / (-\ln a)$ tokens. A
 # freshly initialised Mamba has states that keep $e^{-1.6} = 0.2$ a token (Δ = 0.1, A = −16). A scan
@@ -475,6 +475,7 @@ title = "Sums in float32: a long chain drifts, short chains don't"
 figures.error_lines(at, errors, title)
 
 # %% [markdown] slide="notes"
+# (2 minutes; common answers: the loop, for it keeps the order; no difference.)
 # In the loop an item passes through up to 32,767 roundings, in a tree through 15 to 30. A bucket that
 # leaks forgets its errors with its water: the cell finds all four ways right to a millionth. But bits
 # differ: compare scans with `allclose`, never with `==`.
@@ -486,6 +487,10 @@ figures.error_lines(at, errors, title)
 # levels. **Predict:** by how much does it rise if one more litre falls in minute 1?
 #
 # $$a = (½, ½, 1, ½, 0, ½)$$
+
+# %% [markdown] slide="notes"
+# (3 minutes.) 2.5: minutes 1 and 2 keep all of it, minute 3 half, minute 4 nothing. Common answers: 1,
+# without the later levels; 5, without the leak.
 
 # %% slide="slide" show="output" alt="A lower triangular table of six by six weights: how much of what came in at minute s is still there at minute t. Row 2 is outlined and adds up to the level 5 at minute 2; column 1 is outlined and adds up to 2.5, the loss's derivative by the rain of minute 1."
 weights = torch.stack([loop(a, one) for one in torch.eye(6)], dim=1)  # (minute t, minute s)
@@ -546,8 +551,8 @@ for ours, theirs in zip(gradients(leaves[0], levels, above), expected, strict=Tr
 # ## Self-test
 #
 # 1. Is $\max(x, y)$ associative? Is the mean $(x + y)/2$?
-# 2. Six rounds of Hillis and Steele: how long may the text be?
-# 3. What does a chunk need to know of everything before it?
+# 2. Six rounds of Hillis and Steele: how long a text?
+# 3. What does a chunk need to know of all before it?
 # 4. $a_t = 0$: what does that do to $g_{t-1}$?
 #
 # <details><summary>Answers</summary>
@@ -560,12 +565,13 @@ for ours, theirs in zip(gradients(leaves[0], levels, above), expected, strict=Tr
 # </details>
 #
 # **Next.** *A scan reads and writes far more than it computes. How do GPUs keep it in fast memory?*
-# First [the exercises](../work/17_parallel_scan.ipynb).
+# (Not written yet.) Now [the exercises](../work/17_parallel_scan.ipynb), then
+# [chapter 19](19_mamba.ipynb).
 
 # %% [markdown] to="exercise"
 # # 17 · The parallel scan: exercises
 #
-# Six exercises on [the lesson](../course/17_parallel_scan.ipynb), about 70 minutes. Replace each
+# Six exercises on [the lesson](../course/17_parallel_scan.ipynb), about 75 minutes. Replace each
 # `raise NotImplementedError(…)` with your answer and run the check below it. `hint("17.1")` gives a
 # first hint, called again a further one.
 #
