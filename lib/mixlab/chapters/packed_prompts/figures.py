@@ -105,19 +105,19 @@ def used_and_wasted(
             name=name,
             orientation="h",
             marker_color=color,
-            texttemplate="%{x:,}" if len(labels) < 5 else None,
+            texttemplate="%{x:,}",
             textfont_size=16,
             hovertemplate="%{x:,} " + name + "<extra></extra>",
         )
     shown.update_layout(
-        barmode="stack", bargap=0.2, legend=dict(orientation="h", y=1.02, yanchor="bottom")
+        barmode="stack",
+        bargap=0.2,
+        legend=dict(orientation="h", y=1.02, yanchor="bottom", traceorder="normal"),
     )
     shown.update_xaxes(title_text=x_title)
-    ticks = [
-        f"{label}  <b>{number:,}</b>"
-        for label, number in zip(labels, computed if len(labels) < 5 else used, strict=True)
-    ]
-    shown.update_yaxes(tickvals=list(range(len(labels))), ticktext=ticks, autorange="reversed")
+    shown.update_yaxes(
+        tickvals=list(range(len(labels))), ticktext=list(labels), autorange="reversed"
+    )
     shown.update_yaxes(showgrid=False)
     return shown
 

@@ -12,6 +12,7 @@ combinations to a number of processors.
 import heapq
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -230,10 +231,11 @@ def borders(all_traces: Mapping[str, ScanTrace], most: int) -> list[tuple[int, s
     >>> borders(racers(16, chunk_size=4), most=16)
     [(1, 'sequential'), (2, 'blelloch'), (6, 'chunked'), (15, 'hillis_steele')]
     """
-    found = [(1, winner(all_traces, 1))]
+    won = cache(partial(winner, all_traces))
+    found = [(1, won(1))]
 
     def between(low: int, high: int) -> None:
-        first, last = (winner(all_traces, processors) for processors in (low, high))
+        first, last = won(low), won(high)
         if first == last:
             return
         if high - low == 1:
