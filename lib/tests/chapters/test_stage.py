@@ -12,7 +12,7 @@ from mixlab.chapters.stage import host
 from mixlab.chapters.stage.host import Piece, piece
 
 FILES = Path(host.__file__).parent
-PIECES = sorted(path.stem for path in FILES.glob("*.js") if path.stem != "stage")
+PIECES = sorted(path.stem for path in FILES.glob("*.css") if path.stem != "stage")
 LINES = {"stage.js": 250, "js": 300, "css": 65}
 
 

@@ -4,10 +4,12 @@ A piece is `<name>.js` behind `stage.js`, one ES module in the form that anywidg
 (`export default { render({ model, el }) }`), and `<name>.css` behind `stage.css`. Shown by a cell,
 module and style go into the page as they are: JupyterLab runs them with the output, a deck and a
 plain page likewise, from a file and with the network cut. A browser draws; Python says which piece
-opens with which title and state.
+opens with which title and state. What two pieces share beyond the stage, such as a trace, is a
+module without a style sheet: `import { … } from "./<name>.js";` is replaced by its text.
 """
 
 import json
+import re
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -19,6 +21,7 @@ HERE = Path(__file__).parent
 # Marks the HTML beside it as a piece, for whoever builds decks: it holds the title, and runs.
 MIME = "application/vnd.classroom.piece+json"
 MEANINGS = ("now", "seen", "gone", "wrong", "waste")
+_IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";$', re.MULTILINE)
 
 
 def module(name: str) -> str:
@@ -27,7 +30,8 @@ def module(name: str) -> str:
     Raises:
         ValueError: if there is no such piece.
     """
-    return _text("stage.js") + "\n" + _piece(name, "js")
+    piece = _IMPORT.sub(lambda shared: _text(f"{shared[1]}.js"), _piece(name, "js"))
+    return _text("stage.js") + "\n" + piece
 
 
 def style(name: str) -> str:
@@ -94,7 +98,7 @@ def piece(name: str, title: str, **state: Any) -> Piece:
 
 
 def _piece(name: str, kind: str) -> str:
-    pieces = sorted(path.stem for path in HERE.glob("*.js") if path.stem != "stage")
+    pieces = sorted(path.stem for path in HERE.glob("*.css") if path.stem != "stage")
     if name not in pieces:
         raise ValueError(f"the stage has the pieces {', '.join(pieces)}: got {name!r}")
     return _text(f"{name}.{kind}")
