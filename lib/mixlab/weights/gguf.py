@@ -9,6 +9,7 @@ and every logit is wrong. Source: the format's specification, in the ggml projec
 import re
 import sys
 from collections.abc import Collection
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -46,10 +47,20 @@ for _theirs, _ours in {"gate": "w1", "down": "w2", "up": "w3"}.items():
 def open_gguf(path: str | Path) -> GGUFReader:
     """Open a GGUF file; tensors stay on disk until they are read.
 
+    Reading the metadata takes seconds, so what model, tokenizer and chat form of one file come out
+    of is one reader.
+
     Raises:
         ValueError: if the file is not GGUF or is cut short.
     """
-    path = Path(path)
+    path = Path(path).resolve()
+    stat = path.stat()
+    return _read(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=2)
+def _read(path: Path, mtime_ns: int, size: int) -> GGUFReader:
+    """The reader of a file as it stands: another time or size is another file."""
     with path.open("rb") as file:
         magic = file.read(4)
     if magic != b"GGUF":
@@ -68,7 +79,7 @@ def open_gguf(path: str | Path) -> GGUFReader:
         # The reader maps the file and fails in many ways where the bytes end early.
         raise ValueError(
             f"{path} is a damaged or truncated GGUF file ({type(error).__name__}: {error}); it "
-            f"has {path.stat().st_size:,} bytes. Copy or download it again"
+            f"has {size:,} bytes. Copy or download it again"
         ) from error
     if reader.endianess.name.lower() != sys.byteorder:
         raise ValueError(
