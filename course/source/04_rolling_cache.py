@@ -54,7 +54,7 @@ text_tokenizer = tokenizer(smollm2())
 #
 # SmolLM2, a small model with Mistral's architecture, continues *Once upon a time*, four tokens, by
 # twelve more. The loop knows no better: for each of them the whole text so far goes through the
-# model. **Predict:** how many tokens pass through it in all?
+# model. How many tokens pass through it in all?
 
 # %% slide="fragment"
 tokens, passed = text_tokenizer.encode("Once upon a time").ids, 0
@@ -127,7 +127,7 @@ print("token by token, with a cache = the whole text at once")
 
 # %% slide="slide" show="output" alt="Processor time for one new token of a real model against the length of the text. Recomputing everything climbs steadily up to 192 tokens; with a cache the line stays flat near the bottom."
 def milliseconds(run, *arguments):
-    start = time.process_time()  # other programs on the machine don't disturb it
+    start = time.process_time()  # of this process: others disturb it less than a clock's
     run(*arguments)
     return 1000 * (time.process_time() - start)
 
@@ -175,6 +175,10 @@ assert token == 128 * 1024
 one_text, weights = 32_768 * token / 2**30, 2 * mistral.n_parameters / 2**30
 print(f"one text {one_text:.1f} GiB, weights {weights:.1f} GiB: {weights / one_text:.1f} texts")
 
+# %% [markdown] slide="notes"
+# (3 minutes.) A little over three. Common answers: hundreds, since 128 KiB is little; 27, from the
+# bytes of one head. A server with a handful of long texts spends more on caches than on the model.
+
 # %% slide="slide" show="output" alt="The six words of The cat sat on the mat in three rows, token by token. Recompute everything: all words so far are computed again, 21 in the end. Keep everything: one computed, five kept. Keep the last four: one computed, three kept, and The and cat are grey, no longer in memory."
 words = "The cat sat on the mat".split()
 ways = trace_ways(len(words), window=4)
@@ -202,6 +206,10 @@ figures.three_ways(words, ways, title)
 # Give position $p$ the slot $p \bmod W$, the remainder of $p / W$: 0, 1, 2, 3, 0, 1, … Positions
 # $p$ and $p - W$ share it, so the new key meets exactly the one that is no longer needed. And $W$
 # positions in a row have $W$ different remainders, so nobody who is still seen gets overwritten.
+
+# %% [markdown] slide="notes"
+# (3 minutes.) *mat* overwrites *cat*: the slots hold the, mat, sat, on. Common answers: *The*, since
+# "the oldest goes" (it has gone already); [sat, on, the, mat], as if all moved up by one.
 
 # %% slide="same" show="both"
 slots = ["·"] * 4
@@ -231,11 +239,9 @@ piece("ring", title, text=" ".join(words), window=4)
 # the text's. The page computes what you see; the cell asserts the rule on the library's own cache,
 # fed with tokens that say who they are.
 #
-# A window of $W + 1$ keys, as the paper's text has it, would need one slot more.
-
-# %% [markdown]
 # Point at a word or a slot, drag the $W$ under the text, type a sentence of your own, and cut the
-# ring. Words stand for tokens here. **Predict:** what is left of it all at $W = 1$?
+# ring: at $W = 1$ only the token itself is left. A window of $W + 1$ keys, as the paper's text has
+# it, would need one slot more.
 
 # %% [markdown] slide="slide"
 # ## A ring, in one head
@@ -335,21 +341,32 @@ print(len(orders), "orders, one result")
 #
 # *The cat sat on the mat* isn't *The mat sat on the cat*. A query must know who came first, and the
 # key itself tells it. Before a key is cached, *RoPE* (rotary position embedding; "RoFormer",
-# section 3.2.2) turns it like the hands of a clock, by an angle that grows with its position.
-# Queries are turned likewise. A score depends on the angle *between* the two: the same two words at
-# the same distance score the same, wherever they stand.
+# section 3.2.2) takes its numbers in pairs, each pair a point in the plane, and turns it around 0 by
+# an angle that grows with its position, every pair at a speed of its own. Queries are turned likewise.
 #
-# **Predict:** one query and one key are put at several positions. Which scores are equal?
+# Turning both by the same angle changes no score. So a score depends on the angle *between* the two:
+# the same words at the same distance score the same, wherever they stand.
 
-# %% slide="fragment"
+
+# %% slide="same" show="both"
+def turned(x, position):
+    """A query or key, (head_dim,), at its position."""
+    half, out = len(x) // 2, x.clone()
+    for pair in range(half):  # numbers `pair` and `pair + half` are the point (a, b)
+        angle = torch.tensor(position * 10_000 ** (-pair / half))
+        a, b = x[pair], x[pair + half]
+        out[pair] = a * angle.cos() - b * angle.sin()
+        out[pair + half] = a * angle.sin() + b * angle.cos()
+    return out
+
+
 cos, sin = rope_table(torch.arange(20), head_dim=16)
-everywhere = [rotate(one.expand(20, 16), cos, sin) for one in (q[0], k[0])]
-scores = everywhere[0] @ everywhere[1].T  # (query's position, key's position)
+for position, row in enumerate(rotate(q, cos, sin)):
+    assert torch.allclose(turned(q[position], position), row, atol=1e-5)  # loop = library
 for i, j in [(3, 0), (9, 6), (19, 16), (9, 5)]:
-    print(f"query at {i:>2}, key at {j:>2}, distance {i - j}: score {scores[i, j]:5.2f}")
-for distance in range(20):
-    along = scores.diagonal(-distance)
-    assert torch.allclose(along, along[:1].expand_as(along), atol=1e-4)
+    score = turned(q[0], i) @ turned(k[0], j)
+    print(f"query at {i:>2}, key at {j:>2}, distance {i - j}: score {score:5.2f}")
+    assert torch.isclose(score, turned(q[0], i - j) @ k[0], atol=1e-4)  # the distance alone counts
 
 # %% [markdown] slide="slide"
 # ## Turned by the slot?
@@ -390,7 +407,7 @@ print("is right  ", "  ".join(" ✓" if verdict else " ✗" for verdict in verdi
 #
 # A sum has no order. But each sum has **other terms**, so a mask must choose, and a mask knows
 # columns, not keys. Chapter 02's band shows *and* the columns 1 to 4: in order, positions 3 to 6.
-# **Predict:** whom does it show *and* while the slots lie as they do?
+# Whom does it show *and* while the slots lie as they do?
 
 # %%
 story = "The cat sat on the mat and saw the dog go to".split()
@@ -409,18 +426,20 @@ for name, (keys, mask) in tries.items():
     out = scores.masked_fill(~mask, -torch.inf).softmax(1) @ v[keys]
     print(f"{name:<32}:", "right" if torch.allclose(out, right[chunk], atol=1e-5) else "wrong")
 
-# %% slide="slide" show="output" alt="Three masks of three queries over seven keys. Over the slots as they lie the band has eight wrong cells: yellow where a needed key is hidden, orange-red where a key is seen that has left the window. Over keys in order, and over the slots with the columns moved alike, every cell is right."
-needed, wrong = {}, []
-for name, (keys, mask) in tries.items():
-    needed[name] = np.array([[0 <= i - j < 4 for j in keys] for i in chunk])
-    wrong.append(int((needed[name] != mask.numpy()).sum()))
-assert wrong == [8, 0, 0]
+# %% slide="slide" show="output" alt="Two masks of three queries over seven keys. Left, over the slots as they lie, eight cells bear a cross: four needed keys are hidden, and four are seen that have left the window or come later. Right, over the keys in order, every cell is right."
+shown = list(tries)[:2]
+needed = {n: np.array([[0 <= i - j < 4 for j in tries[n][0]] for i in chunk]) for n in tries}
+wrong = {n: needed[n] != mask.numpy() for n, (_, mask) in tries.items()}
+assert [int(cells.sum()) for cells in wrong.values()] == [8, 0, 0]
+assert (
+    wrong["slots as they lie"] & needed["slots as they lie"]
+).sum() == 4  # hidden, though needed
 order_figures.chunk_order(
-    {name: [f"{story[p]}<br>{p}" for p in keys] for name, (keys, _) in tries.items()},
-    {name: mask.numpy() for name, (_, mask) in tries.items()},
-    needed,
+    {name: [f"{story[p]}<br>{p}" for p in tries[name][0]] for name in shown},
+    {name: tries[name][1].numpy() for name in shown},
+    {name: needed[name] for name in shown},
     [f"{story[p]} {p}" for p in chunk],
-    "Order is the mask's need: columns and keys must agree",
+    "A mask counts columns, so the keys must lie in order",
 )
 
 # %% slide="slide" show="output" alt="A ring of four slots, cut before its oldest key and laid flat. From left to right, the oldest first, lie slot 2 with and, slot 3 with saw, slot 0 with the and slot 1 with dog, the newest. Closed again, it is a circle; a slider runs through the first ten words."
@@ -456,7 +475,7 @@ for i in chunk:
 # count distance by columns. Why not always read first? Joining copies the ring: 512 MiB for every
 # token that Mistral 7B writes. One token writes first and copies nothing.
 
-# %% slide="slide" show="output" alt="Twelve queries against twelve keys, read in three chunks of four. Each chunk sees an orange triangle of itself and a blue triangle of the three newest keys of the cache; together the three chunks make the window's band. The slider adds chunk after chunk."
+# %% slide="slide" show="output" alt="Twelve queries against twelve keys, read in three chunks of four. The second and third chunk see an orange triangle of themselves and a blue one of the three newest keys of the cache; together the three chunks make the window's band. The slider adds chunk after chunk."
 chunks = trace_prefill(n_tokens=12, window=4, chunk_size=4)
 together = np.vstack([chunk.sees for chunk in chunks])
 assert (together == window_mask(12, window=4).numpy()).all()

@@ -89,7 +89,7 @@ def _wanted(row: list[int]) -> Iterator[tuple[int, int]]:
 
 
 def practise(model: nn.Module, generator: torch.Generator, steps: int) -> None:
-    """Train a model on batches of 64 texts of 48 tokens; afterwards its parameters are frozen.
+    """Train a model on batches of 32 texts of 32 tokens; afterwards its parameters are frozen.
 
     Args:
         model: maps tokens to logits (batch, seq, vocab).
@@ -110,7 +110,7 @@ def practise(model: nn.Module, generator: torch.Generator, steps: int) -> None:
     recipe = TrainingConfig(
         steps=steps, learning_rate=1e-2, warmup=min(10, steps - 1), weight_decay=0.0
     )
-    batches = iter(lambda: texts(64, 48, generator), None)
+    batches = iter(lambda: texts(32, 32, generator), None)
     train(model, loss, batches, recipe, progress=False)
     model.requires_grad_(False)
 

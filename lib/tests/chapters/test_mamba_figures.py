@@ -26,13 +26,9 @@ TOKENS = torch.tensor([3, 1, 4, 1, 5, 6])
 def test_a_trace_is_what_the_model_computes(model):
     layers = trace_layers(model, TOKENS)
     _, state = model.prefill(TOKENS[None])
-    for layer, kept, block in zip(layers, state.layers, model.layers, strict=True):
+    for layer, kept in zip(layers, state.layers, strict=True):
         np.testing.assert_allclose(layer.states[-1], kept.scan[0].numpy(), atol=1e-5)
-        np.testing.assert_allclose(layer.window[-1, 1:], kept.history[0].numpy(), atol=1e-5)
         np.testing.assert_allclose(layer.output, (layer.read + layer.skip) * layer.gate, atol=1e-5)
-        taps, bias = block.mixer.conv1d.weight[:, 0].T.numpy(), block.mixer.conv1d.bias.numpy()
-        before = torch.from_numpy((layer.window * taps).sum(1) + bias)
-        np.testing.assert_allclose(layer.u, F.silu(before).numpy(), atol=1e-5)
 
 
 def test_a_traced_state_follows_the_recurrence(model):
@@ -41,8 +37,6 @@ def test_a_traced_state_follows_the_recurrence(model):
     written = (layer.delta * layer.u)[:, :, None] * layer.B[:, None]
     np.testing.assert_allclose(layer.states, layer.kept * before + written, atol=1e-6)
     assert (layer.delta > 0).all()
-    assert layer.moved.shape == (len(TOKENS),)
-    np.testing.assert_allclose(layer.moved[0], np.sqrt(np.square(layer.states[0]).mean()))
 
 
 def test_a_trace_wants_one_sequence(model):
@@ -86,39 +80,29 @@ def test_timing_leaves_the_number_of_threads_alone_and_names_bad_lengths(model):
         reading_and_writing(model, [0])
 
 
-def test_each_token_has_one_bar_of_one_width():
-    kinds = {"a": [True, False, False], "b": [False, True, True]}
-    shown = figures.by_token("xyz", {"": [1.0, 2.0, 3.0]}, kinds, title="A claim", y_title="y")
-    assert sorted(x for bar in shown.data for x in bar.x) == [0, 1, 2]
-    assert {bar.width for bar in shown.data} == {0.85}
-    assert list(shown.data[1].y) == [2, 3]
+def test_shares_are_stacked_on_one_scale():
+    panels = {"left": {"a": [1, 2], "b": [3, 0]}, "right": {"a": [4, 4], "b": [0, 0]}}
+    shown = figures.held("xy", panels, title="A claim", y_title="y")
+    assert [list(bar.y) for bar in shown.data] == [[1, 2], [3, 0], [4, 4], [0, 0]]
+    assert [bar.showlegend for bar in shown.data] == [True, True, False, False]
+    assert shown.layout.barmode == "stack"
+    assert shown.layout.yaxis2.matches == "y"
 
 
-def test_stepping_shows_a_frame_a_token_and_only_the_past(model):
-    layer = trace_layers(model, TOKENS)[0]
-    marked = np.array([True, False, True, False, False, False])
-    kinds = {"to remember": marked, "noise": ~marked}
-    parts = (list("abcdef"), kinds, layer.moved, layer.window, layer.states)
-    shown = figures.stepping(*parts, title="A claim")
-    assert len(shown.frames) == 6
-    orange, blue, pointer, window, words, state = shown.frames[2].data
-    assert [orange.y[1] > 0, blue.y[0] > 0, blue.y[1]] == [True, True, 0]  # tokens 2, 1 and 3
-    assert list(pointer.x) == [2]
-    assert list(words.text) == ["<b>a</b>", "<b>b</b>", "<b>c</b>"]
-    np.testing.assert_allclose(window.z, layer.window[2].round(2))
-    np.testing.assert_allclose(state.z, layer.states[2].T.round(2))
+def test_a_name_stands_at_the_peak_of_its_runs():
+    shown = figures.after_capital({"slow": [[0, 1, 3], [0, 2, 1]], "fast": [[5, 0]]}, title="A")
+    assert [list(line.y) for line in shown.data] == [[0, 1, 3], [0, 2, 1], [5, 0]]
+    said = {note.text: (note.x, note.y) for note in shown.layout.annotations}
+    assert said == {"<b>slow</b>": (2, 3), "<b>fast</b>": (0, 5)}
 
 
 def test_memory_draws_constants_flat():
     growing = {"grows": [1.0, 8.0], "has a window": [None, 4.0]}
-    shown = figures.memory([8, 64], growing, {"small": 2.0, "large": 3.0}, title="A")
+    crossings = {"16 tokens": (16, 2.0)}
+    shown = figures.memory([8, 64], growing, {"small": 2.0, "large": 3.0}, crossings, title="A")
     assert [list(line.y) for line in shown.data] == [[2, 2], [3, 3], [1, 8], [None, 4]]
-
-
-def test_first_steps_shares_add_up():
-    draws = {"a": 10 ** np.linspace(-2.9, -1.1, 50)}
-    shown = figures.first_steps(draws, {"a": 0.01}, title="A claim")
-    assert abs(sum(shown.data[0].y[:-1]) - 1) < 1e-6
+    marked = shown.layout.annotations[0]
+    assert (marked.text, 10**marked.x, 10**marked.y) == ("<b>16 tokens</b>", 16, 2)
 
 
 def test_the_wiring_grows_by_a_piece_a_frame():

@@ -34,9 +34,9 @@ def test_masks_over_keys_in_two_orders():
     names = {"lying": ["b", "a"], "in order": ["a", "b"]}
     shown = slot_order.chunk_order(names, laid, needed, ["a"], "A claim")
     wrong, right = shown.data[:2]
-    assert wrong.customdata == (["seen, though gone", "hidden, though in the window"],)
+    assert wrong.customdata == (["seen, though not in the window", "hidden, though in the window"],)
     assert right.customdata == (["seen", "hidden"],)
-    assert wrong.text == (["✗", "✗"],)
+    assert wrong.text == (["✗ seen", "✗ hidden"],)
     assert right.text == (["", ""],)
     said = [note.text for note in shown.layout.annotations]
     assert said == [

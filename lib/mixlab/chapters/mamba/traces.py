@@ -25,7 +25,6 @@ class LayerTrace:
     """One layer on one sequence, all in float32; axis 0 is time.
 
     Attributes:
-        window: (seq, d_conv, d_inner), what lies under the convolution's taps, oldest first.
         u: (seq, d_inner), what the convolution and its silu give: the scan's input.
         delta: (seq, d_inner), the step lengths Δ, after softplus.
         B, C: (seq, d_state), how the token is written and read.
@@ -36,7 +35,6 @@ class LayerTrace:
         output: (seq, d_inner), (C·state + skip) · gate, which the block then narrows.
     """
 
-    window: np.ndarray
     u: np.ndarray
     delta: np.ndarray
     B: np.ndarray
@@ -51,12 +49,6 @@ class LayerTrace:
     def read(self) -> np.ndarray:
         """(seq, d_inner): what C reads from the state, before skip and gate."""
         return np.einsum("tdn,tn->td", self.states, self.C)
-
-    @property
-    def moved(self) -> np.ndarray:
-        """(seq,): how far each token moved the state, as a root mean square."""
-        before = np.concatenate([np.zeros_like(self.states[:1]), self.states[:-1]])
-        return np.sqrt(np.square(self.states - before).mean(axis=(1, 2)))
 
 
 @torch.no_grad()
@@ -80,20 +72,15 @@ def trace_layers(model: Mamba, tokens: Int[Tensor, " seq"]) -> tuple[LayerTrace,
             "a trace follows one sequence (seq,) of at least one token: got tokens of shape "
             f"{tuple(tokens.shape)}. Take one row of a batch: tokens[0]"
         )
-    windows: list[list[Tensor]] = [[] for _ in model.layers]
     states: list[list[Tensor]] = [[] for _ in model.layers]
     state = model.init_state(1)
     with _noted([layer.mixer for layer in model.layers]) as notes:
         for token in tokens:
-            before = state.layers
             _, state = model.step(token[None], state)
-            for k, (old, new) in enumerate(zip(before, state.layers, strict=True)):
-                windows[k].append(torch.cat((old.history, new.history[:, -1:]), dim=1))
-                states[k].append(new.scan)
+            for k, layer in enumerate(state.layers):
+                states[k].append(layer.scan)
     return tuple(
-        _layer_trace(
-            layer.mixer, torch.cat(windows[k]), torch.cat(states[k]), *map(torch.cat, noted)
-        )
+        _layer_trace(layer.mixer, torch.cat(states[k]), *map(torch.cat, noted))
         for k, (layer, noted) in enumerate(zip(model.layers, notes, strict=True))
     )
 
@@ -124,12 +111,12 @@ def _noted(mixers: list[MambaMixer]) -> Iterator[list[Notes]]:
 
 
 def _layer_trace(
-    mixer: MambaMixer, window: Tensor, states: Tensor, u: Tensor, z: Tensor, output: Tensor
+    mixer: MambaMixer, states: Tensor, u: Tensor, z: Tensor, output: Tensor
 ) -> LayerTrace:
     """What was noted, with all that it decides; axis 0 is time."""
     delta, B, C = mixer.select(u)
     delta = step_lengths(delta.to(states.dtype), mixer.dt_proj.bias, delta_softplus=True)
     kept = torch.exp(delta[..., None] * mixer.rates())
-    arrays = dict(window=window, u=u, delta=delta, B=B, C=C, kept=kept, states=states)
+    arrays = dict(u=u, delta=delta, B=B, C=C, kept=kept, states=states)
     arrays |= dict(skip=mixer.D * u, gate=F.silu(z), output=output)
     return LayerTrace(**{name: x.float().cpu().numpy() for name, x in arrays.items()})

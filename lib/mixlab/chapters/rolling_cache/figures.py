@@ -13,8 +13,8 @@ import plotly.graph_objects as go
 from mixlab.chapters.kit import series, theme
 from mixlab.chapters.kit.cells import cells
 
-_FAINT, _GONE = "#F3F3F3", "#C4C4C4"
-_BOX_COLORS = [[0, _FAINT], [1 / 3, _GONE], [2 / 3, theme.BLUE], [1, theme.ORANGE]]
+_LATER = "rgba(128, 128, 128, 0.06)"
+_BOX_COLORS = [[0, _LATER], [1 / 3, theme.GONE], [2 / 3, theme.SEEN], [1, theme.NOW]]
 _BOX_NAMES = ("not yet", "no longer", "kept", "new")
 _ROW = 780  # pixels of a notebook's width that a row of boxes gets
 _INK = np.array(["#777777", "#222222", "#FFFFFF", "#111111"], dtype=object)
@@ -85,7 +85,7 @@ def three_ways(words: Sequence[str], ways, title: str) -> go.Figure:
     tokens = [f"{position} {word}" for position, word in enumerate(words)]
     shown.add_traces(parts(seq - 1))
     shown.frames = [go.Frame(name=name, data=parts(n)) for n, name in enumerate(tokens)]
-    colors = {"computed now": theme.ORANGE, "kept": theme.BLUE, "not in memory": _GONE}
+    colors = {"computed now": theme.NOW, "kept": theme.SEEN, "not in memory": theme.GONE}
     legend(shown, colors, x=0, y=1.02, yanchor="bottom")
     bare_axes(shown)
     shown.update_xaxes(range=[-0.55, seq + 1.9])

@@ -4,7 +4,6 @@ Each takes arrays, or the chunks of `mixlab.traces.rolling_cache`, and returns a
 """
 
 from collections.abc import Mapping, Sequence
-from textwrap import wrap
 
 import numpy as np
 import plotly.graph_objects as go
@@ -33,33 +32,33 @@ def chunk_order(
     """
     wrong = {name: int((laid[name] != needed[name]).sum()) for name in panels}
     titles = [
-        f"<b>{'<br>'.join(wrap(name, 18))}</b><br>"
-        + (f"{count} cells are wrong" if count else "every cell is right")
+        f"<b>{name}</b><br>" + (f"{count} cells are wrong" if count else "every cell is right")
         for name, count in wrong.items()
     ]
-    shown = make_subplots(1, len(panels), subplot_titles=titles, horizontal_spacing=0.04)
-    names = ("hidden", "seen", "hidden, though in the window", "seen, though gone")
-    colors = (theme.GREY, theme.BLUE, theme.YELLOW, theme.VERMILION)
+    shown = make_subplots(1, len(panels), subplot_titles=titles, horizontal_spacing=0.06)
+    names = ("hidden", "seen", "hidden, though in the window", "seen, though not in the window")
+    colors = (theme.GONE, theme.SEEN, theme.WRONG, theme.WRONG)
     scale = [[n / 3, color] for n, color in enumerate(colors)]
     for column, (name, keys) in enumerate(panels.items(), start=1):
         state = np.where(laid[name], 1, 0) + np.where(laid[name] != needed[name], 2, 0)
         panel = cells(state, scale, names, gap=3.0)
-        marks = [["✗" if cell > 1 else "" for cell in row] for row in state]
+        marks = [[("", "", "✗ hidden", "✗ seen")[cell] for cell in row] for row in state]
         panel.update(customdata=panel.text.tolist(), hovertemplate="%{customdata}<extra></extra>")
-        panel.update(text=marks, texttemplate="%{text}", textfont=dict(size=20, color="#111"))
+        panel.update(text=marks, texttemplate="%{text}", textfont=dict(size=14, color="#111"))
         shown.add_trace(panel, 1, column)
         shown.update_xaxes(tickvals=list(range(len(keys))), ticktext=list(keys), col=column)
         n_cached = len(keys) - len(rows)
         shown.add_vline(x=n_cached - 0.5, line=dict(color="#666", width=3), col=column)
     shown.update_layout(theme.figure(title, height=440).layout)
-    legend(shown, dict(zip(names, colors, strict=True)), y=-0.3, x=0)
-    shown.update_annotations(yshift=6, font_size=14)
-    shown.update_xaxes(showgrid=False, tickangle=0, tickfont_size=12)
+    kinds = dict(zip(("hidden", "seen", "wrong"), colors, strict=False))
+    legend(shown, kinds, y=-0.3, x=0)
+    shown.update_annotations(yshift=6, font_size=16)
+    shown.update_xaxes(showgrid=False, tickangle=0, tickfont_size=14)
     shown.update_yaxes(showgrid=False, range=[len(rows) - 0.5, -0.5], showticklabels=False)
     asking = [f"{name} asks" for name in rows]
     shown.update_yaxes(tickvals=list(range(len(rows))), ticktext=asking, matches="y")
     shown.update_yaxes(showticklabels=True, col=1)
-    shown.update_layout(margin_t=150, margin_b=110)
+    shown.update_layout(margin_t=120, margin_b=110)
     return shown
 
 
@@ -73,7 +72,7 @@ def prefill(chunks: Sequence, words: Sequence[str], title: str) -> go.Figure:
     """
     seq = len(words)
     names = ("hidden", "seen in the cache", "seen in the chunk")
-    colors = (theme.GREY, theme.BLUE, theme.ORANGE)  # kept and new, as in the ring
+    colors = (theme.GONE, theme.SEEN, theme.NOW)  # kept and new, as in the ring
     scale = [[n / 2, color] for n, color in enumerate(colors)]
 
     def frame(keys: Sequence[int], chunk, color: str) -> go.Scatter:
@@ -94,16 +93,19 @@ def prefill(chunks: Sequence, words: Sequence[str], title: str) -> go.Figure:
         read = [
             row if i <= now.positions[-1] else [None] * seq for i, row in enumerate(state.tolist())
         ]
-        cached = frame(now.unrotated, now, theme.BLUE)
-        return [panel.update(z=read), cached, frame(now.positions, now, theme.ORANGE)]
+        cached = frame(now.unrotated, now, theme.SEEN)
+        return [panel.update(z=read), cached, frame(now.positions, now, theme.NOW)]
 
     shown = theme.figure(title, height=600)
     shown.add_traces(parts(len(chunks) - 1))
     steps = [str(number + 1) for number in range(len(chunks))]
     shown.frames = [go.Frame(name=name, data=parts(n)) for n, name in enumerate(steps)]
     ticks = dict(tickvals=list(range(seq)), ticktext=list(words), showgrid=False)
-    shown.update_xaxes(title_text="key", tickangle=0, range=[-0.6, seq - 0.4], **ticks)
+    shown.update_xaxes(
+        title_text="key", tickangle=0, range=[-0.6, seq - 0.4], constrain="domain", **ticks
+    )
     shown.update_yaxes(title_text="query", title_standoff=14, range=[seq - 0.4, -0.6], **ticks)
+    shown.update_yaxes(scaleanchor="x", constrain="domain")
     legend(shown, dict(zip(names, colors, strict=True)), x=0, y=1.01, yanchor="bottom")
     theme.player(shown, steps, "chunk ", milliseconds=1600, start=len(steps) - 1)
     return shown
