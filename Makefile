@@ -85,7 +85,7 @@ slides: setup ## Render each chapter's slides to build/slides (ARGS="02")
 
 check: setup ## Tell a student which answers pass (NB=02, or a notebook's path)
 	@test -n "$(NB)" || { echo "make: which chapter? make check NB=02"; exit 2; }
-	@$(PY) -m classroom check "$(NB)" $(ARGS)
+	@$(PY) -m classroom check "$(NB)" $(ARGS) || test $$? -eq 1  # answers that are still open
 
 grade: setup ## Grade a class in a sandbox (SUBMISSIONS=folder OUT=build/grades)
 	@test -n "$(SUBMISSIONS)" || { echo "make: which folder? make grade SUBMISSIONS=folder"; exit 2; }

@@ -35,17 +35,20 @@
 
 # %%
 import time
+from itertools import product
 
 import numpy as np
 import torch
-from torch.nn.functional import scaled_dot_product_attention
+from torch.nn.functional import scaled_dot_product_attention as fused_kernel
 
 from mixlab import load, smollm2, tokenizer
 from mixlab.chapters.kit import series
 from mixlab.chapters.sliding_window import figures, traces
+from mixlab.chapters.stage.host import piece
 from mixlab.transformer.attention import banded_attention, dense_attention
 from mixlab.transformer.window import n_visible_pairs, window_mask
 
+torch.set_num_threads(1)  # for times that can be compared
 generator = torch.manual_seed(0)
 
 # %% slide="fragment" show="output"
@@ -57,6 +60,11 @@ for name, hidden in [("all seen", [0, 0, 0]), ("0 hidden", [1, 0, 0])]:
     scores = (keys @ query / 2).masked_fill(torch.tensor(hidden).bool(), -torch.inf)
     weights = scores.softmax(0)
     print(name, scores.tolist(), "→", weights.numpy().round(2), f"→ {weights @ values:.1f}")
+
+# %% [markdown] slide="notes"
+# They grow, each by the same factor, so that they sum to 1 again: 0.21 and 0.58 become 0.27 and 0.73.
+# *Usual wrong answers:* they stay as they are, and the sum is less than 1; or what was hidden is shared
+# out in equal parts. Two minutes.
 
 # %% [markdown] slide="slide"
 # ## Six tokens, window three
@@ -71,6 +79,12 @@ for i, word in enumerate(words):
     seen = [words[j] for j in range(len(words)) if 0 <= i - j < window]
     print(f"{word:>4} sees {' '.join(seen)}")
 
+# %% [markdown] slide="notes"
+# *The usual slip:* half of a class says that $W = 3$ means three *earlier* tokens, and gives *mat*
+# the four words *sat on the mat*. Count on your fingers: distance 0, the token itself, is the first
+# finger. Others give *cat* three words, though only one stands before it. Two minutes. The paper on
+# Mistral 7B makes the first slip between its text and its figures, as we shall see.
+
 # %% [markdown] slide="slide"
 # ## The rule
 #
@@ -82,21 +96,22 @@ for i, word in enumerate(words):
 # takes the values $0, 1, \dots, W-1$, which are $W$ values: **the window counts the token itself**.
 # So *mat* sees *on the mat*, and *cat* only two words, because the text begins there.
 
-# %% [markdown] slide="notes"
-# *The usual slip:* half of a class says that $W = 3$ means three *earlier* tokens, and gives *mat*
-# the four words *sat on the mat*. Count on your fingers: distance 0, the token itself, is the first
-# finger. The paper on Mistral 7B makes the same slip between its text and its figures, as we shall
-# see.
+# %% slide="slide" show="output" alt="A grid of the sentence's six words, queries down and keys across. Pale blue cells form a band along the diagonal, three to a row, its lower edge a staircase. In the last row, of mat, the cells bear their distances 5 to 0, and 2, 1 and 0, under on, the and mat, are framed."
+mask = window_mask(6, window=3)
+assert mask[5].nonzero().flatten().tolist() == [3, 4, 5]  # of mat: on, the, mat
+assert (int(mask.sum()), n_visible_pairs(6, None)) == (15, 21)
+piece("window", "Each token sees itself and the W − 1 before it", text=" ".join(words), window=3)
 
 # %% [markdown]
 # ## From a loop to one line
 #
-# A mask is a table: one row a query, one column a key, True where the row's query sees the
-# column's key. First with two loops, exactly as the rule reads. Then with broadcasting, which makes
-# the whole table of distances at once: a column of query positions minus a row of key positions.
-# The library's `window_mask` does the same; the cell asks whether all three agree, for every window.
-# Then move both sliders: at $W = 1$ a token sees only itself, and a window as long as the text is the
-# full causal triangle.
+# Point at a word, drag the band's edge, type a sentence. At $W = 1$ a token sees only itself; a window
+# as long as the text is the full causal triangle.
+#
+# Such a grid is a *mask*: one row a query, one column a key, True where the query sees the key. First
+# with two loops, as the rule reads. Then with broadcasting, which makes the whole table of distances
+# at once: a column of query positions minus a row of key positions. The library's `window_mask` does
+# the same; the cell asks whether all agree.
 
 
 # %%
@@ -121,11 +136,6 @@ for seq in range(1, 13):
         assert torch.equal(mask_vectorised(seq, window), window_mask(seq, window=window))
 print("loop = vectorised = library, for every seq up to 12 and every window")
 
-# %% slide="slide" show="output" alt="A square grid of queries against keys. Blue cells form a diagonal band: each row has at most W blue cells ending on the diagonal. One slider changes the window, another the sequence length."
-longest = 24
-masks = np.stack([window_mask(longest, window=w).numpy() for w in range(1, longest + 1)])
-figures.window_slider(masks, window=3)
-
 # %% [markdown] slide="slide"
 # ## How many scores is that?
 #
@@ -134,7 +144,8 @@ figures.window_slider(masks, window=3)
 #
 # $$\frac{W(W+1)}{2} + (L - W)\,W \qquad\text{instead of}\qquad \frac{L(L+1)}{2}$$
 #
-# A triangle, then a band: for fixed $W$ that grows like $L$, not like $L^2$.
+# A triangle, then a band: for fixed $W$ that grows like $L$, not like $L^2$. "Mistral 7B" (section 2)
+# reports its window attention as twice as fast at 16K tokens with $W = 4096$. The count allows:
 
 # %% slide="same" show="output"
 for seq in range(1, 13):
@@ -144,11 +155,6 @@ for seq in range(1, 13):
 for seq in (4_096, 16_384, 32_768):
     full, band = n_visible_pairs(seq, None), n_visible_pairs(seq, 4096)
     print(f"{seq:>6,} tokens: {full:>11,} scores, {band:>11,} with W = 4096: {full / band:.1f}x")
-
-# %% [markdown] slide="notes"
-# The middle row explains a number of the paper. "Mistral 7B" (section 2) reports that at 16K tokens
-# with $W = 4096$ its window attention runs twice as fast as full attention. The count allows 2.3x
-# at that length, so nearly all of the saving was realised.
 
 # %% [markdown] slide="slide"
 # ## One line, ten spellings
@@ -195,7 +201,16 @@ keys = {name: int(make(10, 4)[8].sum()) for name, make in spellings.items()}
 for name, count in keys.items():
     print(f"{name:<20} {count} keys")
 
-# %% slide="slide" show="output" alt="Ten small masks for a window of 4, in two rows. The six above show 4 keys to a late query. The four below show 5: an orange stripe marks the extra key, at distance W."
+# %% [markdown] slide="notes"
+# From $i - W$ to $i$ there are $W + 1$ keys. *Usual wrong answers:* $W$, because it is called so; $W - 1$,
+# with both ends left out. Two minutes.
+#
+# There are only two meanings. The worst pair is called *reference*: Mistral's first one-file program
+# shows 5 keys while it reads the prompt in one go (*pre-fill*) and 4 while it writes token by token
+# (*decode*). Its halves disagree about one key a token, and no error says so. Where a paper's text
+# and figures disagree, code decides. This course uses $W$ keys everywhere.
+
+# %% slide="slide" show="output" alt="Ten small masks for a window of 4, in two rows. The six above show 4 keys to a late query. The four below show 5: a red stripe marks the extra key, at distance W."
 assert sorted(keys.values()) == [4] * 6 + [5] * 4
 for seq, window in [(1, 1), (5, 2), (9, 4), (12, 5), (6, 9)]:
     for name, make in spellings.items():
@@ -205,20 +220,23 @@ pictures = {name: make(10, 4).numpy() for name, make in spellings.items()}
 figures.conventions(pictures, 4, "W = 4: six spellings show 4 keys, the other four 5")
 
 # %% [markdown] slide="notes"
-# Only two meanings: the orange stripe is the key at distance exactly $W$. The worst pair is called
-# *reference*: Mistral's first one-file program shows 5 keys while it reads the prompt in one go
-# (*pre-fill*) and 4 while it writes token by token (*decode*). Its halves disagree about one key a
-# token, and no error says so.
+# Where they stand; the red stripe is the key at distance exactly $W$.
 #
-# *Hugging Face 2024* is its `AttentionMaskConverter`, *2025* the `masking_utils` that replaced it;
-# xformers and flash-attn are libraries of fast attention on GPUs. Where a paper's text and figures
-# disagree, code decides. This course uses $W$ keys everywhere.
+# | spelling | file | commit |
+# |---|---|---|
+# | paper | "Mistral 7B", section 2; its figures 1 and 2 | |
+# | reference | mistralai/mistral-inference: `one_file_ref.py` | c18d5b9 |
+# | PAI-Megatron | alibaba/Pai-Megatron-Patch: `megatron_patch/model/mistral/modeling_attn_mask_utils.py` | f12981d |
+# | Hugging Face | huggingface/transformers: `src/transformers/modeling_attn_mask_utils.py` | c276655 |
+# | | `src/transformers/masking_utils.py` | 2ccc6ca |
+# | xformers | facebookresearch/xformers: `xformers/ops/fmha/attn_bias.py` | deebdef |
+# | flash-attn | Dao-AILab/flash-attention: `flash_attn/flash_attn_interface.py` | 88c4e5d |
 
 # %% [markdown] slide="slide"
 # ## A real mask function, line by line
 #
-# PAI-Megatron trains Mistral with a function called `_make_causal_mask`, which came from Hugging
-# Face's code of October 2023. Its mask is made to be *added* to the scores: 0 where a key is
+# PAI-Megatron trains Mistral with a function called `_make_causal_mask`, which equals Hugging
+# Face's of October 2023. Its mask is made to be *added* to the scores: 0 where a key is
 # visible, the most negative number of the dtype where it is hidden, so that softmax makes the
 # weight 0. It also knows `past` keys, kept from earlier tokens in a cache. Here it is in our names,
 # with a copy of the mask after each line that matters.
@@ -235,28 +253,26 @@ def make_causal_mask(n_queries, past, window, dtype=torch.float32):
     mask = torch.cat([torch.zeros(n_queries, past), mask], dim=1)
     steps.append(mask.clone())  # 3. show every past key
     too_old = 1 - torch.triu(torch.ones_like(mask), diagonal=past - window + 1)
-    steps.append(too_old * lowest)  # 4. which keys are too old?
     mask.masked_fill_(too_old.bool(), lowest)
-    steps.append(mask.clone())  # 5. hide those
+    steps.append(mask.clone())  # 4. hide the keys that are too old
     return steps
 
 
-# %% slide="slide" show="output" alt="Five small masks of six queries over nine keys, numbered as the lines of code: all hidden; the causal triangle; three past keys shown on the left; a lower left triangle of keys that are too old; and the final band of four keys a row."
-for past in range(5):
-    for window in range(1, 9):
-        mask = make_causal_mask(n_queries=6, past=past, window=window)[-1]
-        ours = window_mask(6, n_keys=6 + past, window=window)  # the queries are the last 6 tokens
-        assert torch.equal(mask == 0, ours)
-captions = ["hide everything", "show the triangle", "show the past", "pale: too old", "hide those"]
+# %% slide="slide" show="output" alt="Four small masks of six queries over nine keys, as the code builds them. First all is hidden; then the causal triangle is newly shown; then three past keys on the left; last, the keys that are too old are newly hidden, and a band of four keys a row remains."
+for past, window in product(range(5), range(1, 9)):
+    mask = make_causal_mask(n_queries=6, past=past, window=window)[-1]
+    ours = window_mask(6, n_keys=6 + past, window=window)  # the queries are the last 6 tokens
+    assert torch.equal(mask == 0, ours)
+captions = ["hide everything", "show the triangle", "show the past", "hide what is too old"]
 pictures = [(step == 0).numpy() for step in make_causal_mask(n_queries=6, past=3, window=4)]
+assert (pictures[-1].sum(axis=1) == 4).all()
 figures.steps(pictures, captions, "Hide everything, show the past, hide what is too old")
 
 # %% [markdown] slide="notes"
 # **1–2.** `position < (position + 1)[:, None]` is a long way to say $j \le i$. **3.** Zeros join on
-# the left: row $r$ now stands at position $i = r + past$. **4–5.** `triu` with diagonal $d$ keeps
+# the left: row $r$ now stands at position $i = r + past$. **4.** `triu` with diagonal $d$ keeps
 # $j - r \ge d$. With $d = past - W + 1$ that is $i - j \le W - 1$, the recent keys; the rest is too
-# old. Without the `+ 1` it would be $W + 1$ keys. The figure's cell has held the result against our
-# rule for every `past` up to 4 and window up to 8.
+# old. Without the `+ 1` it would be $W + 1$ keys. The figure's cell holds the result against our rule.
 #
 # The same code base has a path through FlashAttention that is handed only queries, keys and values:
 # there the window is silently dropped.
@@ -278,13 +294,13 @@ for window in (None, 2):
 assert window_mask(9, window=1).any(dim=1).all()  # without padding every query sees itself
 
 # %% [markdown] slide="notes"
-# The sum overflows to $-\infty$. A row of nothing but $-\infty$ divides zero by zero: NaN, which
-# spreads to every layer above, since even weight 0 times NaN is NaN. A row of finite numbers is
-# quieter and worse: it attends evenly to keys that it must not see.
+# The sum overflows to $-\infty$; a row of nothing but $-\infty$ divides zero by zero: NaN, which
+# spreads upwards, since even weight 0 times NaN is NaN. *Usual wrong answers:* the sum stays at
+# `lowest`; the softmax gives zeros. A row of finite numbers is quieter and worse: it attends evenly
+# to keys that it must not see. Three minutes.
 #
 # Who makes such rows? *Padding*: short texts of a batch are filled up with tokens that nobody may
-# see, here two tokens to five. Without a window, rows 3 and 4 still see the text; with $W = 2$ they see
-# nothing. Unpadded, every query sees itself, even at $W = 1$.
+# see, here two to five. With $W = 2$, rows 3 and 4 see nothing. Unpadded, every query sees itself.
 
 # %% [markdown] slide="slide"
 # ## Does the mask make it faster?
@@ -292,49 +308,56 @@ assert window_mask(9, window=1).any(dim=1).all()  # without padding every query 
 # At 4,096 tokens a window of 128 leaves 1 score in 16. **Predict:** how much faster does attention
 # run when we mask the other 15?
 #
-# The next figure times three ways to the same result: all scores, then a mask; PyTorch's *fused
-# kernel*, one routine that makes scores, softmax and mean without storing the table, given the same
-# mask; and a third, the *band*, which we then take apart.
+# We time four ways, and build the mask before the clock starts: all scores, then the mask; PyTorch's
+# *fused kernel*, one routine for scores, softmax and mean that never stores the table of scores,
+# with the same mask; that kernel with a *rule*, `is_causal`, in place of a mask, and no window; and
+# the *band*, which we then take apart.
 
 
 # %% slide="fragment" show="output" volatile=true
-def masked_kernel(q, k, v, window):
-    return scaled_dot_product_attention(q, k, v, attn_mask=window_mask(q.shape[2], window=window))
+def all_scores(q, k, v, mask):
+    return (q @ k.mT / q.shape[3] ** 0.5).masked_fill(~mask, -torch.inf).softmax(3) @ v
 
 
-def seconds(method, seq, window):
-    """Processor time on one thread: other programs on the machine don't disturb it."""
+def milliseconds(method, seq, window):
+    """Processor time of one thread, which other programs disturb less than a clock on the wall."""
     q, k, v = torch.randn(3, 1, 2, seq, 64)  # each (batch, heads, seq, head_dim)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    times = []
+    mask, times = window_mask(seq, window=window), []
     for _ in range(max(3, 8192 // seq)):
         start = time.process_time()
-        method(q, k, v, window)
-        times.append(time.process_time() - start)
-    torch.set_num_threads(threads)
+        method(q, k, v, mask)
+        times.append(1000 * (time.process_time() - start))
     return min(times)
 
 
+lengths = [512, 1024, 2048, 4096]
+methods = {
+    "all scores, then mask": all_scores,
+    "fused kernel, mask": fused_kernel,
+    "fused kernel, is_causal": lambda q, k, v, _: fused_kernel(q, k, v, is_causal=True),
+    "band": lambda q, k, v, _: banded_attention(q, k, v, window=128),
+}
 for window in (None, 128):
-    print(f"all scores, W = {window}: {1000 * seconds(dense_attention, 4096, window):.0f} ms")
-
-# %% slide="slide" show="output" alt="Time of one attention layer against sequence length on logarithmic axes. The two masked methods rise four times for every doubling, the band only two times, and at 4096 tokens the band is far below both."
-lengths = [256, 512, 1024, 2048, 4096]
-methods = {"all scores, then mask": dense_attention, "fused kernel with mask": masked_kernel}
-methods["band"] = banded_attention
-times = {name: [1000 * seconds(m, n, 128) for n in lengths] for name, m in methods.items()}
-assert times["band"][-1] < times["all scores, then mask"][-1] / 3
-title = "W = 128: masks cost the square, a band the length"
-axes = dict(x_title="sequence length (tokens)", y_title="processor time of one layer (ms)")
-series.lines(lengths, times, title=title, **axes, log_x=True, log_y=True)
+    print(f"all scores, W = {window}: {milliseconds(all_scores, 4096, window):.0f} ms")
 
 # %% [markdown] slide="notes"
-# Masking saved nothing: a score has to be computed before it can be hidden. In the figure read the
-# slopes, since both axes are logarithmic: for twice the length, both masked methods take four times
-# as long, the band twice. The fused kernel is cheaper by a factor, and just as steep. The times are
-# this machine's. Where the table of scores outgrows the processor's cache, the upper line climbs
-# faster still.
+# Masking saves nothing: a score must be computed before it can be hidden. *Usual wrong answers:* 16
+# times, as the scores say; "a little, since 0 is easy to multiply". Two minutes.
+#
+# In the figure read the slopes, since both axes are logarithmic: for twice the length, a mask costs
+# four times as much, the band twice. A fused kernel is cheaper by a factor, and as steep. The rule
+# lets it skip the half above the diagonal without looking; a mask it must read. The times are this
+# machine's.
+
+# %% slide="slide" show="output" alt="Time of one attention layer against sequence length on logarithmic axes, beside two dotted guides. The two masked methods climb like the guide of slope 2, the band like the one of slope 1, and at 4,096 tokens the band is far below all others."
+times = {name: [milliseconds(m, n, 128) for n in lengths] for name, m in methods.items()}
+growth = {name: (t[-1] / t[0]) ** (1 / 3) for name, t in times.items()}  # for twice the length
+assert growth["band"] < 3 < min(growth["all scores, then mask"], growth["fused kernel, mask"])
+assert times["band"][-1] < min(t[-1] for name, t in times.items() if name != "band") / 2
+title = "W = 128: masks cost the square, a band the length"
+guides = {f"slope {n}": (n, times["band"][0] / 16) for n in (1, 2)}
+axes = dict(x_title="tokens", y_title="milliseconds a layer", log_x=True, log_y=True)
+series.lines(lengths, times, title=title, slopes=guides, named_at_ends=True, **axes)
 
 # %% [markdown] slide="slide"
 # ## The band
@@ -373,23 +396,20 @@ def band(q, k, v, window, block):
     return (scores.masked_fill(~mask, -torch.inf).softmax(-1) @ values).flatten(0, 1)
 
 
-# %%
 q, k, v = torch.randn(3, 55, 16)  # 7 queries before the first full window, then 6 blocks of 8
 expected = dense_attention(q[None, None], k[None, None], v[None, None], window=8)[0, 0]
 assert torch.allclose(band(q, k, v, window=8, block=8), expected[7:], atol=1e-5)
-stretches = torch.arange(8).unfold(0, 4, 2)
-assert stretches.tolist() == [[0, 1, 2, 3], [2, 3, 4, 5], [4, 5, 6, 7]]
+assert torch.arange(8).unfold(0, 4, 2).tolist() == [[0, 1, 2, 3], [2, 3, 4, 5], [4, 5, 6, 7]]
 assert k.unfold(0, 15, 8).untyped_storage().data_ptr() == k.untyped_storage().data_ptr()
 for window in range(1, 60):  # the library's band: any length, any window
     args = q[None, None], k[None, None], v[None, None], window
     assert torch.allclose(banded_attention(*args), dense_attention(*args), atol=1e-5)
-print("band = dense, for every window from 1 to beyond the sequence")
 
 # %% [markdown] slide="notes"
-# Neighbouring stretches share $W - 1$ keys, and that overlap `unfold` gives for nothing: the cell
-# above asks whether both tensors start at the same address. What doesn't fill a block, at the start
-# and at the end, the library computes by itself. On a CUDA GPU it hands the job to xformers, whose
-# kernel walks over square tiles of the table and skips those outside the band.
+# Neighbouring stretches share $W - 1$ keys, and `unfold` gives that overlap for nothing: the cell asks
+# whether both tensors start at one address, and whether band and dense agree for every window. What
+# doesn't fill a block the library computes by itself. On a CUDA GPU it hands the job to xformers,
+# whose kernel walks over square tiles of the table and skips those outside the band.
 #
 # What is $B$? Of a block's $B\,(B + W - 1)$ scores, $B\,W$ are seen: 8 of 15 in the picture. Smaller
 # blocks waste less, and make smaller products, which are slower. The library takes 64.
@@ -415,22 +435,26 @@ model.set_window(8)
 windowed = traces.attention_maps(model, tokens)
 model.set_window(None)
 print(free.weights.shape, "layers, heads, queries, keys")
+late = free.mean_over_heads()[:, 8:].mean(axis=1)  # (layers, keys): what queries from 8 on look at
+for layer in (2, 12, 18, 29):
+    print(f"layer {layer:>2}: {late[layer].max():.0%} on {encoded.tokens[late[layer].argmax()]}")
+
+# %% [markdown] slide="notes"
+# The first token, *The*, of all. *Usual wrong answers:* the token before, or the noun *cat*. Two minutes.
+#
+# It is called an *attention sink* (Xiao et al., "Efficient Streaming Language Models with Attention
+# Sinks", section 3.1). Their explanation, a hypothesis: softmax weights must sum to 1, so a query that
+# needs nothing in particular puts its weight where it does no harm, on a token that all can see. We
+# measure where the weight lies, not why.
 
 # %% slide="slide" show="output" alt="Two heat maps of attention over a sentence of 25 tokens, averaged over heads. Without a window a bright column stands at the first token. With a window of 8 the column is gone for later tokens and the weight has moved onto the diagonal band. A slider changes the layer."
 maps = {"no window": free.mean_over_heads(), "window 8": windowed.mean_over_heads()}
-late = maps["no window"][12:, 8:].mean(axis=1)  # (layers from 12 on, keys)
-assert (late.argmax(axis=1) == 0).all()
-assert late[:, 0].mean() > 0.5  # of all the attention of queries from 8 on
+assert (late[12:].argmax(axis=1) == 0).all()  # the brightest column, in every layer from 12 on
+assert late[12:, 0].mean() > 0.5
+assert (maps["window 8"][:, 8:, 0] == 0).all()
 names = [token.replace("Ġ", "") for token in encoded.tokens]  # Ġ stands for a space
 title = "From layer 12 on, the first token draws most attention"
 figures.attention_maps(maps, names, layer=18, title=title)
-
-# %% [markdown] slide="notes"
-# Step through the layers. From layer 12 on, the first column is the brightest in every layer, and
-# takes more than half of a late query's attention: queries that need nothing in particular
-# park their weight on the first token. It is called an *attention sink* (Xiao et al., "Efficient
-# Streaming Language Models with Attention Sinks", section 3.1). A window hides it from every query
-# more than $W - 1$ steps in, and their weight must go elsewhere, as it did from key 0 above.
 
 # %% slide="slide" show="output" alt="Stacked bars for windows 2, 4, 8 and 16. The share of attention inside the window shrinks for late queries while a large orange part, around two fifths, always belongs to the first token outside the window."
 windows = [2, 4, 8, 16]
@@ -443,10 +467,13 @@ title = "Most of what a window cuts off went to the first token"
 series.shares(windows, parts, title=title, x_title="window (tokens)", y_title="share of attention")
 
 # %% [markdown] slide="notes"
-# This is the model *without* a window: how its late queries spread their attention. Blue would stay
-# visible under a window of $W$; orange and grey would be cut off. Orange is one token alone. That is
-# why engines for endless text keep the first few tokens in sight beside the window (Xiao et al.,
-# section 3.2).
+# The maps: from layer 12 on the first column is the brightest in every layer, and takes more than
+# half of a late query's attention in the mean of these layers, not in each. A window hides it from
+# every query more than $W - 1$ steps in, and their weight must go elsewhere.
+#
+# The bars: the model *without* a window. Blue would stay visible under a window of $W$; the rest would
+# be cut off, and orange is one token alone. That is why engines for endless text keep the first few
+# tokens in sight (Xiao et al., section 3.2).
 
 # %% [markdown] slide="slide"
 # ## A name that leaves the window
@@ -477,13 +504,14 @@ def probability(window):
     return float(logits.softmax(-1)[encoded.ids[name]])
 
 
-# %% slide="fragment" show="output" alt="Probability of the right continuation against the window. It is near zero up to a window of 63 and jumps to about two thirds at 64, where a dashed line marks that the name enters the window. It jumps again, to nearly one, at 72."
+# %% slide="fragment" show="output" alt="Probability of the right continuation against the window. It is near zero up to a window of 63 and jumps to about two thirds at 64, where a dashed line marks that the name enters the window. It rises again, to nearly one, at 72."
 at_name = distance_to_name + 1  # the smallest window that still shows the name
 windows = [16, 24, 32, 48, at_name - 1, at_name, 68, seq - 1, seq]
 chances = [probability(w) for w in windows]
 below = max(p for w, p in zip(windows, chances, strict=True) if w < at_name)
 above = min(p for w, p in zip(windows, chances, strict=True) if w >= at_name)
 assert above > 5 * below
+assert 0.55 < chances[windows.index(at_name)] < 0.8
 assert chances[-1] > 0.9 > chances[-2] + 0.05  # from W = seq on the first token is in sight
 series.lines(
     windows,
@@ -495,9 +523,9 @@ series.lines(
 )
 
 # %% [markdown] slide="notes"
-# The edge is sharp, and it stands exactly where the rule puts it: distance 63 needs $W = 64$. The
-# last step, from 71 to 72, brings a single key back into the last token's sight: the first
-# token, the sink.
+# At 64, for distance 63 needs $W = 64$. *Usual wrong answers:* at 63, the distance; gradually; at 72,
+# the whole story. The last step, from 71 to 72, brings back a single key: the first token, the sink.
+# Three minutes. One story, one model.
 #
 # Under a shorter window a token within reach of the name could still pass it on, layer by layer, and
 # there are 30 layers. This model never learnt to, because it could always look for itself. Mistral

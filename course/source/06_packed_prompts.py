@@ -19,7 +19,7 @@
 # **You need** attention and its mask from [chapter 02](02_sliding_window.ipynb). What we need of
 # RoPE and of the cache, from [chapter 04](04_rolling_cache.ipynb), is recalled below.
 #
-# **Time**: 55 minutes, and as much again for the exercises in
+# **Time**: 50 minutes, and as much again for the exercises in
 # [work/06_packed_prompts.ipynb](../work/06_packed_prompts.ipynb), your copy of
 # [these](../exercises/06_packed_prompts.ipynb).
 
@@ -27,10 +27,8 @@
 import time
 from functools import partial
 
-import ipywidgets
 import numpy as np
 import torch
-from IPython.display import display
 from torch.nn.attention.flex_attention import create_block_mask
 from torch.nn.utils.rnn import pad_sequence
 
@@ -40,6 +38,7 @@ from mixlab.chapters.packed_prompts import masks as packed_masks
 from mixlab.chapters.packed_prompts import request as packed_request
 from mixlab.chapters.packed_prompts.layouts import influence, layout_scores
 from mixlab.chapters.packed_prompts.traces import trace_request
+from mixlab.chapters.stage.host import piece
 from mixlab.kernels import flex_attention, xformers_attention
 from mixlab.transformer import packing
 from mixlab.transformer.packed_masks import causal_block_mask, padded_keys_mask
@@ -54,7 +53,10 @@ generator = torch.manual_seed(0)
 # *Hello*. Say each word is a token. **Predict:** as rows of one rectangle, how many slots do they
 # need, and how many hold padding?
 
-# %% slide="fragment" show="output" alt="Above, three prompts of 5, 7 and 1 words as rows of a rectangle of 21 slots; 8 slots are filled with pale padding. Below, the same 13 words end to end in one row, each prompt in its colour. A slider lays the rows down one after the other."
+# %% [markdown] slide="notes"
+# (2 minutes.) 21 slots, 8 of padding. Common answers: 13, which counts words; 15, three rows of five.
+
+# %% slide="fragment" show="output" alt="Above, three prompts of 5, 7 and 1 words as rows of a rectangle of 21 slots; 8 slots are filled with padding, in pink. Below, the same 13 words end to end in one row, each prompt in its colour. A slider lays the rows down one after the other."
 prompts = ["My cat chases every mouse", "The dog next door sleeps all day", "Hello"]
 words = [prompt.split() for prompt in prompts]
 lengths = [len(prompt) for prompt in words]
@@ -93,12 +95,14 @@ chat = [
 ]
 chat_ids = [encode(text).ids for text in chat]
 
-# %% slide="slide" show="output" alt="Eight horizontal bars, one a prompt. Seven short prompts fill only the left end of their bar, and the rest is pale padding up to the length of the one long prompt."
+# %% slide="slide" show="output" alt="Eight horizontal bars, one a prompt. Seven short prompts fill only the left end of their bar, and the rest is padding, in pink, up to the length of the one long prompt."
 chat_lengths = [len(ids) for ids in chat_ids]
 share = 1 - np.mean(chat_lengths) / max(chat_lengths)
 assert 0.7 < share < 0.85
 title = f"One long prompt among eight: {share:.0%} of the slots are padding"
-figures.padding(chat_lengths, [f"{text.split()[0]} …" for text in chat], title)
+first_words = [f"{text.split()[0]} …" for text in chat]
+slots_each, parts = [max(chat_lengths)] * 8, ("tokens", "padding")
+figures.used_and_wasted(chat_lengths, slots_each, first_words, parts, title, "slots (tokens)")
 
 # %% [markdown] slide="slide"
 # ## Who needs the rows?
@@ -154,7 +158,7 @@ for _ in range(50):
     assert torch.equal(mask_vectorised(some), causal_block_mask(some))
 print("loop = vectorised = library, for fifty packs")
 
-# %% slide="slide" show="output" alt="Two masks over the thirteen packed words. One causal triangle: the cells in which a prompt reads another are orange, a large part. Blocks: three triangles along the diagonal, each in its prompt's colour, nothing orange."
+# %% slide="slide" show="output" alt="Two masks over the thirteen packed words. One causal triangle: the 47 cells in which a prompt reads another are red. Blocks: three triangles along the diagonal, each in its prompt's colour, nothing red."
 triangle = torch.ones(total, total, dtype=torch.bool).tril()
 blocks = causal_block_mask(lengths)
 crossing = int((triangle & ~blocks).sum())
@@ -226,6 +230,7 @@ for name, logits in {"alone": alone[-1], "packed": packed, "no blocks": leaked}.
 assert leaked[-1].argmax() == surname
 
 # %% [markdown] slide="notes"
+# (3 minutes; common answers: with any surname; with nonsense, or an error.)
 # Without blocks the model completes the second patient's name with the first one's: *Whitcombe*. It
 # did what it was trained for, it read on in what it took for one text. On a server these are two
 # customers. Nothing crashed, every shape was right, and a test with one prompt would have passed.
@@ -236,7 +241,7 @@ assert leaked[-1].argmax() == surname
 # Change one token of one letter, and see whose logits move. Own ones should. Others must not, not
 # even in the last digit: a hidden key has weight 0, exactly.
 
-# %% slide="same" show="output" alt="Two three by three tables. Rows: which letter is changed; columns: whose logits move. One triangle: the diagonal and everything right of it is filled, orange where a later letter moved. Blocks: only the diagonal is filled, all else is 0."
+# %% slide="same" show="output" alt="Two three by three tables. Rows: which letter is changed; columns: whose logits move. One triangle: the diagonal and everything right of it is filled, red where a later letter moved. Blocks: only the diagonal is filled, all else is 0."
 ways = {
     "one triangle": dict(positions=running, mask=triangle),
     "blocks": dict(positions=restarting, mask=causal_block_mask(mail.lengths)),
@@ -270,6 +275,7 @@ wrong = logits_of_pack(longer, torch.cat([running, torch.tensor([last])]), mask)
 print("one token later: off by more than 5?", bool((wrong - right).abs().max() > 5))
 
 # %% [markdown] slide="notes"
+# (4 minutes; common answers: both are far off; neither is.)
 # RoPE turns query and key by their own angles, and a score depends on the difference alone. Inside
 # a block all positions are shifted alike: the shift cancels. So the mistake survives every test
 # that only reads prompts. It shows at the first token that is written, because that one counts its
@@ -282,15 +288,18 @@ print("one token later: off by more than 5?", bool((wrong - right).abs().max() >
 # A mask hides scores that were computed before (chapter 02). **Predict:** which computes the most:
 # padded rows, a pack under one mask, or a pack block by block?
 
-# %% slide="fragment" show="output" alt="Three squares of scores. Padded rows: three blocks of 7 by 7, 147 scores. One mask over the pack: a full square of 13 by 13, 169 scores, most of them orange, hidden. Block by block: squares of 5, 7 and 1, 75 scores. What tokens really see has their prompt's colour."
+# %% slide="fragment" show="output" alt="Three bars of scores that are computed. In each the same 44 are seen by a token. Padded rows compute 103 more, 147 in all; the pack under one mask 125 more, 169 in all; the pack block by block 31 more, 75 in all."
 scores = layout_scores(lengths)
-computed = {name: picture for name, (picture, _) in scores.items()}
-used = {name: picture for name, (_, picture) in scores.items()}
-assert [int(picture.sum()) for picture in computed.values()] == [3 * 7**2, 13**2, 5**2 + 7**2 + 1]
-assert {int((picture > 0).sum()) for picture in used.values()} == {int(blocks.sum())}
-figures.scores(computed, used, "A pack under one mask computes more scores than padding did")
+computed = {name: int(picture.sum()) for name, (picture, _) in scores.items()}
+assert list(computed.values()) == [3 * 7**2, 13**2, 5**2 + 7**2 + 1]
+assert {int((used > 0).sum()) for _, used in scores.values()} == {int(blocks.sum())} == {44}
+title = "A pack under one mask computes more scores than padding did"
+figures.used_and_wasted(
+    [44] * 3, list(computed.values()), list(computed), ("seen", "for nothing"), title, "scores"
+)
 
 # %% [markdown] slide="notes"
+# (3 minutes; common answers: padded rows, for their padding; all the same.)
 # $B \max(n)^2$, $(\sum n)^2$ and $\sum n^2$ scores. The middle one grows with the square of
 # *everyone's* tokens. So the mask must not be a table that is applied afterwards: it must be a
 # description by which a kernel skips. That is why xformers' masks are objects made of lengths, and
@@ -310,7 +319,7 @@ torch.set_num_threads(threads)
 real = torch.arange(max(chat_lengths)) < torch.tensor(chat_lengths)[:, None]
 assert torch.allclose(as_rows[real], as_pack, rtol=1e-3, atol=2e-2)
 names = [f"{rows.numel()} slots as rows", f"{len(batch.tokens)} packed tokens"]
-seconds = dict(zip(names, np.diff(clock).tolist(), strict=True))
+seconds = dict(zip(names, np.diff(clock).round(2).tolist(), strict=True))  # as they are labelled
 assert seconds[names[1]] < seconds[names[0]] / 2
 title = f"Rows take {seconds[names[0]] / seconds[names[1]]:.1f} times as long as the pack"
 figures.clock(seconds, title)
@@ -330,7 +339,7 @@ figures.clock(seconds, title)
 passes = trace_request(lengths, window=3, chunk_size=4, n_decode=4)
 assert [one.stage for one in passes[:3]] == ["first chunk", "later chunk", "decode"]
 title = "A request meets three masks, by where its keys come from"
-packed_request.life(passes[:3], title)
+packed_request.life(passes[:3], [f"{prompt[0]} …" for prompt in words], title)
 
 # %% [markdown] slide="notes"
 # $W = 3$, chunks of 4; numbers are positions in the prompt. **First chunk**: queries and keys are
@@ -367,18 +376,14 @@ ours = {
     "decoding": padded_keys_mask([1, 1, 1], in_use, 3),
 }
 
-# %% slide="slide" show="output" alt="Two rows of three masks, ours above and xformers' below, in the prompts' colours: square triangles for the first chunk, wider blocks for later chunks, one row a prompt over its slots for decoding. The rows are the same, cell for cell."
+# %% slide="same"
 for mask, one in zip(ours.values(), passes[:3], strict=True):
     assert (mask.numpy() == one.mask).all()  # the diagram's, of the library's own cache
-cells = {name: bias.materialize(ours[name].shape) == 0 for name, bias in theirs.items()}
-assert all(torch.equal(cells[name], ours[name]) for name in cells)
+for name, bias in theirs.items():
+    assert torch.equal(bias.materialize(ours[name].shape) == 0, ours[name])
+    print(f"{name:<13} ours = xformers', all {ours[name].numel()} cells: {type(bias).__name__}")
 whole_ring = causal_block_mask(new, [4, 6], window=3)  # three cached keys each, not two
 assert not whole_ring[:, [0, 4]].any()  # nobody sees the oldest
-both = {"ours": ours, "xformers": cells} if xformers else {"ours": ours}
-masks = {who: {name: x.numpy() for name, x in group.items()} for who, group in both.items()}
-prompts_of = {name: one.key_prompt for name, one in zip(ours, passes[:3], strict=True)}
-title = "Ours and xformers' are the same, cell for cell" if xformers else "Our three masks"
-packed_masks.cell_for_cell(masks, prompts_of, title)
 
 # %% [markdown] slide="notes"
 # Read a name from behind: a *Mask* of *PaddedKeys*, because each ring has the same number of slots,
@@ -388,39 +393,29 @@ packed_masks.cell_for_cell(masks, prompts_of, title)
 # besides the one you see. In Mistral's code the three stand in `cache.py`, `get_input_metadata`; to
 # a later chunk it hands all $W$ keys of the ring, of which the mask hides the oldest.
 
-# %% [markdown]
+# %% [markdown] slide="slide"
 # ## Pass by pass
 #
-# The masks that the library's cache meets while it reads our prompts and writes four tokens to
-# each. Play it, or step: when do the slots stop being in order?
+# The masks that the library's cache meets while it reads our prompts, in chunks of 4, and writes four
+# tokens to each. **Predict:** in which pass do the keys of a prompt stop standing in order?
+#
+# Step or play; point at a query; type prompts of your own, drag window and chunk.
 
-# %% slide="slide" show="output" alt="An animated mask with words at rows and columns. It begins with nine queries of the first chunk, goes on with four of the later chunk over eight keys, and then shows one query a prompt over the slots of three rings, in which new tokens overwrite the oldest."
-packed_request.passes(passes, words, "Each pass has its own queries and keys")
+# %% [markdown] slide="notes"
+# (3 minutes.) In the third, the first that writes: *day* and the new token lie in slots 0 and 1, *all* in slot 2.
+# Common answers: the second, because it reads from rings (but a chunk's keys are put in order first);
+# never.
 
-
-# %% widget=true
-# Prompts of your own, one a line, at most five: make one long, and the window small.
-def show_passes(text, window, chunk_size):
-    lines = [line for line in text.splitlines() if line.strip()][:5]
-    typed = [[decode([token]).strip() or "␣" for token in encode(line).ids] for line in lines]
-    if not typed:
-        return print("Type a prompt a line.")
-    counted = [len(tokens) for tokens in typed]
-    trace = trace_request(counted, window, chunk_size, n_decode=3)
-    share = 1 - np.mean(counted) / max(counted)
-    title = f"{sum(counted)} tokens packed; as rows, {share:.0%} of the slots would be padding"
-    display(packed_request.passes(trace, typed, title))
+# %% slide="slide" show="output" alt="Above, the words of three prompts: orange frames around the three new tokens, grey what has left the window. Below, the first pass that writes: three queries over the slots of three rings, which hold positions 3 4 5, then 6 7 5, then 0, 1 and an empty slot. Each query sees its own ring. Steps show all six passes, from nine queries of the first chunk on."
+def in_order(one):
+    prompts = [one.key_position[one.key_prompt == prompt] for prompt in range(3)]
+    return all((np.diff(keys[keys >= 0]) > 0).all() for keys in prompts)
 
 
-slider = partial(ipywidgets.IntSlider, min=1, max=8, continuous_update=False)
-room = ipywidgets.Layout(width="30em", height="6em")
-area = ipywidgets.Textarea("\n".join(prompts), layout=room, continuous_update=False)
-controls = ipywidgets.interact(
-    show_passes,
-    text=area,
-    window=slider(3),
-    chunk_size=slider(4),
-)
+assert [in_order(one) for one in passes[:3]] == [True, True, False]
+assert passes[2].key_position.tolist() == [3, 4, 5, 6, 7, 5, 0, 1, -1]
+title = "Chunks have their keys in order, a ring as they lie"
+piece("requests", title, text=" / ".join(prompts), window=3, chunk=4, step=3)
 
 # %% [markdown] slide="slide"
 # ## The wrong corner
@@ -429,7 +424,7 @@ controls = ipywidgets.interact(
 # `make_local_attention_from_bottomright` lets them end where the keys end. A chunk of 3 follows 4
 # cached keys, $W = 3$. **Predict:** which keys does its first query see in each?
 
-# %% slide="fragment" show="output" alt="Two masks of three queries over seven keys. Top-left: the queries see keys 0 to 2, marked orange as too old, and the cells of their own keys are empty. Bottom-right: a blue band ends at the lower right corner."
+# %% slide="fragment" show="output" alt="Two masks of three queries over seven keys. Top-left: the queries see keys 0 to 2, the first marked red as too old, and the cells of their own keys are empty. Bottom-right: a blue band ends at the lower right corner."
 right = causal_block_mask([3], [7], window=3)
 wrong = causal_block_mask([3], [7], window=3, align="top_left")
 if xformers:
@@ -440,10 +435,10 @@ pictures = {"make_local_attention": wrong.numpy(), "… _from_bottomright": righ
 packed_masks.alignment(pictures, right.numpy(), "Top-left alignment hides a chunk's own keys")
 
 # %% [markdown] slide="notes"
+# (3 minutes; common answers: 2, 3, 4 in both; all seven.)
 # Among $m$ keys, query $r$ of $n$ stands at position $m - n + r$: here query 0 at $7 - 3 + 0 = 4$,
 # and it sees 2, 3 and 4. Top-left forgets the $m - n$ cached keys: query 0 sees one token that is
-# too old, and not itself. With as many keys as queries the two agree. `make_causal` has such a
-# twin too. There is no error, only an answer from stale keys: in the next cell the model counts to
+# too old, and not itself. With as many keys as queries the two agree. There is no error, only an answer from stale keys: in the next cell the model counts to
 # nine, and reads the last three tokens as a chunk. With the right mask it says *ten*.
 
 # %%
@@ -474,7 +469,7 @@ def sees(batch, head, query, key):
 
 assert sees(0, 0, torch.arange(total)[:, None], torch.arange(total)).equal(blocks)
 
-# %% slide="slide" show="output" alt="A grid of 16 by 16 tiles of 128 tokens. Most are grey, skipped. Along the diagonal, inside three outlined prompts, lie light blue tiles under the mask and a few dark ones that are seen whole."
+# %% slide="slide" show="output" alt="A grid of 16 by 16 tiles of 128 tokens. Most are empty, skipped. Along the diagonal, inside three outlined prompts, lie light blue tiles under the mask and a few dark ones that are seen whole."
 long = [300, 900, 848]
 rule = flex_attention.packed_rule(long, long, window=256)
 found = create_block_mask(rule, None, None, 2048, 2048, device="cpu")
@@ -525,7 +520,7 @@ print("FlexAttention = one mask over everything = prompt by prompt")
 # %% [markdown] to="exercise"
 # # 06 · Packed prompts: exercises
 #
-# Six exercises on [the lesson](../course/06_packed_prompts.ipynb), about an hour. Replace each
+# Six exercises on [the lesson](../course/06_packed_prompts.ipynb), about 65 minutes. Replace each
 # `raise NotImplementedError(…)` with your answer and run the check below it. `hint("06.1")` gives a
 # first hint, called again a further one. The checks draw random inputs: an answer that fits only
 # the example doesn't pass.

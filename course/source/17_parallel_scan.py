@@ -17,7 +17,7 @@
 #
 # **You need** Python and PyTorch tensors, and the chain rule for the last part.
 #
-# **Time**: 60 minutes, and as much again for the exercises in
+# **Time**: 55 minutes, and as much again for the exercises in
 # [work/17_parallel_scan.ipynb](../work/17_parallel_scan.ipynb), your copy of
 # [these](../exercises/17_parallel_scan.ipynb).
 
@@ -28,12 +28,17 @@ from itertools import product
 from operator import add
 
 import torch
-from ipywidgets import interact_manual
 
 from mixlab.chapters.kit import series
 from mixlab.chapters.parallel_scan import figures
-from mixlab.chapters.parallel_scan.rounds import rounds
-from mixlab.chapters.parallel_scan.traces import rounding_errors, schedule, trace_scan
+from mixlab.chapters.parallel_scan.traces import (
+    borders,
+    racers,
+    rounding_errors,
+    schedule,
+    trace_scan,
+)
+from mixlab.chapters.stage.host import piece
 from mixlab.ssm.scan import affine, scan
 
 generator = torch.manual_seed(0)
@@ -46,11 +51,14 @@ generator = torch.manual_seed(0)
 #
 # $$h_t = a_t\,h_{t-1} + b_t$$
 #
-# It begins empty. With $a_t = 1$ nothing leaks, with ½ half does, with 0 it is emptied. Mamba, the
-# language model of chapter 19, carries thousands of such levels, and chooses $a_t$ and $b_t$ for each
-# token: what to keep, what to let in.
+# It begins empty. With $a_t = 1$ nothing leaks, with ½ half does, with 0 it is emptied. Mamba
+# (chapter 19) carries thousands of such levels, and chooses $a_t$ and $b_t$ for each token.
 #
 # Six minutes: $a$ = ½, ½, 1, ½, 0, ½; $b$ = 4, 2, 1, 0, 3, 2. **Predict** the last level.
+
+# %% [markdown] slide="notes"
+# (2 minutes.) 3.5 litres: minute 4 empties it, so only 3 and 2 count. Common answers: 12, the sum of the
+# rain; 4.75, which overlooks the 0.
 
 # %% slide="fragment" show="output" alt="Stacked bars of a bucket's level over six minutes: what was kept in blue, what came in in orange. The levels are 4, 4, 5, 2.5, 3 and 3.5; at minute 4 nothing was kept."
 a = torch.tensor([0.5, 0.5, 1.0, 0.5, 0.0, 0.5])  # the share that is kept
@@ -80,16 +88,19 @@ figures.bucket((h - b).tolist(), b.tolist(), "Each level is a share of the last 
 # of one other person and add it to their own. **Predict:** after how many rounds can everyone hold
 # their prefix sum?
 
-# %% slide="slide" show="output" alt="Hillis and Steele's scan of eight numbers. Left: four rows of eight boxes; in three rounds each box reads the box 1, then 2, then 4 places to its left. Right: a triangle of what each place holds, which fills up from the diagonal. A slider and a play button step through the rounds."
+# %% slide="slide" show="output" alt="Hillis and Steele's scan of the eight numbers. Left, who reads whom: in round 1 each place reads the one before it, in round 2 the place two back, in round 3 four back. Right, a full triangle: row t holds items 0 to t and their sum. The last round brought four items into each of places 4 to 7. Other numbers, letters and methods can be chosen."
 numbers = [3, 1, 4, 1, 5, 9, 2, 6]
-trace, names = trace_scan("hillis_steele", 8), ["start", "reach 1", "reach 2", "reach 4"]
-rounds(trace, trace.replay(add, numbers), names, "Reach back 1, 2, 4: all sums in three rounds")
+trace = trace_scan("hillis_steele", 8)
+for step, reach in zip(trace.steps, (1, 2, 4), strict=True):
+    assert all(later - earlier == reach for earlier, later in zip(step.earlier, step.later))
+assert trace.coverage[-2].tolist() == [0, 0, 0, 0, 1, 2, 3, 4]  # before the last round
+title = "Reach back 1, 2, 4: all sums in three rounds"
+piece("scan", title, text="3 1 4 1 5 9 2 6", method="hillis_steele")
 
 # %% [markdown] slide="notes"
-# Three. In the first round everyone adds their left neighbour's number, in the second that of the
-# person two places away, then four. Each place holds twice as many items after every round, so fewer
-# rounds can't do: after two, nobody can know of more than four numbers. (`trace_scan` writes down who
-# reads whom in the library's scan, and `replay` does the same with our numbers.)
+# (3 minutes.) Three. Common answers: seven, as the loop; four, pair by pair. In the first round everyone adds their left neighbour's number, in the second that of the
+# person two places away, then four. After two rounds nobody can know of more than four numbers. (`trace_scan` writes down who
+# reads whom in the library's scan.)
 #
 # W. Daniel Hillis and Guy Steele wrote it for a machine with 65,536 processors ("Data Parallel
 # Algorithms", 1986). In tensors a round is one line: everybody reads the values from *before* it.
@@ -119,17 +130,20 @@ assert math.ceil(math.log2(100_000)) == 17  # rounds for 100,000 tokens
 # **Down.** These are the prefix sums of places 1, 3, 5, 7. Each place between them reads the finished
 # one on its left and adds its own number: place 4 makes 9 + 5 = 14.
 
-# %% slide="slide" show="output" alt="Blelloch's scan of eight numbers: rows of boxes joined like a tree. In three rounds up, places 1, 3, 5, 7, then 3 and 7, then 7 add what stands left of them; in two rounds down, place 5 and then places 2, 4 and 6 read a finished prefix. A triangle on the right shows what each place holds."
+# %% slide="slide" show="output" alt="Blelloch's scan of the eight numbers, joined like a tree. In rounds 1 to 3 places 1, 3, 5, 7, then 3 and 7, then 7 read what stands left of them; in round 4 place 5 and in round 5 places 2, 4 and 6 read a finished sum. Right, a full triangle of what each place holds."
 trace = trace_scan("blelloch", 8)
-names = ["start", "up 1", "up 2", "up 4", "down 2", "down 1"]
-rounds(trace, trace.replay(add, numbers), names, "Up, then down: five rounds, only 11 additions")
+assert [step.later for step in trace.steps] == [(1, 3, 5, 7), (3, 7), (7,), (5,), (2, 4, 6)]
+assert (trace.depth, trace.work) == (5, 11)
+title = "Up, then down: five rounds, only 11 additions"
+piece("scan", title, text="3 1 4 1 5 9 2 6", method="blelloch")
 
 # %% [markdown] slide="notes"
-# Follow place 5: *up 1* joins places 4 and 5; *down 2* reads place 3, finished since *up 2*.
+# Follow place 5: round 1 joins places 4 and 5; round 4 reads place 3, finished since round 2. Point at
+# a place, and all that its value is made of lights up.
 #
 # In code the half as large problem needs no list of its own: a pair's sum stays where its right
-# partner stood, and the stride doubles. Lay it beside the figure: each round is one line, `reach` the
-# number in its name.
+# partner stood, and the stride doubles. Lay it beside the figure: each round is one line, `reach` how
+# far back it reads.
 
 
 # %% slide="slide"
@@ -261,6 +275,7 @@ shown = series.lines(range(120), lines, title=title, x_title="minute", y_title="
 shown.update_traces(mode="lines")
 
 # %% [markdown] slide="notes"
+# (3 minutes; common answers: the scans disagree; every level looks wrong.)
 # No crash, and both scans agree: the swapped operator is associative too. It lets the minutes happen
 # *last first*, so level $t$ is $b_0 + a_0 b_1 + a_0 a_1 b_2 + \dots$: the newest rain weighs least.
 # It is of the right size, and right wherever all minutes are alike. **So compare with the loop, on
@@ -289,46 +304,6 @@ for k in range(1, 11):
 print(f"L = 1024   work: loop 1023, Blelloch {tree.work}, Hillis-Steele {doubling.work}")
 print(f"          depth: loop 1023, Blelloch {tree.depth}, Hillis-Steele {doubling.depth}")
 
-# %% [markdown]
-# ## How many processors does it take?
-#
-# Work is what one processor has to do, depth what a crowd has to wait for. A real machine has some
-# number $P$ between. So let $P$ processors carry out the traces: in every round each applies the
-# operator once, to any two values that are there already.
-#
-# **Predict** for 1024 tokens and $P = 2$: which needs the fewest rounds, the loop, Hillis and
-# Steele's, or Blelloch's?
-
-# %% slide="slide" show="output" alt="Rounds against the number of processors, both axes logarithmic. The loop is a flat line at 1023. Blelloch's starts at 2036 with one processor, meets the loop at two and falls to 18. Hillis and Steele's starts at 9217, meets the loop between eight and sixteen and falls to 10."
-processors = [2**k for k in range(11)]
-rounds_needed = {"loop": [1023] * len(processors)}
-for name, how in methods.items():
-    trace = trace_scan(how[0], 1024, how[1])
-    taken = [len(schedule(trace, p)) for p in processors]
-    for p, rounds_of_p in zip(processors, taken, strict=True):  # Brent's bounds
-        assert max(trace.work / p, taken[-1]) <= rounds_of_p <= trace.work / p + taken[-1]
-    rounds_needed[name] = taken
-assert rounds_needed["Blelloch"][1] == 1018
-assert 1023 / rounds_needed["Blelloch"][7] > 50
-series.lines(
-    processors,
-    rounds_needed,
-    title="Two processors gain little, a hundred gain fiftyfold",
-    x_title="processors P",
-    y_title="rounds for 1024 tokens",
-    log_x=True,
-    log_y=True,
-)
-
-# %% [markdown] slide="notes"
-# The left ends are the work, the right ends the longest chain. Blelloch's two processors share twice
-# the loop's work, and win 5 rounds of 1023. Hillis and Steele's pays only from about ten processors
-# on, and is best only when there is one for every token.
-#
-# No schedule beats $\max(\text{work}/P, \text{chain})$, and a greedy one never needs more than
-# $\text{work}/P + \text{chain}$ (Brent 1974). Blelloch's chain is 18, one less than its rounds: the
-# last round up and the first one down don't need each other.
-
 # %% [markdown] slide="slide"
 # ## What a GPU does: chunks
 #
@@ -352,29 +327,67 @@ for chunk_size in (1, 7, 64, 1000, 2048):
     assert torch.allclose(chunked_levels(*pairs, chunk_size), loop(*pairs), atol=1e-5)
 methods["chunked, C = 64"] = ("chunked", 64)  # the library's, for any operator
 
-# %% slide="slide" show="output" alt="A chunked scan of nine numbers in chunks of three. Each chunk is scanned by a small tree in two rounds; then all three of its places read the last finished place of the chunk before. The triangle on the right fills block by block."
+# %% slide="slide" show="output" alt="A chunked scan of nine numbers in chunks of three, with dashed lines between them. Each chunk is scanned by a small tree in two rounds; then all three of its places read the last finished place of the chunk before, the last three in round 8. The chunk size can be dragged."
 trace = trace_scan("chunked", 9, chunk_size=3)
-labels = ["up", "down"] + 2 * ["up", "down", "carry"]
-names = ["start"] + [f"{n} {label}" for n, label in enumerate(labels, start=1)]
+assert [step.earlier for step in trace.steps[-1:]] == [(5, 5, 5)]
+assert trace.depth == 3 * 2 + 2
 title = "One chunk after the other, each handed the prefix so far"
-rounds(trace, trace.replay(add, [*numbers, 5]), names, title)
+piece("scan", title, text="3 1 4 1 5 9 2 6 5", method="chunked", chunk=3)
 
 # %% [markdown] slide="notes"
 # Mamba's CUDA kernel is this scan, not one tree over the whole text. A block of up to 128 threads
 # takes up to 16 tokens a thread, 2,048 a chunk, and keeps a running prefix from chunk to chunk
 # (`selective_scan_fwd_kernel.cuh`). Inside, each thread loops over its own 16; the 32 threads of a
 # *warp* use Hillis and Steele's pattern. With $C = 1$ this is the loop,
-# with $C = L$ one tree. Below, choose for yourself.
+# with $C = L$ one tree: drag $C$, and see.
 
+# %% [markdown] slide="slide"
+# ## How many processors does it take?
+#
+# Work is what one processor has to do, depth what a crowd has to wait for. A real machine has some
+# number $P$ between. So let $P$ processors carry out the traces: in every round each applies the
+# operator once, to any two values that are there already.
+#
+# **Predict** for 1,024 tokens: which needs the fewest rounds with $P = 2$? And from how many processors
+# on does Hillis and Steele's need the fewest?
 
-# %% widget=true
-@interact_manual(method=["blelloch", "hillis_steele", "chunked", "sequential"], length=(1, 16, 1))
-def draw(method="blelloch", length=13, chunk_size=(1, 16, 1)):
-    trace = trace_scan(method, length, chunk_size if method == "chunked" else None)
-    title = f"{trace.work} applications in {trace.depth} rounds"
-    names = [str(n) for n in range(trace.depth + 1)]
-    return rounds(trace, trace.replay(add, (2 * numbers)[:length]), names, title)
+# %% [markdown] slide="notes"
+# (3 minutes.) Blelloch's, narrowly; and 545, about half as many as tokens. Common answers: the loop for
+# two, because a tree makes twice as many joins (but two share them); 1,024, one for every token.
 
+# %% slide="slide" show="output" alt="Four lanes, each as long as its rounds with 545 processors and filled where they are busy. The loop runs off its lane, 1,023 rounds. Blelloch's, 18 rounds, is busy at both ends of its first half and mostly empty, 21 per cent; chunks of 64, 21 rounds. Hillis and Steele's is full to 99 per cent and the shortest, 17 rounds. On an axis below, the loop wins at one processor, Blelloch's from 2, Hillis and Steele's from 545. Their number is dragged."
+traces = racers(1024, chunk_size=64)
+assert borders(traces, 1024) == [(1, "sequential"), (2, "blelloch"), (545, "hillis_steele")]
+rounds_of = {
+    P: {name: len(schedule(trace, P)) for name, trace in traces.items()}
+    for P in (1, 2, 100, 545, 1024)
+}
+for P, taken in rounds_of.items():
+    for name, trace in traces.items():  # Brent's bounds
+        chain = len(schedule(trace, trace.work))
+        assert max(trace.work / P, chain) <= taken[name] <= trace.work / P + chain
+assert list(rounds_of[545].values()) == [1023, 18, 21, 17]
+assert rounds_of[2]["blelloch"] == 1018
+assert round(rounds_of[100]["sequential"] / rounds_of[100]["blelloch"]) == 46
+assert round(100 * traces["blelloch"].work / (545 * 18)) == 21
+assert round(100 * traces["hillis_steele"].work / (545 * 17)) == 99
+piece("race", "Hillis and Steele's scan wins from 545 processors on, for 1,024 tokens")
+
+# %% [markdown] slide="notes"
+# What is filled is work, and no processor changes it; what is empty waits. Blelloch's two processors
+# share twice the loop's work, and win 5 rounds of 1,023; a hundred need 22, 46 times fewer. Hillis and Steele's keeps all busy, with nine times the loop's joins.
+# Chunks of 128 tokens (+) win from 152 processors to 725.
+#
+# No schedule beats $\max(\text{work}/P, \text{chain})$, and a greedy one never needs more than
+# $\text{work}/P + \text{chain}$ (Brent 1974). Blelloch's chain is 18, one less than its rounds: the
+# last up and the first down don't need each other.
+
+# %%
+longer = borders(racers(1024, chunk_size=128), 1024)
+assert longer[2:] == [(152, "chunked"), (726, "hillis_steele")]
+for length in (16, 64, 256):
+    least = borders(racers(length, chunk_size=length), length)[-1][0]
+    print(f"{length:,} tokens: Hillis and Steele's from {least} processors, {least / length:.0%}")
 
 # %% [markdown]
 # ## And on this machine?
@@ -407,6 +420,7 @@ y_titles = ["processor time (ms)", ""]
 figures.panels(lengths, times, title=title, x_title="length (tokens)", y_titles=y_titles)
 
 # %% [markdown] slide="notes"
+# (3 minutes; common answers: the same one both times, for its work or for its rounds.)
 # With one bucket a call costs the same for 10 numbers or 1000:
 # rounds count. With 4096, one step of the loop keeps the processor busy by itself: work counts.
 #
@@ -441,6 +455,7 @@ for share in (0.99, 0.9, 0.5, math.exp(-1.6)):
     print(f"a = {share:.2f}: no number from token {failed:,} on")
 
 # %% [markdown] slide="notes"
+# (3 minutes; common answers: only minute 4 is wrong; it never fails.)
 # With $a_4 = 0$ it divides 0 by 0 at once. Else $P_t$ shrinks until the sum of $b/P$ passes the
 # greatest float32, $e^{88.7}$: after at most $88.7 / (-\ln a)$ tokens. A
 # freshly initialised Mamba has states that keep $e^{-1.6} = 0.2$ a token (Δ = 0.1, A = −16). A scan
@@ -460,6 +475,7 @@ title = "Sums in float32: a long chain drifts, short chains don't"
 figures.error_lines(at, errors, title)
 
 # %% [markdown] slide="notes"
+# (2 minutes; common answers: the loop, for it keeps the order; no difference.)
 # In the loop an item passes through up to 32,767 roundings, in a tree through 15 to 30. A bucket that
 # leaks forgets its errors with its water: the cell finds all four ways right to a millionth. But bits
 # differ: compare scans with `allclose`, never with `==`.
@@ -471,6 +487,10 @@ figures.error_lines(at, errors, title)
 # levels. **Predict:** by how much does it rise if one more litre falls in minute 1?
 #
 # $$a = (½, ½, 1, ½, 0, ½)$$
+
+# %% [markdown] slide="notes"
+# (3 minutes.) 2.5: minutes 1 and 2 keep all of it, minute 3 half, minute 4 nothing. Common answers: 1,
+# without the later levels; 5, without the leak.
 
 # %% slide="slide" show="output" alt="A lower triangular table of six by six weights: how much of what came in at minute s is still there at minute t. Row 2 is outlined and adds up to the level 5 at minute 2; column 1 is outlined and adds up to 2.5, the loss's derivative by the rain of minute 1."
 weights = torch.stack([loop(a, one) for one in torch.eye(6)], dim=1)  # (minute t, minute s)
@@ -522,7 +542,8 @@ for ours, theirs in zip(gradients(leaves[0], levels, above), expected, strict=Tr
 # 1. Whatever can be joined associatively can be scanned: for $h_t = a_t h_{t-1} + b_t$ the pairs
 #    $(a, b)$, the earlier one first. Swapped, every scan still agrees, and is wrong.
 # 2. Hillis and Steele: $\log_2 L$ rounds, $L\log_2 L$ work. Blelloch: twice the rounds, $2L$ work.
-#    Few processors favour the loop, and GPUs scan chunks and hand on a running prefix.
+#    One processor favours the loop, a few hundred the tree, one for every second token Hillis and
+#    Steele's. GPUs scan chunks and hand on a running prefix.
 # 3. The backward pass is one more scan, from the end: $g_t = above_t + a_{t+1} g_{t+1}$. It needs $a$
 #    and $h$; Mamba's kernel finds $h$ anew rather than keep it (Mamba paper, section 3.3.2).
 
@@ -530,8 +551,8 @@ for ours, theirs in zip(gradients(leaves[0], levels, above), expected, strict=Tr
 # ## Self-test
 #
 # 1. Is $\max(x, y)$ associative? Is the mean $(x + y)/2$?
-# 2. Six rounds of Hillis and Steele: how long may the text be?
-# 3. What does a chunk need to know of everything before it?
+# 2. Six rounds of Hillis and Steele: how long a text?
+# 3. What does a chunk need to know of all before it?
 # 4. $a_t = 0$: what does that do to $g_{t-1}$?
 #
 # <details><summary>Answers</summary>
@@ -544,12 +565,13 @@ for ours, theirs in zip(gradients(leaves[0], levels, above), expected, strict=Tr
 # </details>
 #
 # **Next.** *A scan reads and writes far more than it computes. How do GPUs keep it in fast memory?*
-# First [the exercises](../work/17_parallel_scan.ipynb).
+# (Not written yet.) Now [the exercises](../work/17_parallel_scan.ipynb), then
+# [chapter 19](19_mamba.ipynb).
 
 # %% [markdown] to="exercise"
 # # 17 · The parallel scan: exercises
 #
-# Six exercises on [the lesson](../course/17_parallel_scan.ipynb), about 70 minutes. Replace each
+# Six exercises on [the lesson](../course/17_parallel_scan.ipynb), about 75 minutes. Replace each
 # `raise NotImplementedError(…)` with your answer and run the check below it. `hint("17.1")` gives a
 # first hint, called again a further one.
 #

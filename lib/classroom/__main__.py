@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from datetime import datetime
 from pathlib import Path
 
 from classroom.environment import CELL_SECONDS, SLOW_IMPORT
@@ -14,6 +15,13 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--root", type=Path, help="the project's folder (default: found from here)")
     commands = top.add_subparsers(dest="command", required=True, metavar="command")
 
+    for add in (_authors, _students, _grade, _machine):
+        add(commands)
+    return top
+
+
+def _authors(commands: argparse._SubParsersAction) -> None:
+    """What builds, lints and shows the course."""
     notebooks = commands.add_parser(
         "notebooks",
         help="build the three notebooks of each chapter from course/source",
@@ -25,53 +33,6 @@ def parser() -> argparse.ArgumentParser:
         "--check", action="store_true", help="write nothing; fail if a notebook has drifted"
     )
     notebooks.add_argument("--execute", action="store_true", help="run every notebook again")
-
-    check = commands.add_parser(
-        "check",
-        help="tell a student which of their answers pass",
-        description="Put the answers of a notebook into the pristine one, run each exercise "
-        "there under nbval, and say how each went. Exit status 0 only if all passed.",
-    )
-    check.add_argument(
-        "notebook", help="a chapter's number, for your copy in work/, or a notebook's path"
-    )
-    check.add_argument(
-        "--timeout",
-        type=float,
-        default=CELL_SECONDS,
-        help="seconds a cell may take (default: %(default)s)",
-    )
-
-    update = commands.add_parser(
-        "update",
-        help="carry a student's answers over into exercises that have changed",
-        description="Bring the copies in work/ up to date with exercises/. The answers and the "
-        "cells of your own come along; the old version stays in work/old.",
-    )
-    update.add_argument("chapters", nargs="*", metavar="NN", help="chapters (default: all)")
-
-    grade = commands.add_parser(
-        "grade",
-        help="grade a folder of submissions in a sandbox",
-        description="Grade one folder, notebook or zip a student. A run that was interrupted is "
-        "continued by the same command.",
-    )
-    grade.add_argument("submissions", type=Path, help="the folder of submissions")
-    grade.add_argument("--out", type=Path, help="where reports go (default: build/grades)")
-    grade.add_argument("--seed", type=int, help="base of the hidden inputs (default: fresh)")
-    grade.add_argument("--workers", type=int, help="submissions at a time (default: by cores)")
-    grade.add_argument(
-        "--timeout",
-        type=float,
-        default=CELL_SECONDS,
-        help="seconds a cell may take (default: %(default)s)",
-    )
-    grade.add_argument(
-        "--chapters",
-        nargs="+",
-        metavar="NN",
-        help="chapters to grade (default: all that anybody handed in)",
-    )
 
     lint = commands.add_parser(
         "lint",
@@ -110,6 +71,80 @@ def parser() -> argparse.ArgumentParser:
     picture.add_argument("--keys", default="", help="keys to press at the end of a .gif")
     picture.add_argument("--step", type=int, default=0, help="move an animation on (default: 0)")
 
+
+def _students(commands: argparse._SubParsersAction) -> None:
+    """What looks after a student's own copies."""
+    check = commands.add_parser(
+        "check",
+        help="tell a student which of their answers pass",
+        description="Put the answers of a notebook into the pristine one, run each exercise "
+        "there under nbval, and say how each went. Exit status 0 only if all passed.",
+    )
+    check.add_argument(
+        "notebook", help="a chapter's number, for your copy in work/, or a notebook's path"
+    )
+    check.add_argument(
+        "--timeout",
+        type=float,
+        default=CELL_SECONDS,
+        help="seconds a cell may take (default: %(default)s)",
+    )
+
+    update = commands.add_parser(
+        "update",
+        help="carry a student's answers over into exercises that have changed",
+        description="Bring the copies in work/ up to date with exercises/. The answers and the "
+        "cells of your own come along; the old version stays in work/old.",
+    )
+    update.add_argument("chapters", nargs="*", metavar="NN", help="chapters (default: all)")
+
+
+def _grade(commands: argparse._SubParsersAction) -> None:
+    """What grades a class."""
+    grade = commands.add_parser(
+        "grade",
+        help="grade a folder of submissions in a sandbox",
+        description="Grade one folder, notebook or zip a student. A run that was interrupted is "
+        "continued by the same command.",
+    )
+    grade.add_argument("submissions", type=Path, help="the folder of submissions")
+    grade.add_argument("--out", type=Path, help="where reports go (default: build/grades)")
+    grade.add_argument("--seed", type=int, help="base of the hidden inputs (default: fresh)")
+    grade.add_argument("--workers", type=int, help="submissions at a time (default: by cores)")
+    grade.add_argument(
+        "--timeout",
+        type=float,
+        default=CELL_SECONDS,
+        help="seconds a cell may take (default: %(default)s)",
+    )
+    grade.add_argument(
+        "--chapters",
+        nargs="+",
+        metavar="NN",
+        help="chapters to grade (default: all that anybody handed in)",
+    )
+    grade.add_argument(
+        "--roster", type=Path, help="the class as CSV, whose columns totals.csv gets; first the key"
+    )
+    grade.add_argument(
+        "--name-pattern",
+        default="",
+        metavar="REGEX",
+        help="finds the roster's key in a submission's name (default: a word of the name)",
+    )
+    grade.add_argument(
+        "--due",
+        type=datetime.fromisoformat,
+        metavar="DATE",
+        help="when it was due, such as 2026-11-30T23:59: totals.csv says what is newer",
+    )
+    grade.add_argument(
+        "--anyway", action="store_true", help="grade what looks odd without asking about it"
+    )
+
+
+def _machine(commands: argparse._SubParsersAction) -> None:
+    """What looks after the machine and opens the course on it."""
     commands.add_parser(
         "doctor",
         help="name every problem of this machine, with its remedy",
@@ -128,7 +163,6 @@ def parser() -> argparse.ArgumentParser:
         "work/; JupyterLab's own files stay in build/jupyter. Further options go to JupyterLab, "
         "such as --no-browser or --port 8899.",
     )
-    return top
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -170,11 +204,14 @@ def run(options: argparse.Namespace, root: Path, extra: list[str]) -> int:
             return update_command(root, select(root, options.chapters))
         case "grade":
             from classroom.grade.run import grade_command
+            from classroom.grade.totals import Totals
 
             out = options.out or root / "build" / "grades"
             return grade_command(
                 *(root, options.submissions, out, options.seed, options.workers),
                 *(options.timeout, options.chapters),
+                totals=Totals(options.roster, options.name_pattern, options.due),
+                anyway=options.anyway,
             )
         case "new":
             from classroom.new_chapter import new_command

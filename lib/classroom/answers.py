@@ -1,198 +1,208 @@
-"""A student's answers out of a notebook: code by exercise id, with the helpers it leans on.
+"""A student's answers out of a notebook: whole cells by exercise, in the notebook's order.
 
-Nothing else of the notebook is taken. Answers are run one at a time in pristine notebooks, so what
-an answer needs from the student's other cells travels with it: the functions, classes, imports and
-assignments that define names which the answer uses and does not define itself.
+What runs from top to bottom in the student's notebook and passes its own check there shall pass
+wherever it is checked again. So nothing is picked out of a cell: an answer is the run of the
+student's cells that leads up to its check. Python sees there what it saw in the notebook, whatever
+the shape of the code: a table filled by a loop, a star import, a name that is bound twice.
+
+Which cells: those with the answer's mark, several where it was split, copied or tried again; the
+student's own cells between prompt and check and before the first exercise, and changes to what was
+given; and of all others before the check, another exercise's answer among them, those that give a
+name which the former lean on. Whatever has nothing to do with an exercise stays out, so that an
+endless loop or a slow plot elsewhere costs no other answer. A cell that fails costs none either:
+the check alone decides (`referee.telling`).
+
+Safety does not rest on the choice. A cell could always stand in the answer's own, and all of them
+run where that does: in a kernel that holds neither inputs nor what is right.
 """
 
-import ast
-import re
-import symtable
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
-ANSWER_ID = re.compile(r"ex-(\d\d)-(\d+)-answer")
-EXERCISE_ID = re.compile(r"\d\d\.\d{1,3}")
+from classroom.cells import Notebook
+from classroom.given import digest, exercise_of, is_answer, is_check, mark
+from classroom.known import Known, same_code
+from classroom.names import STAR, Names, names_of
+
 MAX_ANSWER = 100_000  # characters
-MAX_HELPERS = 500_000  # characters of a student's own cells that are looked through
-MAX_DEFINITIONS = 3_000  # and definitions that are kept of them
-MAX_ANSWERS = 300  # answers of a notebook that are given helpers
-LINE_END = re.compile(r"\r\n|\r|\n")
-MAGIC = re.compile(r"^[ \t]*[%!?].*$", re.MULTILINE)
-DEFINITIONS = (
-    *(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom),
-    *(ast.Assign, ast.AnnAssign),
-)
-MAX_DOUBLES = 4  # answers to one exercise that are given their helpers; the rest can't be meant
-# What Python's parser raises for text that is no program, or one too deep for it.
-UNPARSABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
+MAX_LOOKED_AT = 500_000  # characters of a student's cells in a notebook
+PREAMBLE = ""  # the section before the first exercise
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A cell of a student's: part of the answer itself, or one that it leans on."""
+
+    source: str
+    is_answer: bool = True
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer cell's code, and the definitions from the student's other cells it leans on."""
+    """The cells that lead up to an exercise's check, in order."""
 
-    code: str
-    helpers: str = ""
+    pieces: tuple[Piece, ...]
+
+    @classmethod
+    def of(cls, code: str) -> "Answer":
+        """An answer of one cell."""
+        return cls((Piece(code),))
+
+    @property
+    def code(self) -> str:
+        """The answer itself, in one text."""
+        return "\n\n".join(piece.source for piece in self.pieces if piece.is_answer)
 
     def __len__(self) -> int:
-        return len(self.code) + len(self.helpers)
+        return len(self.code)
 
 
 @dataclass(frozen=True, eq=False)
-class Helper:
-    """A definition at the top of a cell: its text, the names it gives, and those it leans on."""
+class _Cell:
+    """A cell in its place; `answers` is the exercise whose answer it is marked as, and `section`
+    the one that it stands in, up to its check."""
 
-    text: str
-    defines: frozenset[str]
-    uses: frozenset[str]
+    place: int
+    source: str
+    name: str | None
+    section: str | None
+    is_written: bool
 
+    @property
+    def answers(self) -> str | None:
+        return exercise_of(self.name) if self.name and is_answer(self.name) else None
 
-def answer_id(cell: dict) -> str | None:
-    """The exercise whose answer this cell is, or None.
-
-    nbgrader's id counts first, then the cell's id, then our own metadata: editors and graders
-    drop one or the other.
-    """
-    metadata = cell.get("metadata")
-    if cell.get("cell_type") != "code" or not isinstance(metadata, dict):
-        return None
-    nbgrader, facts = (
-        found if isinstance(found := metadata.get(key), dict) else {}
-        for key in ("nbgrader", "classroom")
-    )
-    for claim in (nbgrader.get("grade_id"), cell.get("id")):
-        match = ANSWER_ID.fullmatch(claim) if isinstance(claim, str) else None
-        if match:
-            return f"{match[1]}.{match[2]}"
-    claim = facts.get("exercise")
-    if facts.get("role") == "answer" and isinstance(claim, str) and EXERCISE_ID.fullmatch(claim):
-        return claim
-    return None
+    @cached_property
+    def names(self) -> Names:
+        return names_of(self.source)
 
 
-def take_answers(cells: list[dict]) -> dict[str, list[Answer]]:
-    """All answers by exercise id, each with its helpers; a doubled id has several.
-
-    A helper may stand anywhere before the next answer, and one exercise's answer may lean on
-    another's: in the student's notebook it did.
-    """
-    found: dict[str, list[Answer]] = {}
-    known: dict[str | None, int] = {}  # how many helpers stand before the answer that follows
-    helpers: list[Helper] = []
-    latest, room = None, MAX_HELPERS
+def take_answers(notebook: Notebook, known: Known) -> dict[str, Answer | None]:
+    """What a student answered, by exercise; None where its cell is there, and nothing in it."""
+    cells = list(_in_their_places(notebook, known))
+    own = _readable([cell for cell in cells if cell.is_written])
+    marked: dict[str, list[_Cell]] = {}
     for cell in cells:
-        exercise, source = answer_id(cell), str(cell.get("source", ""))
-        if exercise is not None:
-            found.setdefault(exercise, []).append(Answer(source))
-            latest = exercise
-        if exercise is not None or (cell.get("cell_type") == "code" and not _is_ours(cell)):
-            room -= len(source)
-            left = MAX_DEFINITIONS - len(helpers)
-            helpers += _definitions(source, left) if room >= 0 and left else []
-        known[latest] = len(helpers)
-    for exercise, given in list(found.items())[:MAX_ANSWERS]:
-        for place, answer in enumerate(given[:MAX_DOUBLES]):
-            text = needed(answer.code, helpers[: known[exercise]])
-            given[place] = Answer(answer.code, text)
-    return found
+        if cell.answers in known.untouched:
+            marked.setdefault(cell.answers, [])
+    for cell in own:
+        exercise = cell.answers or _named(cell, known)
+        if exercise in known.untouched:
+            marked.setdefault(exercise, []).append(cell)
+    for exercise, found in _by_name(own, cells, marked, known).items():
+        marked[exercise] = found
+    owners = {cell: exercise for exercise, answer in marked.items() for cell in answer}
+    return {
+        exercise: _lead_up(exercise, owners, own, cells) if answer else None
+        for exercise, answer in marked.items()
+    }
 
 
-def drop_untouched(given: list[Answer], untouched: str) -> list[Answer]:
-    """An exercise's answers without copies of one another and of the cell as it was handed out.
-
-    The latter stays if there is no other.
-    """
-    distinct = list({answer.code.strip(): answer for answer in given}.values())
-    return [one for one in distinct if one.code.strip() != untouched.strip()] or distinct
-
-
-def answered_exercises(cells: list[dict]) -> set[str]:
-    """The exercises of which a notebook holds an answer cell."""
-    return {exercise for exercise in map(answer_id, cells) if exercise is not None}
-
-
-def _is_ours(cell: dict) -> bool:
-    """Whether the cell came with the exercises: it is in the pristine notebook already."""
-    metadata = cell.get("metadata")
-    ours = isinstance(metadata, dict) and ("nbgrader" in metadata or "classroom" in metadata)
-    ident = cell.get("id")
-    return ours or (isinstance(ident, str) and "-exercise-" in ident)
+def _in_their_places(notebook: Notebook, known: Known) -> Iterator[_Cell]:
+    """A notebook's cells of code, and what an answer's mark makes one, with their sections."""
+    section: str | None = PREAMBLE
+    for place, cell in enumerate(notebook.cells):
+        source = cell["source"]
+        name = mark(cell) or known.marks.get(digest(source))
+        if name and name.startswith("ex-"):
+            section = exercise_of(name)
+        answers = name is not None and is_answer(name)
+        is_code = answers or cell.get("cell_type") == "code"
+        ours = name is not None and (is_check(name) or _is_ours(name, source, notebook, known))
+        yield _Cell(place, source, name, section, is_code and not ours and bool(source.strip()))
+        if name and is_check(name):
+            section = None
 
 
-def _definitions(source: str, most: int = MAX_DEFINITIONS) -> list[Helper]:
-    """What a cell defines at its top, in order."""
-    source = MAGIC.sub("", source)
-    if len(source) > MAX_ANSWER:
-        return []
+def _is_ours(name: str, source: str, notebook: Notebook, known: Known) -> bool:
+    """Whether a marked cell stands as the course wrote it: now, when handed out, or solved."""
+    if digest(source) in (known.given.get(name), notebook.given.get(name)):
+        return True
+    solved = known.solved.get(exercise_of(name)) if is_answer(name) else None
+    return solved is not None and notebook.is_solution and same_code(source, solved)
+
+
+def _readable(own: list[_Cell]) -> list[_Cell]:
+    """The student's cells up to a bound, without own ones that no kernel can be sent."""
+    kept, room = [], MAX_LOOKED_AT
+    for cell in own:
+        room -= len(cell.source)
+        if cell.answers or (room >= 0 and _is_text(cell.source)):
+            kept.append(cell)
+    return kept
+
+
+def _is_text(source: str) -> bool:
     try:
-        found = [node for node in ast.parse(source).body if isinstance(node, DEFINITIONS)]
-    except UNPARSABLE:
-        return []
-    lines = LINE_END.split(source)
-    helpers = []
-    for node in found[:most]:
-        text = _text(node, lines)
-        names = _names(text)
-        if names is not None:
-            helpers.append(Helper(text, *names))
-    return helpers
+        source.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
-def _text(node: ast.stmt, lines: list[str]) -> str:
-    """The statement as it was written, decorators included."""
-    decorators = getattr(node, "decorator_list", [])
-    if decorators:
-        return "\n".join(lines[decorators[0].lineno - 1 : node.end_lineno])
-    own = lines[node.lineno - 1 : node.end_lineno]  # columns count bytes, not characters
-    own[-1] = own[-1].encode()[: node.end_col_offset].decode()
-    own[0] = own[0].encode()[node.col_offset :].decode()
-    return "\n".join(own)
+def _named(cell: _Cell, known: Known) -> str | None:
+    """The exercise that an unmarked cell stands in, if it defines what is asked for there."""
+    asked = known.asked.get(cell.section or "")
+    return cell.section if not cell.name and asked in cell.names.binds else None
 
 
-def _names(source: str) -> tuple[frozenset[str], frozenset[str]] | None:
-    """(names that the text defines at its top, names that it takes from elsewhere), or None."""
-    try:
-        top = symtable.symtable(MAGIC.sub("", source), "cell", "exec")
-        defines = {
-            symbol.get_name()
-            for symbol in top.get_symbols()
-            if symbol.is_assigned() or symbol.is_imported()
-        }
-        uses, tables = set(), [top]
-        while tables:
-            table = tables.pop()
-            tables += table.get_children()
-            uses |= {
-                symbol.get_name()
-                for symbol in table.get_symbols()
-                if symbol.is_referenced() and (table is top or symbol.is_global())
-            }
-    except UNPARSABLE:
-        return None
-    return frozenset(defines), frozenset(uses - defines)
+def _by_name(
+    own: list[_Cell], cells: list[_Cell], marked: dict[str, list[_Cell]], known: Known
+) -> dict[str, list[_Cell]]:
+    """Answers whose marks an editor dropped, by the names that they define.
 
-
-def needed(answer: str, helpers: list[Helper]) -> str:
-    """Those of the helpers that an answer leans on, in their order.
-
-    >>> helpers = _definitions("def half(x):\\n    return x / two\\ntwo = 2\\nthree = 3")
-    >>> print(needed("def f(x): return half(x)", helpers))
-    def half(x):
-        return x / two
-    <BLANKLINE>
-    two = 2
-    >>> needed("def f(half): return half", helpers)
-    ''
+    They are looked for in the chapter of the notebook's other marks or, without any, in that of
+    which most names are found: a helper may well be called what another chapter asks for.
     """
-    names = _names(answer) if len(answer) <= MAX_ANSWER else None
-    if names is None:
-        return ""
-    own, wanted = names
-    last = {name: helper for helper in helpers for name in helper.defines}
-    chosen, seen = set(), set(own)
-    while wanted := wanted - seen:
-        seen |= wanted
-        taken = [last[name] for name in wanted if name in last]
-        chosen.update(taken)
-        wanted = frozenset().union(*(helper.uses for helper in taken))
-    return "\n\n".join(helper.text for helper in helpers if helper in chosen)
+    found: dict[str, list[_Cell]] = {}
+    for exercise, name in known.asked.items():
+        if exercise not in marked:
+            giving = [cell for cell in own if not cell.name and name in cell.names.binds]
+            if giving:
+                found[exercise] = giving
+    chapters = {exercise[:2] for exercise in marked}
+    chapters |= {cell.section[:2] for cell in cells if cell.section}
+    if not chapters and found:
+        numbers = [exercise[:2] for exercise in found]
+        chapters = {max(sorted(set(numbers)), key=numbers.count)}
+    return {exercise: given for exercise, given in found.items() if exercise[:2] in chapters}
+
+
+def _lead_up(
+    exercise: str, owners: dict[_Cell, str], own: list[_Cell], cells: list[_Cell]
+) -> Answer:
+    """The cells up to an exercise's check that its answer may need.
+
+    Args:
+        owners: the cells that are answers -> whose.
+        own: the student's cells, and `cells` all of the notebook.
+    """
+    answer = [cell for cell in own if owners.get(cell) == exercise]
+    end = _end(exercise, answer, owners, cells)
+    before = [cell for cell in own if cell.place < end]
+    chosen = set(answer) | {
+        cell
+        for cell in before
+        if cell not in owners and not cell.answers and cell.section in (PREAMBLE, exercise)
+    }
+    wanted: set[str] = set()
+    while needed := set().union(*(cell.names.uses for cell in chosen)) - wanted:
+        wanted |= needed
+        chosen |= {cell for cell in before if cell.names.gives & (wanted | {STAR})}
+    pieces = [Piece(cell.source, cell in answer) for cell in before if cell in chosen]
+    return Answer(tuple(pieces))
+
+
+def _end(exercise: str, answer: list[_Cell], owners: dict[_Cell, str], cells: list[_Cell]) -> int:
+    """Where an exercise's cells end: at its check or, without one, where another exercise begins.
+
+    An answer that was tried again below its check extends them.
+    """
+    last = answer[-1].place + 1
+    for cell in cells[answer[0].place :]:
+        is_marked = cell.name is not None and cell.name.startswith("ex-")
+        another = owners.get(cell, cell.section if is_marked else exercise) != exercise
+        if another or (is_marked and is_check(cell.name)):
+            return max(cell.place, last)
+    return len(cells)

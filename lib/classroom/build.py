@@ -14,8 +14,8 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from classroom.cells import read_notebook
 from classroom.chapter import Cell, Chapter
-from classroom.check import read_notebook
 from classroom.execute import run_notebook
 from classroom.given import differences, stamp
 from classroom.layout import FOLDERS, is_exercise, notebook_path, write_atomically

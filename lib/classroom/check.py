@@ -1,13 +1,13 @@
 """`classroom check`: a student's own result, against the pristine notebook.
 
-Only the answer cells are taken from the student's file, by exercise id. Each exercise runs in a
-notebook and a kernel of its own: the shared cells before it, its prompts, the student's answer and
-the untouched check, whose stored output is the expected one. So nothing that the student's run
-stored counts, and neither an endless loop nor an exception costs the other exercises.
+Only answers are taken from the student's file, by exercise id, with the cells that they lean on
+(`answers`). Each exercise runs in a notebook and a kernel of its own: the shared cells before it,
+the student's cells and the untouched check, whose stored output is the expected one. So nothing
+that the student's run stored counts, and neither an endless loop nor an exception costs the other
+exercises.
 """
 
 import builtins
-import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
@@ -16,14 +16,19 @@ from os import cpu_count
 from pathlib import Path
 from textwrap import indent, wrap
 
-import nbformat
-from nbformat import NotebookNode, ValidationError
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_notebook
 
-from classroom.answers import Answer, drop_untouched, take_answers
+from classroom.answers import Answer, Piece, take_answers
+from classroom.causes import causes
+from classroom.cells import Notebook, parse_notebook, read_notebook
 from classroom.environment import CELL_SECONDS
+from classroom.given import answer_id
+from classroom.known import known_answers
 from classroom.layout import FOLDERS
-from classroom.referee import Verdict, referee
-from classroom.solution_region import clear_regions
+from classroom.referee import Verdict, referee, telling
+
+FATAL = ("Timeout", "Flood")  # what comes behind can't be run
 
 
 @dataclass(frozen=True)
@@ -38,28 +43,18 @@ class Outcome:
     message: str = ""
 
 
-def read_notebook(path: Path) -> NotebookNode:
-    """A notebook file, or a ValueError that says what is the matter with it."""
+def _students_notebook(path: Path) -> Notebook:
+    """A student's file, read as the grader reads it, or a ValueError that says what is wrong."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an editor's duplicate cell ids are nobody's concern
-            notebook = nbformat.read(path, as_version=4)
-        if not all(isinstance(cell.source, str) for cell in notebook.cells):
-            raise ValueError("a cell holds no text")
-        return notebook
+        return parse_notebook(path.read_bytes())
     except FileNotFoundError:
         raise ValueError(f"{path}: there is no such file.") from None
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, ValidationError) as error:
-        reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise ValueError(
-            f"{path}: this is not a notebook that can be read ({reason}). "
-            "Open it in JupyterLab and save it again, or start from a fresh copy."
-        ) from error
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
-def pristine_path(root: Path, submission: Path, answers: dict[str, list[Answer]]) -> Path:
-    """The solution notebook that a submission belongs to."""
-    numbers = {exercise[:2] for exercise in answers}
+def pristine_path(root: Path, submission: Path, numbers: set[str]) -> Path:
+    """The solution notebook of the one chapter that a submission belongs to."""
     if len(numbers) != 1:
         found = (
             f"answers of chapters {', '.join(sorted(numbers))}" if numbers else "no answer cells"
@@ -79,49 +74,49 @@ def pristine_path(root: Path, submission: Path, answers: dict[str, list[Answer]]
     return found[0]
 
 
-def untouched_answers(pristine: NotebookNode) -> dict[str, str]:
-    """Exercise id -> its answer cell as it was handed out; ids in order."""
-    return {
-        facts["exercise"]: clear_regions(cell.source, facts["exercise"])
-        for cell in pristine.cells
-        if (facts := cell.metadata.get("classroom", {})).get("role") == "answer"
-    }
-
-
 def exercise_notebook(pristine: NotebookNode, exercise: str, answer: Answer) -> NotebookNode:
-    """A notebook of one exercise: shared cells before it, its own cells, the given answer.
+    """A notebook of one exercise: what is given, a student's cells up to the check, the check.
 
-    The answer's helpers stand in a cell of their own before it.
+    What all exercises share stands again before the check, which then calls what is ours.
     """
-    cells = []
-    for cell in pristine.cells:
+    shared, cells = [], []
+    for cell in map(deepcopy, pristine.cells):
         facts = cell.metadata.get("classroom", {})
         if cell.cell_type != "code" or facts.get("exercise", exercise) != exercise:
             continue
-        copy = deepcopy(cell)
+        if "exercise" not in facts:
+            shared.append(cell)
         if facts.get("role") == "answer":
-            copy.source, copy.outputs, copy.execution_count = answer.code, [], None
-            if answer.helpers:
-                marks = {"classroom": dict(facts)}
-                cells.append(nbformat.v4.new_code_cell(answer.helpers, metadata=marks))
-        if facts.get("role") == "check":
-            copy.metadata["tags"] = ["nbval-check-output"]
-        cells.append(copy)
-        if facts.get("role") == "check":
+            cells += [_students(piece, facts) for piece in answer.pieces]
+        elif facts.get("role") == "check":
+            cell.metadata["tags"] = ["nbval-check-output"]
+            cells += [new_code_cell(one.source, metadata=one.metadata) for one in shared]
+            cells.append(cell)
             break
-    notebook = nbformat.v4.new_notebook(cells=cells, metadata=deepcopy(pristine.metadata))
+        else:
+            cells.append(cell)
+    notebook = new_notebook(cells=cells, metadata=deepcopy(pristine.metadata))
     notebook.nbformat_minor = 5
     return notebook
+
+
+def _students(piece: Piece, facts: dict) -> NotebookNode:
+    """A cell of a student's; its role says whether it is the answer itself."""
+    marks = {"classroom": {**facts, "role": "answer" if piece.is_answer else "own"}}
+    return new_code_cell(piece.source, metadata=marks)
 
 
 def check_submission(
     root: Path, path: Path, cell_timeout: float = CELL_SECONDS
 ) -> Iterator[Outcome]:
     """The outcome of each exercise of the chapter, in order, as they become known."""
-    answers = take_answers(read_notebook(path).cells)
-    pristine_file = pristine_path(root, path, answers)
+    found = _students_notebook(path)
+    known = known_answers(root)
+    answers = take_answers(found, known)
+    marked = answers or filter(None, map(answer_id, found.cells))
+    pristine_file = pristine_path(root, path, {exercise[:2] for exercise in marked})
     pristine = read_notebook(pristine_file)
-    prompts, untouched = {}, untouched_answers(pristine)
+    prompts = {}
     for cell in pristine.cells:
         facts = cell.metadata.get("classroom", {})
         if facts.get("role") == "check" and not (cell.outputs and cell.execution_count):
@@ -134,15 +129,13 @@ def check_submission(
 
     def judge(exercise: str) -> Outcome:
         facts = prompts[exercise]
-        given = drop_untouched(answers.get(exercise, []), untouched[exercise])
-        if len(given) == 1 and given[0].code.strip() == untouched[exercise].strip():
-            passed, status, message = False, "not answered yet", ""  # no need to run it
-        elif len(given) == 1:
-            notebook = exercise_notebook(pristine, exercise, given[0])
+        if answer := answers.get(exercise):
+            notebook = exercise_notebook(pristine, exercise, answer)
             passed, status, message = explain(notebook, referee(notebook, cell_timeout), exercise)
-        elif given:
-            passed, status = False, "doubled"
-            message = f"{len(given)} cells claim to be this answer; keep one, delete the others."
+            if not passed:
+                message = "\n".join([message, *causes(answer, known.asked.get(exercise))]).strip()
+        elif exercise in answers:
+            passed, status, message = False, "not answered yet", ""  # no need to run it
         else:
             passed, status = False, "missing"
             message = "no answer cell of this exercise; take it from a fresh copy in exercises/."
@@ -156,17 +149,18 @@ def explain(
     notebook: NotebookNode, verdicts: list[Verdict], exercise: str
 ) -> tuple[bool, str, str]:
     """(passed, status, message) of one exercise from the verdicts on its notebook's cells."""
-    failed = next(
-        (pair for pair in zip(notebook.cells, verdicts, strict=True) if not pair[1].passed), None
-    )
-    if failed is None:
+    roles = [cell.metadata.get("classroom", {}).get("role") for cell in notebook.cells]
+    failed = [place for place, verdict in enumerate(verdicts) if not verdict.passed]
+    place = telling(roles, failed, [p for p in failed if verdicts[p].error in FATAL])
+    if place < 0:
         return True, "passed", ""
-    cell, verdict = failed
+    verdict, role = verdicts[place], roles[place]
     if verdict.error == "NotImplementedError" and not verdict.message:  # nbgrader's own stub
         return False, "not answered yet", ""
-    role = cell.metadata.get("classroom", {}).get("role")
     if verdict.error == "Timeout":
         message = f"the {role or 'set-up'} cell took too long; does a loop never end?"
+    elif verdict.error == "Flood":
+        message = f"the {role or 'set-up'} cell {verdict.message}"
     elif role in ("answer", "check"):
         # A check fails with an error of its own making; Python's own come from the answer.
         own = role == "answer" or hasattr(builtins, verdict.error)

@@ -12,7 +12,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from classroom.build import Say, build_chapter, carry_outputs, compose, kinds, read_text
-from classroom.check import read_notebook
+from classroom.cells import read_notebook
 from classroom.given import differences
 from classroom.layout import FOLDERS, STEM, is_exercise, notebook_path, sources
 from classroom.notebook import make_notebook, to_text

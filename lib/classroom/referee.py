@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from os import killpg
 from pathlib import Path
@@ -26,13 +27,19 @@ HEADER = re.compile(r"^(\w[\w.]*) {2,}Traceback \(most recent call last\)$", re.
 LAST_ERROR = re.compile(
     r"^(\w+(?:Error|Exception|Interrupt|Failed)): ?(.*)", re.MULTILINE | re.DOTALL
 )
+MEMORY = 3 * 2**30  # bytes of addresses a kernel may map, as in grading
 PYTEST = f"""
 import sys
 sys.path.insert(0, {str(Path(__file__).parents[1])!r})
 sys.modules[{SLOW_IMPORT!r}] = None
+import contextlib, resource
 import pytest
 from classroom.check_lines import compare_check_lines
+from classroom.flood import cut_off_floods
 compare_check_lines()
+cut_off_floods()
+with contextlib.suppress(ValueError, OSError):  # macOS knows no such limit
+    resource.setrlimit(resource.RLIMIT_AS, ({MEMORY}, {MEMORY}))
 sys.exit(pytest.main())
 """
 START_SECONDS = 120  # for pytest and a kernel to start on a busy machine
@@ -74,6 +81,29 @@ def referee(notebook: NotebookNode, cell_timeout: float) -> list[Verdict]:
         message = f"nbval reported {len(cases)} of {len(cells)} cells"
         return [Verdict(False, "", message)] * len(cells)
     return [_verdict(case) for case in cases]
+
+
+def telling(roles: Sequence[str | None], failed: Collection[int], fatal: Collection[int]) -> int:
+    """Which of an exercise's failed cells says why it failed; -1 if it passed.
+
+    The course's own cells decide, the check among them. A student's cell may fail, as in their own
+    notebook: what it had defined by then stands. It is the reason only if the check failed too.
+
+    Args:
+        roles: each cell's, "answer" and "own" for the student's.
+        failed: the positions of cells that did not pass.
+        fatal: those of them that ended the kernel, or what is left of its time.
+
+    >>> telling(["answer", "check"], [0], []), telling(["answer", "check"], [0, 1], [])
+    (-1, 0)
+    """
+    decisive = [place for place in sorted(failed) if roles[place] not in ("answer", "own")]
+    if not decisive:
+        return -1
+    if fatal:
+        return min(fatal)
+    last = max((place for place, role in enumerate(roles) if role == "answer"), default=-1)
+    return last if last in failed and roles[decisive[0]] == "check" else decisive[0]
 
 
 def _run_pytest(folder: Path, scratch: Path, cell_timeout: float, limit: float) -> bool:
@@ -119,6 +149,8 @@ def _verdict(case: ElementTree.Element) -> Verdict:
         )
     if re.search(r"^Cell \d+: Timeout of", text, re.MULTILINE):
         return Verdict(False, "Timeout", "took too long")
+    if text.startswith("pytest plugin exception: Flood: "):
+        return Verdict(False, "Flood", "printed or drew far too much")
     error, message = error_of(text)
     return Verdict(False, error, message or text.strip().splitlines()[-1])
 

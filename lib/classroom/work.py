@@ -13,7 +13,7 @@ from pathlib import Path
 from nbformat import NotebookNode, ValidationError
 
 from classroom.carry import carry_over, changed_exercises
-from classroom.check import read_notebook
+from classroom.cells import read_notebook
 from classroom.given import exercise_of, is_current, is_pristine, written
 from classroom.layout import FOLDERS, WORK, notebook_path, select, write_atomically
 from classroom.notebook import make_notebook, to_text

@@ -203,7 +203,7 @@ class Box:
         for name in (str(self.work), "/tmp"):
             command += ["--size", str(self.limits.scratch), "--tmpfs", name]
         command += self._python_binds()  # after /tmp, where a test's environment may stand
-        for name in ("inside.py", "landlock.py", "seccomp.py", "sealed.py"):
+        for name in ("inside.py", "landlock.py", "seccomp.py", "sealed.py", "watch.py"):
             command += ["--ro-bind", str(HERE / name), f"/box/{name}"]
         for library in self.libraries:
             command += ["--ro-bind", str(library), self.library_inside(library)]

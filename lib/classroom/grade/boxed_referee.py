@@ -22,16 +22,11 @@ from pathlib import Path
 
 from classroom.check_lines import compare_check_lines
 from classroom.environment import SLOW_IMPORT
+from classroom.flood import MAX_TEXT, cut_off_floods
 from classroom.grade.sealed import agree, unseal
 
-MAX_MESSAGES = 20_000
-MAX_TEXT = 4_000_000
 MAX_WAIT = 60  # seconds for a message, where nbval names none
 MEMORY = 2**31
-
-
-class CutOff(RuntimeError):
-    """A kernel that is no longer listened to; the message begins with one of our own words."""
 
 
 def bend_nbval() -> None:
@@ -60,27 +55,17 @@ def bend_nbval() -> None:
             if now > getattr(self, "deadline", now):
                 self.cut_off("Timeout: the notebook took too long")
             try:
-                message = original(self, stream, timeout=max(0.0, min(1.0, until - now)))
-                break
+                return original(self, stream, timeout=max(0.0, min(1.0, until - now)))
             except nbval.kernel.Empty:
                 if not self.is_alive():
                     interrupted = getattr(self, "interrupted", False)  # which ends a boxed kernel
                     self.cut_off("Timeout: " if interrupted else "Died: the kernel ended")
                 if time.monotonic() >= until:
                     raise
-        self.messages += 1
-        self.text += len(str(message["content"]))
-        if self.messages > MAX_MESSAGES or self.text > MAX_TEXT:
-            self.cut_off("Flood: the kernel printed too much")
-        return message
 
     def interrupt(self):
         self.interrupted = True
         self.km.interrupt_kernel()
-
-    def cut_off(self, reason):
-        self.km.shutdown_kernel(now=True)
-        raise CutOff(reason)
 
     def start(self):
         seconds = float(self.nb.metadata["seconds"])
@@ -88,12 +73,11 @@ def bend_nbval() -> None:
         start_kernel(self)
         self.kernel.deadline = time.monotonic() + 2 * seconds + 5
 
+    cut_off_floods()
     nbval.kernel.KernelManager = manager
     original = nbval.kernel.RunningKernel.get_message
     nbval.kernel.RunningKernel.get_message = get_message
     nbval.kernel.RunningKernel.interrupt = interrupt
-    nbval.kernel.RunningKernel.cut_off = cut_off
-    nbval.kernel.RunningKernel.messages = nbval.kernel.RunningKernel.text = 0
     start_kernel = nbval.plugin.IPyNbFile.setup
     nbval.plugin.IPyNbFile.setup = start
     compare_check_lines(opened)

@@ -7,6 +7,7 @@ from classroom.grade.grading import Grade
 # How a grade is drawn: what its answer came to, from best to worst.
 OUTCOMES = {
     "passed": "right",
+    "by hand": "right",
     "wrong": "wrong",
     "not answered": "empty",
     "missing": "empty",

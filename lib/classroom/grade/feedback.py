@@ -8,11 +8,13 @@ and a line of code is one of the student's own.
 
 import importlib.util
 import re
+from collections.abc import Sequence
 
+from classroom.answers import Answer
 from classroom.environment import CELL_SECONDS
-from classroom.grade.collect import printable
-from classroom.grade.judge import Judgement
 from classroom.grade.reference import Exercise
+from classroom.grade.submission import printable
+from classroom.grade.verdicts import Judgement
 
 SAID = {
     "timeout": "The answer took too long: a cell has {seconds:.0f} seconds. Does a loop never end, "
@@ -31,6 +33,11 @@ SYNTAX = {
 }
 IMPORTED = re.compile(r"^[ \t]*(?:import|from)[ \t]+([A-Za-z]\w*)", re.MULTILINE)
 WHERE = re.compile(r"in line (\d+) of the answer: ")
+NOTHING = Answer(())
+# Of what the check says on public inputs, numbers alone: words might be anything that it saw.
+NUMBER = r"(True|False|nan|-?inf|[-+\d.e,() ]{1,40}?)"
+RESULT = re.compile(rf"expected(?: shape)?: {NUMBER} got(?: shape)?: {NUMBER} (?:Probably|hint)")
+WRONG = "The answer is wrong on inputs of the check."
 ON_FRESH = (
     "Right on the public inputs, wrong on fresh ones. Does the answer hold for every size, or only "
     "for those of the examples?"
@@ -41,14 +48,16 @@ def explain(
     exercise: Exercise,
     judged: Judgement,
     taught: Judgement | None,
-    code: str = "",
+    answer: Answer = NOTHING,
     seconds: float = CELL_SECONDS,
+    slips: Sequence[str] = (),
 ) -> tuple[str, str, str]:
     """(status, message, misconception) of an exercise that was run.
 
     `taught` is the run on public inputs, which words the message and decides nothing.
-    `code` is the student's answer, and `seconds` what a cell of it was given.
+    `seconds` is what a cell of the answer was given, `slips` what its text shows (`causes`).
     """
+    code = answer.code
     if judged.passed:
         return "passed", "", ""
     if judged.kind == "empty" and "NotImplementedError" in code:
@@ -61,18 +70,20 @@ def explain(
             "",
         )
     if judged.kind == "syntax":
-        return "wrong", SYNTAX.get(judged.error, SYNTAX["SyntaxError"]), ""
+        said = SYNTAX.get(judged.error, SYNTAX["SyntaxError"])
+        return "wrong", " ".join([said, *slips]), ""
     message = SAID.get(judged.kind, "").format(seconds=seconds)
     if judged.kind in ("error", "empty"):
         name = judged.error or "an error of its own"
         message = f"The answer raises {name} on the inputs of the check."
         if name in ("ModuleNotFoundError", "ImportError"):
             message += _not_installed(code)
+        message = " ".join([message, *slips])
     if judged.kind in ("wrong", "error", "kind", "cost") and taught is not None:
-        said, misconception = _taught(exercise, taught, code)
+        said, misconception = _taught(exercise, taught, answer)
         if judged.kind != "wrong":
             said = "" if taught.passed else said
-        return "wrong", " ".join(filter(None, [message, said])), misconception
+        return "wrong", " ".join(filter(None, [message, said])) or WRONG, misconception
     status = judged.kind if judged.kind in ("timeout", "died", "flood", "unreported") else "wrong"
     return status, message, ""
 
@@ -86,7 +97,7 @@ def _not_installed(code: str) -> str:
     return f" These are not among the course's packages: {', '.join(missing)[:200]}."
 
 
-def _taught(exercise: Exercise, taught: Judgement, code: str) -> tuple[str, str]:
+def _taught(exercise: Exercise, taught: Judgement, answer: Answer) -> tuple[str, str]:
     """(message, misconception) from what the check said on public inputs."""
     if taught.passed:
         return ON_FRESH, ""
@@ -95,8 +106,19 @@ def _taught(exercise: Exercise, taught: Judgement, code: str) -> tuple[str, str]
     calls = [call for call in exercise.calls if " ".join(call.split()) in words]
     call = max(calls, key=len, default="")
     said = [f"Wrong already on a public input: {call}."] if call else []
-    if where := WHERE.search(words):
-        lines = dict(enumerate(code.split("\n"), 1))
-        if line := printable(lines.get(int(where[1][:6]), "")):
-            said.append(f"It stops at its line {where[1]}: {line[:100]}")
+    if result := RESULT.search(words):
+        said.append(f"Expected {result[1]}, got {result[2]}.")
+    where = WHERE.search(words)
+    line = printable(_line(answer, int(where[1][:6]), words[where.end() :])) if where else ""
+    if line:
+        said.append(f"It stops at its line {where[1]}: {line[:100]}")
     return " ".join(said), misconception
+
+
+def _line(answer: Answer, number: int, said: str) -> str:
+    """A line of the answer's cell or, of several, that in which it reads as it was said to."""
+    cells = [piece.source.split("\n") for piece in answer.pieces if piece.is_answer]
+    lines = [lines[number - 1] for lines in cells if 0 < number <= len(lines)]
+    if len(cells) > 1:
+        lines = [line for line in lines if said.startswith(" ".join(line.split()))]
+    return lines[0] if lines else ""

@@ -1,4 +1,4 @@
-"""Grade one submission against the references of its chapters."""
+"""Grade one submission against the references of its chapters: run its answers, then word that."""
 
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -7,14 +7,17 @@ from pathlib import Path
 from secrets import token_bytes
 
 from classroom.answers import MAX_ANSWER, Answer
+from classroom.causes import causes
 from classroom.grade.box import Limits
-from classroom.grade.collect import Submission
 from classroom.grade.feedback import explain
-from classroom.grade.handed_in import Known, answers_of, same_code
-from classroom.grade.judge import Job, Judgement, judge
-from classroom.grade.reference import Reference
+from classroom.grade.handed_in import Taken
+from classroom.grade.judge import Job, judge
+from classroom.grade.reference import Exercise, Reference
 from classroom.grade.stage import stage_examiner, stage_library
+from classroom.grade.verdicts import Judgement
+from classroom.known import Known, same_code
 
+MAX_SHOWN = 20_000  # characters of an answer on its feedback page
 NOTHING = "Nothing of this chapter was handed in."
 AS_SOLVED = "the same code as the course's solution"
 
@@ -23,7 +26,7 @@ AS_SOLVED = "the same code as the course's solution"
 class Grade:
     """One exercise of one student. `message` is safe to show; `misconception` one of our own.
 
-    `note` is for the teacher alone."""
+    `note` is for the teacher alone, `comment` the teacher's, `code` the student's own."""
 
     student: str
     chapter: str
@@ -36,11 +39,13 @@ class Grade:
     misconception: str = ""
     seconds: float = 0.0
     note: str = ""
+    code: str = ""
+    comment: str = ""
 
     @property
     def handed_in(self) -> bool:
         """Whether the student handed in anything of the chapter."""
-        return self.message != NOTHING
+        return not self.message.startswith(NOTHING)
 
 
 @dataclass(frozen=True)
@@ -89,56 +94,67 @@ def stage(course: Course) -> None:
     stage_examiner(library, course.examiner, examined, course.key)
 
 
-def grade_submission(course: Course, submission: Submission) -> tuple[list[Grade], list[str]]:
-    """A grade for every exercise of the chapters that were handed in, and what was unreadable."""
-    answers, problems = answers_of(submission, course.known)
-    return grade_answers(course, submission.student, answers), problems
+def judge_all(course: Course, answers: Taken) -> dict[str, Judgement]:
+    """Run what needs to be run, on hidden inputs."""
+    return judge_answers(course, _runs(course, answers), teaching=False)
 
 
-def grade_answers(course: Course, student: str, answers: dict[str, list[Answer]]) -> list[Grade]:
+def grade_answers(
+    course: Course, student: str, answers: Taken, judged: dict[str, Judgement]
+) -> list[Grade]:
     """A grade for every exercise of the chapters that these answers belong to."""
-    handed_in = {exercise[:2] for exercise in answers}
-    references = {n: one for n, one in course.references.items() if n in handed_in}
-    runs: dict[str, Answer] = {}
-    decided: dict[str, tuple[str, str]] = {}
-    for reference in references.values():
-        for ident in reference.exercises:
-            given = answers.get(ident, [])
-            if reason := _not_run(given, course.known.untouched[ident]):
-                decided[ident] = reason
-            else:
-                runs[ident] = given[0]
-    judged = judge_answers(course, runs, teaching=False)
+    runs = _runs(course, answers)
     asked = {i: runs[i] for i, found in judged.items() if found.kind in ("wrong", "error", "kind")}
     taught = judge_answers(course, asked, teaching=True)
     grades = []
-    for number, reference in references.items():
-        for ident, exercise in reference.exercises.items():
-            passed, seconds = False, 0.0
-            if ident in decided:
-                status, message, misconception = *decided[ident], ""
-            else:
-                passed, seconds = judged[ident].passed, judged[ident].seconds
-                status, message, misconception = explain(
-                    *(exercise, judged[ident], taught.get(ident)),
-                    *(runs[ident].code, course.seconds(ident)),
-                )
-            grades.append(
-                Grade(
-                    student=student,
-                    chapter=number,
-                    exercise=ident,
-                    title=exercise.title,
-                    points=exercise.points if passed else 0,
-                    out_of=exercise.points,
-                    status=status,
-                    message=message,
-                    misconception=misconception,
-                    seconds=seconds,
-                    note=_note(course, runs.get(ident), ident),
-                )
+    for number, ident, exercise in _exercises(course, answers):
+        passed, seconds = False, 0.0
+        if reason := _not_run(answers, ident):
+            status, message, misconception = *reason, ""
+        else:
+            passed, seconds = judged[ident].passed, judged[ident].seconds
+            status, message, misconception = explain(
+                *(exercise, judged[ident], taught.get(ident)),
+                *(runs[ident], course.seconds(ident)),
+                [] if passed else causes(runs[ident], course.known.asked.get(ident)),
             )
+        grades.append(
+            Grade(
+                student=student,
+                chapter=number,
+                exercise=ident,
+                title=exercise.title,
+                points=exercise.points if passed else 0,
+                out_of=exercise.points,
+                status=status,
+                message=message,
+                misconception=misconception,
+                seconds=seconds,
+                code=runs[ident].code[:MAX_SHOWN] if ident in runs else "",
+                note=_note(course, runs.get(ident), ident),
+            )
+        )
     return grades
+
+
+def _exercises(course: Course, answers: Taken) -> list[tuple[str, str, Exercise]]:
+    """(chapter, id, exercise) of every chapter that these answers belong to."""
+    handed_in = {exercise[:2] for exercise in answers}
+    return [
+        (number, ident, exercise)
+        for number, reference in course.references.items()
+        if number in handed_in
+        for ident, exercise in reference.exercises.items()
+    ]
+
+
+def _runs(course: Course, answers: Taken) -> dict[str, Answer]:
+    """The answers that need a run."""
+    return {
+        ident: answers[ident]
+        for _, ident, _ in _exercises(course, answers)
+        if not _not_run(answers, ident)
+    }
 
 
 def _note(course: Course, answer: Answer | None, ident: str) -> str:
@@ -147,21 +163,19 @@ def _note(course: Course, answer: Answer | None, ident: str) -> str:
     return AS_SOLVED if same else ""
 
 
-def _not_run(given: list[Answer], untouched: str) -> tuple[str, str] | None:
+def _not_run(answers: Taken, exercise: str) -> tuple[str, str] | None:
     """(status, message) of an answer that needs no run, or None."""
-    if not given:
+    if exercise not in answers:
         return "missing", "There is no answer cell of this exercise. Start from a fresh copy."
-    if len(given) > 1:
-        return "doubled", f"{len(given)} cells claim to be this answer. Join them, or keep one."
-    answer = given[0]
+    answer = answers[exercise]
+    if answer is None:
+        return "not answered", ""
     if len(answer) > MAX_ANSWER:
         return "too long", f"The answer has more than {MAX_ANSWER:,} characters."
     try:
-        f"{answer.helpers}{answer.code}".encode()
+        answer.code.encode()
     except UnicodeEncodeError:
         return "not text", "The answer holds characters that are no text (lone surrogates)."
-    if answer.code.strip() == untouched.strip():
-        return "not answered", ""
     return None
 
 
@@ -185,14 +199,25 @@ def judge_answers(course: Course, runs: dict[str, Answer], teaching: bool) -> di
     return judge(jobs, course.hidden, course.scratch, course.limits, course.imports, examiner)
 
 
-def not_handed_in(student: str, number: str, reference: Reference) -> list[Grade]:
-    """The grades of a chapter of which a student handed in nothing."""
+def not_handed_in(
+    student: str, number: str, reference: Reference, problems: list[str], others: bool = False
+) -> list[Grade]:
+    """The grades of a chapter of which nothing could be taken from what a student handed in.
+
+    `others` says whether other chapters were: then this one may well not have been meant.
+    """
+    told = " ".join(problems)
+    if others or not told:
+        status, message = "missing", f"{NOTHING} {told}".strip()
+    else:
+        status, message = "unreadable", told
     return [
-        Grade(student, number, ident, one.title, 0, one.points, "missing", NOTHING)
+        Grade(student, number, ident, one.title, 0, one.points, status, message)
         for ident, one in reference.exercises.items()
     ]
 
 
-def to_record(grades: list[Grade], problems: list[str]) -> dict:
-    """What is kept of a graded submission."""
-    return {"grades": [asdict(grade) for grade in grades], "problems": problems}
+def to_record(grades: list[Grade], problems: list[str], modified: float = 0.0) -> dict:
+    """What is kept of a graded submission; `modified` is when it was, in seconds."""
+    kept = [asdict(grade) for grade in grades]
+    return {"grades": kept, "problems": problems, "modified": modified}

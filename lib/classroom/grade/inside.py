@@ -21,10 +21,8 @@ import importlib
 import json
 import os
 import resource
-import select
 import signal
 import socket
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -34,11 +32,12 @@ from math import inf
 from zipimport import zipimporter
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE = 1, 4
-MAX_THREADS, MAX_FILES = 512, 20_000
 
 
 def serve(listener: socket.socket, facts: dict) -> None:
     """Accept requests for ever, one kernel at a time."""
+    from watch import Memory, sweep, wait
+
     while True:
         connection, _ = listener.accept()
         with connection:
@@ -54,8 +53,8 @@ def serve(listener: socket.socket, facts: dict) -> None:
                     become_kernel(request, facts, channel)
                 os.close(channel)
                 room = request["room"]
-                most = inf if room is None else room + _Memory(os.getpid()).most()
-                _wait(child, connection, facts["in_memory"], most)
+                most = inf if room is None else room + Memory(os.getpid()).most()
+                wait(child, connection, facts["in_memory"], most)
         for folder in facts["sweep"]:
             sweep(folder, facts["keep"])
 
@@ -88,90 +87,6 @@ def end_with(lifeline: int) -> None:
     while os.read(lifeline, 1):
         pass
     os.killpg(0, signal.SIGKILL)
-
-
-def _wait(child: int, connection: socket.socket, folders: list[str], most: float) -> None:
-    """Until the kernel ends, the connection does, or it holds too much; then neither is left."""
-    memory = _Memory(child)
-    while True:
-        closed, _, _ = select.select([connection], [], [], 0.05)
-        ended, _ = os.waitpid(child, os.WNOHANG)
-        if ended:
-            return
-        too_many = _threads(child) > MAX_THREADS or sum(map(_files, folders)) > MAX_FILES
-        if closed or too_many or memory.most() + sum(map(_written, folders)) > most:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            return
-
-
-def _threads(pid: int) -> int:
-    """No limit of Linux counts a process's threads without counting its user's."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return int(file.read().rpartition(b")")[2].split()[17])
-    except (OSError, IndexError):
-        return 0
-
-
-class _Memory:
-    """What a process holds, now or at its worst, without the files that it has mapped.
-
-    Linux keeps the highest number of bytes for both together; so the most that was ever seen of
-    mapped files is taken off.
-    """
-
-    def __init__(self, pid: int):
-        self.pid, self.files = pid, 0
-
-    def most(self) -> int:
-        """Bytes; 0 where Linux doesn't say."""
-        try:
-            with open(f"/proc/{self.pid}/status", encoding="ascii", errors="replace") as file:
-                facts = dict(line.split(":", 1) for line in file)
-            names = ("RssAnon", "RssShmem", "RssFile", "VmHWM")
-            anonymous, shared, files, highest = (int(facts[n].split()[0]) * 1024 for n in names)
-        except (OSError, KeyError):
-            return 0
-        self.files = max(self.files, files)
-        return max(anonymous + shared, highest - self.files)
-
-
-def _files(folder: str) -> int:
-    """Files on a filesystem in memory: it has a size, and files without content have none."""
-    found = os.statvfs(folder)
-    return found.f_files - found.f_ffree
-
-
-def _written(folder: str) -> int:
-    """Bytes on a filesystem in memory, which count as held."""
-    found = os.statvfs(folder)
-    return (found.f_blocks - found.f_bfree) * found.f_frsize
-
-
-def sweep(folder: str, keep: list[str]) -> None:
-    """Empty a folder; of what leads to `keep`, where something is mounted, only the way stays.
-
-    Raises an error if more is left: a box that cannot be swept is not used again.
-    """
-    try:
-        names = os.listdir(folder)
-    except PermissionError:
-        os.chmod(folder, 0o700)
-        names = os.listdir(folder)
-    doomed = []
-    for path in (os.path.join(folder, name) for name in names):
-        if path in keep:
-            continue
-        if any(kept.startswith(path + "/") for kept in keep):
-            sweep(path, keep)
-        else:
-            doomed.append(path)
-    if doomed:
-        remove = ["rm", "-rf", "--one-file-system", "--", *doomed]
-        if subprocess.run(remove, stderr=subprocess.DEVNULL).returncode:
-            subprocess.run(["chmod", "-R", "u+rwx", "--", *doomed], stderr=subprocess.DEVNULL)
-            subprocess.run(remove, check=True)
 
 
 def become_examiner(request: dict, facts: dict, channel: int) -> None:
@@ -277,7 +192,12 @@ def main() -> None:
     facts = json.loads(sys.argv[1])
     threading.Thread(target=end_with, args=[facts["lifeline"]], daemon=True).start()
     _prctl(PR_SET_DUMPABLE, 0)  # a kernel must not look into this process
-    for name in ("landlock", "seccomp", "sealed"):  # beside this file, which an answer need not see
+    for name in (
+        "landlock",
+        "seccomp",
+        "sealed",
+        "watch",
+    ):  # beside this file, which an answer need not see
         importlib.import_module(name)
     sys.path.remove(os.path.dirname(os.path.abspath(__file__)))
     listener = socket.socket(fileno=facts["listener"])

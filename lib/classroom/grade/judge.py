@@ -5,11 +5,8 @@ passed. Whatever ends a run early costs the exercise it happened in; the others 
 themselves.
 """
 
-import builtins
 import json
-import math
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -26,12 +23,9 @@ from nbformat import NotebookNode
 from classroom.environment import kernel_environment
 from classroom.grade.box import HERE, Box, Limits
 from classroom.grade.protection import keeps_to_folders
-from classroom.referee import COLOUR, error_of
-from classroom.solution_region import awaits_answer
+from classroom.grade.verdicts import Judgement, judgement, read_verdicts
 
-KINDS = {"Unreadable": "kind", "TooCostly": "cost"}  # what checks raise of themselves
 START_SECONDS = 90  # for a box, pytest and a kernel to start on a busy machine
-LIBRARY = re.compile(r"library: the answer uses [a-z_]+|calls mixlab\.[a-z_.]+")
 
 
 @dataclass(frozen=True)
@@ -48,22 +42,6 @@ class Job:
     atol: float = 0.0
     key: bytes | None = None
     mark: str = field(default_factory=partial(token_hex, 16))
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """How one exercise went.
-
-    `kind` is one of ours: passed, wrong, error, syntax, library, timeout, died, flood, setup,
-    unreported. `text` is what the student's process said, and not to be shown to anybody as it
-    is: it can hold whatever that process saw. `error` is a built-in exception's name or "".
-    """
-
-    passed: bool
-    kind: str
-    error: str = ""
-    text: str = ""
-    seconds: float = 0.0
 
 
 def judge(
@@ -127,7 +105,7 @@ def _run(
         environment = kernel_environment(place) | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         environment |= {"PYTHONPATH": str(HERE.parents[1]), "TMPDIR": str(place)}
         _run_referee(folder, environment, START_SECONDS + sum(map(_longest, jobs)))
-        verdicts = _read_verdicts(folder / "verdicts.jsonl")
+        verdicts = read_verdicts(folder / "verdicts.jsonl")
     return {
         job.exercise: judgement(job.notebook, verdicts.get(f"{number:03d}.ipynb", []))
         for number, job in enumerate(jobs)
@@ -180,66 +158,3 @@ def _write_kernelspec(place: Path, name: str, box: Box, job: Job) -> None:
     folder = place / "jupyter" / "data" / "kernels" / name
     folder.mkdir(parents=True)
     (folder / "kernel.json").write_text(json.dumps(spec))
-
-
-def _read_verdicts(path: Path) -> dict[str, list[dict]]:
-    """Notebook -> its cells' verdicts in order; a last line that was cut off is left out."""
-    verdicts: dict[str, list[dict]] = {}
-    if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                one = json.loads(line)
-            except ValueError:
-                continue
-            one["report"] = COLOUR.sub("", one["report"])  # IPython paints its tracebacks
-            verdicts.setdefault(one["notebook"], []).append(one)
-    return verdicts
-
-
-def judgement(notebook: NotebookNode, verdicts: list[dict]) -> Judgement:
-    """From nbval's verdicts on a notebook's cells, in order, to a judgement."""
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    seconds = round(sum(verdict["seconds"] for verdict in verdicts), 1)
-    failed = next((i for i, verdict in enumerate(verdicts) if not verdict["passed"]), None)
-    if failed is None:
-        if len(verdicts) == len(cells):
-            return Judgement(True, "passed", seconds=seconds)
-        return Judgement(False, "unreported", seconds=seconds)
-    if failed >= len(cells):
-        return Judgement(False, "unreported", seconds=seconds)
-    report = verdicts[failed]["report"]
-    role = cells[failed].metadata.get("classroom", {}).get("role")
-    kind, error, text = _reason(report)
-    limit = notebook.metadata.get("seconds", math.inf)
-    if kind == "error" and not error and verdicts[failed]["seconds"] >= limit:
-        kind = "timeout"  # which interrupts an import, say, as some error of its own
-    if kind == "error" and role not in ("answer", "check"):
-        kind = "setup"
-    if verdicts[failed]["outcome"] == "skipped":
-        kind = "unreported"
-    return Judgement(False, kind, error, text, seconds)
-
-
-def _reason(report: str) -> tuple[str, str, str]:
-    """(kind, built-in error or "", text) of a failed cell."""
-    for word, kind in (("Timeout: ", "timeout"), ("Died: ", "died"), ("Flood: ", "flood")):
-        if re.match(rf"(pytest plugin exception: |.*CutOff: ){word}", report):
-            return kind, "", ""
-    if re.search(r"^Cell \d+: Timeout of", report, re.MULTILINE):
-        return "timeout", "", ""
-    if report.startswith("pytest plugin exception"):
-        return "died", "", ""
-    if re.search(r"^Cell \d+: Cell outputs differ", report, re.MULTILINE):
-        return "wrong", "", ""
-    error, message = error_of(report)
-    if LIBRARY.search(report):
-        return "library", "", report
-    if error == "NotImplementedError" and awaits_answer(message):
-        return "empty", error, ""
-    if error in ("SyntaxError", "IndentationError", "TabError"):
-        return "syntax", error, ""
-    if error in KINDS:
-        return KINDS[error], "", ""
-    named = getattr(builtins, error, None)
-    known = isinstance(named, type) and issubclass(named, BaseException)
-    return "error", error if known else "", report

@@ -9,64 +9,65 @@ import secrets
 from dataclasses import replace
 from pathlib import Path
 
-from classroom.answers import Answer, answered_exercises
-from classroom.grade.cells import Notebook
-from classroom.grade.collect import Entry, Submission, read_submission
-from classroom.grade.grading import Course, grade_answers, judge_answers
-from classroom.grade.handed_in import Known, answered_chapters
+from classroom.answers import Answer
+from classroom.grade.collect import read_submission
+from classroom.grade.entries import Entry
+from classroom.grade.grading import Course, grade_answers, judge_all, judge_answers
+from classroom.grade.handed_in import answers_of, several_students
 from classroom.grade.reference import (
     Reference,
-    chapters,
     course_digest,
     find_reference,
     from_json,
     to_json,
 )
+from classroom.known import Known, chapters
 from classroom.layout import write_atomically
 
+SEVERAL = (
+    "{} looks like the submissions of several students: {} answer the same exercise differently. "
+    "If so, grade that folder by itself, or lay theirs beside the others'; if it is one student, "
+    'of whom the newest answers count, say so: ARGS="--anyway".'
+)
 REHEARSAL_SECONDS = 90  # a cell of a solution, on however slow a machine
 
 
-def choose_chapters(root: Path, entries: list[Entry], asked: list[str], known: Known) -> list[str]:
+def choose_chapters(
+    root: Path, entries: list[Entry], asked: list[str], known: Known, anyway: bool = False
+) -> list[str]:
     """The chapters to grade: those asked for, or all that anybody handed in.
 
     Whoever hands in the course's whole folder has not handed in every chapter: of several, those
     with an answer count.
 
     Raises:
-        ValueError: if a chapter is asked for that has no exercises, or nobody handed any in.
+        ValueError: if a chapter is asked for that has no exercises, or nobody handed any in; and,
+            unless `anyway`, if a submission looks like those of several students.
     """
     there = set(chapters(root))
-    if asked:
-        wanted = sorted({number.zfill(2)[:2] for number in asked})
-        if unknown := [number for number in wanted if number not in there]:
-            raise ValueError(
-                f"no exercises of chapter {', '.join(unknown)} in solutions/; there are: "
-                f"{', '.join(sorted(there))}."
-            )
-        return wanted
+    wanted = sorted({number.zfill(2)[:2] for part in asked for number in part.split(",")})
+    if unknown := [number for number in wanted if number not in there]:
+        raise ValueError(
+            f"no exercises of chapter {', '.join(unknown)} in solutions/; there are: "
+            f"{', '.join(sorted(there))}."
+        )
     held: set[str] = set()
     meant: set[str] = set()
     for entry in entries:
         submission = read_submission(entry)
-        own = chapters_in(submission) & there
+        if not anyway and (several := several_students(submission, known)):
+            raise ValueError(SEVERAL.format(submission.student, ", ".join(several[:5])))
+        answers, _ = answers_of(submission, known)
+        own = {exercise[:2] for exercise in answers} & there
+        answered = {exercise[:2] for exercise, answer in answers.items() if answer} & there
         held |= own
-        meant |= own if len(own) == 1 else answered_chapters(submission, known) & there
-    if not held:
+        meant |= own if len(own) == 1 else answered
+    if not (held or wanted):
         raise ValueError(
             "none of the submissions holds an answer cell of a chapter in solutions/; are they "
             "filled-in copies of the notebooks in exercises/?"
         )
-    return sorted(meant or held)
-
-
-def chapters_in(submission: Submission) -> set[str]:
-    """The chapters of which a submission holds an answer cell."""
-    found: set[str] = set()
-    for _, notebook in submission.parsed:
-        if isinstance(notebook, Notebook):
-            found |= {exercise[:2] for exercise in answered_exercises(notebook.cells)}
-    return found
+    return wanted or sorted(meant or held)
 
 
 class Plan:
@@ -104,12 +105,13 @@ class Plan:
         fresh = {n: r for n, r in course.references.items() if n not in seconds}
         if fresh:
             solved = {
-                ident: [Answer(course.known.solved[ident])]
+                ident: Answer.of(course.known.solved[ident])
                 for reference in fresh.values()
                 for ident in reference.exercises
             }
             unhurried = replace(course, cell_seconds=max(course.cell_seconds, REHEARSAL_SECONDS))
-            grades = grade_answers(unhurried, "the solution", solved)
+            judged = judge_all(unhurried, solved)
+            grades = grade_answers(unhurried, "the solution", solved, judged)
             if failed := [grade for grade in grades if grade.status != "passed"]:
                 what = "; ".join(f"{one.exercise}: {one.status} {one.message}" for one in failed)
                 raise ValueError(
@@ -136,7 +138,7 @@ def _refuses_what_is_wrong(course: Course, reference: Reference) -> None:
     other = replace(exercise, expected="[]")
     altered = replace(reference, exercises=reference.exercises | {ident: other})
     course = replace(course, references=course.references | {ident[:2]: altered})
-    answer = Answer(course.known.solved[ident])
+    answer = Answer.of(course.known.solved[ident])
     found = judge_answers(course, {ident: answer}, teaching=False)[ident]
     if found.passed or found.kind != "wrong":
         raise ValueError(

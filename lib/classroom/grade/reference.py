@@ -17,7 +17,9 @@ from pathlib import Path
 from nbformat import NotebookNode
 
 from classroom.answers import Answer
-from classroom.check import exercise_notebook, read_notebook
+from classroom.cells import read_notebook
+from classroom.check import exercise_notebook
+from classroom.known import chapters
 from classroom.layout import FOLDERS
 
 FINAL_CHECK = "from mixlab.checks import final_check as check"
@@ -84,11 +86,6 @@ def _printed(text: str) -> NotebookNode:
     return NotebookNode(output_type="stream", name="stdout", text=text)
 
 
-def chapters(root: Path) -> dict[str, Path]:
-    """Chapter number -> its solution notebook."""
-    return {path.stem[:2]: path for path in sorted((root / FOLDERS["solution"]).glob("*.ipynb"))}
-
-
 def find_reference(root: Path, number: str, base: int) -> Reference:
     """Ask for seeds and expected lines of a chapter.
 
@@ -109,7 +106,7 @@ def find_reference(root: Path, number: str, base: int) -> Reference:
     asked = {
         exercise: [
             cell.source
-            for cell in exercise_notebook(pristine, exercise, Answer(answer)).cells
+            for cell in exercise_notebook(pristine, exercise, Answer.of(answer)).cells
             if "raises-exception" not in cell.metadata.get("tags", ())
         ]
         for exercise, answer in answers.items()

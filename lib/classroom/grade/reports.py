@@ -1,7 +1,5 @@
 """What comes out: grades.csv, junit.xml, a feedback page a student and a page of the class."""
 
-import csv
-import io
 import re
 import unicodedata
 import xml.etree.ElementTree as ElementTree
@@ -14,14 +12,14 @@ from markupsafe import Markup, escape
 from classroom.grade.class_page import class_facts
 from classroom.grade.grading import AS_SOLVED, Grade
 from classroom.grade.reference import Reference
+from classroom.grade.tables import table, uncomputed
 from classroom.layout import write_atomically
 
 COLUMNS = (
-    *("student", "chapter", "exercise", "title", "points", "out_of", "status", "reason", "note"),
+    *("student", "chapter", "exercise", "title", "points", "out_of"),
+    *("status", "reason", "note", "comment"),
 )
-FORMULA = "=+\\-−@\t\r＝﹦＋﹢－﹣＠﹫"
-# At the start of a cell, or after what some other country's spreadsheet takes for a separator.
-COMPUTED = re.compile(rf"(^|[;|\t])(?=\s*'*[{FORMULA}])")
+DONE = ("passed", "by hand")
 
 
 def write_reports(
@@ -115,28 +113,22 @@ def page_name(student: str) -> str:
 
 def grades_csv(grades: list[Grade]) -> str:
     """One line an exercise of a student; what a spreadsheet would compute is quoted."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for grade in grades:
-        row = [grade.chapter, grade.exercise, grade.title, grade.points, grade.out_of, grade.status]
-        told = [uncomputed(grade.message), grade.note]
-        writer.writerow([uncomputed(grade.student), *row, *told])
-    return text.getvalue()
-
-
-def uncomputed(text: str) -> str:
-    """A text that no spreadsheet takes for a formula, however it separates its cells.
-
-    >>> uncomputed("=1+1"), uncomputed("ann;=1+1"), uncomputed("Müller-Lüdenscheidt, Anna")
-    ("'=1+1", "ann;'=1+1", 'Müller-Lüdenscheidt, Anna')
-    """
-    return COMPUTED.sub(r"\1'", text)
+    return table(
+        COLUMNS,
+        [
+            [
+                *(uncomputed(grade.student), grade.chapter, grade.exercise, grade.title),
+                *(grade.points, grade.out_of, grade.status, uncomputed(grade.message), grade.note),
+                uncomputed(grade.comment),
+            ]
+            for grade in grades
+        ],
+    )
 
 
 def junit_xml(grades: list[Grade]) -> str:
     """One suite, one case an exercise of a student; whatever did not pass is a failure."""
-    failures = sum(grade.status != "passed" for grade in grades)
+    failures = sum(grade.status not in DONE for grade in grades)
     suite = ElementTree.Element(
         "testsuite", name="grades", tests=str(len(grades)), failures=str(failures)
     )
@@ -148,7 +140,7 @@ def junit_xml(grades: list[Grade]) -> str:
             name=grade.exercise,
             time=f"{grade.seconds:.1f}",
         )
-        if grade.status != "passed":
+        if grade.status not in DONE:
             failure = ElementTree.SubElement(case, "failure", message=grade.status)
             failure.text = grade.message
     ElementTree.indent(suite)

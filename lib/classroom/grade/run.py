@@ -1,48 +1,37 @@
-"""Grade a folder of submissions: parallel, kept as it goes, continued after any interruption.
+"""Grade a folder of submissions: from the folder to the reports.
 
-OUT/state/run.json holds the seeds and expected lines of this run, OUT/state/results/ one file a
-submission. Both are written whole or not at all, and a result counts only for exactly the
-submission, the course and the seeds that it was made from. So a run that was killed at any moment
-is continued by the same command, with the same seeds, and repeats nothing that was finished.
+OUT/state/run.json holds the seeds and expected lines of this run, OUT/state/results/ what is known
+of each submission. Everything is written whole or not at all. So a run that was killed at any
+moment is continued by the same command, with the same seeds, and repeats nothing that was finished.
 """
 
-import json
 import os
 import subprocess
 import sys
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
-
-from tqdm import tqdm
 
 from classroom.environment import CELL_SECONDS
 from classroom.grade.box import Limits, installed
-from classroom.grade.collect import (
-    Entry,
-    Submission,
-    find_entries,
-    not_looked_at,
-    read_submission,
-)
-from classroom.grade.grading import (
-    Course,
-    Grade,
-    grade_submission,
-    not_handed_in,
-    stage,
-    to_record,
-)
-from classroom.grade.handed_in import known_answers
-from classroom.grade.plan import Plan, chapters_in, choose_chapters
-from classroom.grade.protection import bubblewrap, unprotected
-from classroom.grade.reference import Reference, imports, to_json
+from classroom.grade.entries import find_entries, not_looked_at
+from classroom.grade.everybody import grade_all
+from classroom.grade.grading import Course, Grade, not_handed_in, stage
+from classroom.grade.plan import Plan, choose_chapters
+from classroom.grade.protection import unprotected
+from classroom.grade.reference import Reference, imports
 from classroom.grade.reports import write_reports
 from classroom.grade.scratch import scratch_folder
+from classroom.grade.totals import MANUAL, Totals, apply_manual
+from classroom.known import known_answers
 from classroom.layout import write_atomically
 
 PRIVATE = 0o700
+CLASS = 3  # students of whom some should have a point
+NOBODY = (
+    "None of {} submissions has a single point. Is this the version of the course that they were "
+    "handed out, and the folder you meant? What each lacks stands in the reports. If it is right, "
+    'say so: ARGS="--anyway".'
+)
 
 
 def grade_command(
@@ -53,8 +42,15 @@ def grade_command(
     workers: int | None = None,
     cell_seconds: float = CELL_SECONDS,
     chapters: list[str] | None = None,
+    totals: Totals | None = None,
+    anyway: bool = False,
 ) -> int:
-    """Grade every submission and write the reports to `out`; 0 when all could be graded."""
+    """Grade every submission and write the reports to `out`; 0 when all could be graded.
+
+    Raises:
+        ValueError: if nothing can be graded, or, unless `anyway`, if something looks so odd that a
+            teacher should say whether it was meant.
+    """
     if cell_seconds <= 0 or (workers is not None and workers < 1):
         raise ValueError(
             "--timeout is a number of seconds above 0 and --workers a number of processes above 0: "
@@ -68,7 +64,7 @@ def grade_command(
     limits = Limits()
     entries = find_entries(submissions)
     if others := not_looked_at(submissions):
-        print(f"Neither folder, notebook nor zip, not looked at: {others}", file=sys.stderr)
+        print(f"Lists and notes, not looked at: {others}", file=sys.stderr)
     if danger := unprotected():
         print(f"\n*** NO SANDBOX: {danger}\n", file=sys.stderr)
     state = out / "state"
@@ -77,7 +73,7 @@ def grade_command(
     _warm_up()
     plan = Plan(root, state / "run.json", seed)
     known = known_answers(root)
-    references = plan.references(choose_chapters(root, entries, chapters or [], known))
+    references = plan.references(choose_chapters(root, entries, chapters or [], known, anyway))
     wanted = set().union(*(imports(reference.pristine) for reference in references.values()))
     hidden = (root.resolve(), submissions.resolve(), out.resolve(), *_peers(references))
     with scratch_folder() as scratch:
@@ -87,13 +83,19 @@ def grade_command(
         )
         stage(course)
         course = replace(course, slowest=plan.rehearse(course))
-        records = _grade_all(course, entries, state / "results", workers or _workers(limits))
+        records = grade_all(course, entries, state / "results", workers or _workers(limits))
     grades = [
         grade for student, record in records.items() for grade in _all(course, student, record)
     ]
+    grades = apply_manual(grades, out / MANUAL)
     problems = {student: record["problems"] for student, record in records.items()}
     write_reports(out, grades, problems, references, unprotected())
+    handed_in = {student: record.get("modified", 0.0) for student, record in records.items()}
+    write_atomically(out / "totals.csv", (totals or Totals()).write(grades, handed_in))
     _say(grades, len(records), out)
+    if len(records) >= CLASS and not anyway and not any(grade.points for grade in grades):
+        print(NOBODY.format(len(records)), file=sys.stderr)
+        return 3
     return 0
 
 
@@ -128,7 +130,7 @@ def _all(course: Course, student: str, record: dict) -> list[Grade]:
         grade
         for number, reference in course.references.items()
         for grade in [one for one in found if one.chapter == number]
-        or not_handed_in(student, number, reference)
+        or not_handed_in(student, number, reference, record["problems"], others=bool(found))
     ]
 
 
@@ -141,7 +143,10 @@ def _say(grades: list[Grade], submissions: int, out: Path) -> None:
             f"Chapter {number}: handed in by {students} of {submissions}, {passed} of their "
             f"{len(own)} exercises passed."
         )
-    print(f"Grades: {out / 'grades.csv'}   Class: {out / 'class.html'}   Feedback: {out}/feedback/")
+    print(
+        f"Grades: {out / 'grades.csv'}   Totals: {out / 'totals.csv'}   "
+        f"Class: {out / 'class.html'}   Feedback: {out}/feedback/"
+    )
 
 
 def _workers(limits: Limits) -> int:
@@ -155,58 +160,3 @@ def _workers(limits: Limits) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     both = limits.memory * 3 // 2  # a kernel's, and half as much for its examiner
     return max(1, min(cores or 1, free // both))
-
-
-def _fingerprint(course: Course, submission: Submission) -> str:
-    """All that a submission's result depends on; another chapter's seeds are not part of it."""
-    numbers = chapters_in(submission) & set(course.references)
-    facts = {number: to_json(course.references[number]) for number in sorted(numbers)}
-    known = [submission.digest, facts, float(course.cell_seconds), bool(bubblewrap())]
-    return sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
-
-
-def _grade_all(
-    course: Course, entries: list[Entry], results: Path, workers: int
-) -> dict[str, dict]:
-    """Student -> record, in the entries' order; at most `workers` submissions are in memory."""
-    results.mkdir(exist_ok=True)
-    records: dict[str, dict] = {}
-
-    def one(entry: Entry) -> dict:
-        submission = read_submission(entry)
-        file = results / f"{_fingerprint(course, submission)[:32]}.json"
-        try:
-            return json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            pass
-        try:
-            record = to_record(*grade_submission(course, submission))
-        except Exception as error:  # one submission never costs another
-            return _not_graded(course, submission.student, type(error).__name__)
-        write_atomically(file, json.dumps(record))
-        return record
-
-    with ThreadPoolExecutor(workers) as pool:
-        waiting = {pool.submit(one, entry): entry for entry in entries}
-        with tqdm(total=len(entries), unit="submission", disable=None) as bar:
-            try:
-                while waiting:
-                    done, _ = wait(waiting, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        records[waiting.pop(future).student] = future.result()
-                        bar.update()
-            except BaseException:  # Ctrl-C: what has begun is finished and kept, no more
-                pool.shutdown(cancel_futures=True)
-                raise
-    return {entry.student: records[entry.student] for entry in entries}
-
-
-def _not_graded(course: Course, student: str, error: str) -> dict:
-    """The record of a submission that broke the grader: 0 with a reason, tried again next time."""
-    grades = [
-        replace(grade, status="not graded", message="")
-        for number, reference in course.references.items()
-        for grade in not_handed_in(student, number, reference)
-    ]
-    reason = f"it could not be graded ({error}); tell whoever runs the course"
-    return to_record(grades, [reason])

@@ -3,8 +3,10 @@
 A filter is a small program that Linux runs on every system call of a process and its threads; it
 can be added and never taken away. This one refuses new processes, new programs, sockets other
 than local ones that wait to be called, memory without a name, tracing and signals to others, and
-the calls that change what a process may see or let it outlive its box. Threads, files and memory
-are left alone: limits bound those.
+the calls that change what a process may see or let it outlive its box. Calls that change what is
+written on a file's outside, its mode, owner, times and attributes, do nothing and say that they
+did: that would be left for the next kernel to read, or, without bubblewrap, spoil what others own.
+Threads, files and memory are left alone: limits bound those.
 
 Runs inside the sandbox, on the standard library alone.
 """
@@ -40,7 +42,11 @@ MACHINES = {
         | dict(semget=64, open_tree=428, move_mount=429, fsopen=430, fsmount=432, setpriority=141)
         | dict(mq_open=240, open_by_handle_at=304, name_to_handle_at=303)
         | dict(sched_setscheduler=144, sched_setparam=142, sched_setattr=314, ioprio_set=251)
-        | dict(sched_setaffinity=203, migrate_pages=256, move_pages=279),
+        | dict(sched_setaffinity=203, migrate_pages=256, move_pages=279)
+        | dict(chmod=90, fchmod=91, fchmodat=268, fchmodat2=452, chown=92, fchown=93, lchown=94)
+        | dict(fchownat=260, utime=132, utimes=235, futimesat=261, utimensat=280, setxattr=188)
+        | dict(lsetxattr=189, fsetxattr=190, setxattrat=463, removexattr=197, lremovexattr=198)
+        | dict(fremovexattr=199, removexattrat=466, file_setattr=469),
     ),
     "aarch64": (
         0xC00000B7,
@@ -55,13 +61,23 @@ MACHINES = {
         | dict(move_mount=429, fsopen=430, fsmount=432, setpriority=140, mq_open=180)
         | dict(open_by_handle_at=265, name_to_handle_at=264)
         | dict(sched_setscheduler=119, sched_setparam=118, sched_setattr=274, ioprio_set=30)
-        | dict(sched_setaffinity=122, migrate_pages=238, move_pages=239),
+        | dict(sched_setaffinity=122, migrate_pages=238, move_pages=239)
+        | dict(fchmod=52, fchmodat=53, fchmodat2=452, fchownat=54, fchown=55, utimensat=88)
+        | dict(setxattr=5, lsetxattr=6, fsetxattr=7, setxattrat=463, removexattr=14)
+        | dict(lremovexattr=15, fremovexattr=16, removexattrat=466, file_setattr=469),
     ),
 }
 CONDITIONAL = (
     *("clone", "clone3", "socket", "kill", "tgkill", "tkill", "prlimit64", "fcntl", "ioctl"),
     *("prctl", "sched_setaffinity", "sched_setscheduler"),
 )
+IDLE = (
+    *("chmod", "fchmod", "fchmodat", "fchmodat2", "chown", "fchown", "lchown", "fchownat"),
+    *("utime", "utimes", "futimesat", "utimensat", "file_setattr"),
+    *("setxattr", "lsetxattr", "fsetxattr", "setxattrat"),
+    *("removexattr", "lremovexattr", "fremovexattr", "removexattrat"),
+)
+DONE = ERROR | 0  # says that it succeeded
 
 
 def _refuse(code: int) -> int:
@@ -85,7 +101,8 @@ def program(machine: str, pid: int) -> list[tuple[int, int, int, int]]:
     ]
     for name, number in calls.items():
         if name not in CONDITIONAL:
-            lines += [(EQUAL, 0, 1, number), (RETURN, 0, 0, _refuse(errno.EPERM))]
+            answer = DONE if name in IDLE else _refuse(errno.EPERM)
+            lines += [(EQUAL, 0, 1, number), (RETURN, 0, 0, answer)]
     # The C library asks clone3 first and falls back on clone, whose flags a filter can read.
     lines += [(EQUAL, 0, 1, calls["clone3"]), (RETURN, 0, 0, _refuse(errno.ENOSYS))]
     lines += [
@@ -126,10 +143,15 @@ def program(machine: str, pid: int) -> list[tuple[int, int, int, int]]:
             block += [(EQUAL, 0, 1, value), (RETURN, 0, 0, _refuse(errno.EPERM))]
         block += [(RETURN, 0, 0, ALLOW)]
         lines += [(EQUAL, 0, len(block), calls[name]), *block]
-    # A stream for jupyter to call, and nothing that could call others: libzmq takes the first
-    # refusal calmly.
-    lines += [
-        (EQUAL, 0, 8, calls["socket"]),
+    lines += _local_streams_only(calls["socket"])
+    return [*lines, (RETURN, 0, 0, ALLOW)]
+
+
+def _local_streams_only(socket: int) -> list[tuple[int, int, int, int]]:
+    """A stream for jupyter to call, and nothing that could call others: libzmq takes the first
+    refusal calmly."""
+    return [
+        (EQUAL, 0, 8, socket),
         (LOAD, 0, 0, FIRST_ARGUMENT),
         (EQUAL, 1, 0, AF_UNIX),
         (RETURN, 0, 0, _refuse(errno.EOPNOTSUPP)),
@@ -139,7 +161,6 @@ def program(machine: str, pid: int) -> list[tuple[int, int, int, int]]:
         (RETURN, 0, 0, _refuse(errno.EOPNOTSUPP)),
         (RETURN, 0, 0, ALLOW),
     ]
-    return [*lines, (RETURN, 0, 0, ALLOW)]
 
 
 def refuse_calls() -> bool:

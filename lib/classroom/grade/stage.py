@@ -15,13 +15,26 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-STUB = '''"""Taken away while this exercise is graded."""
+STUB = '''"""Taken away while this exercise is graded. To import a name is no use of it."""
+
+
+class TakenAway:
+    """Stands for what the exercise asks for; any use is found."""
+
+    def __init__(self, name):
+        object.__setattr__(self, "_name", name)
+
+    def _used(self, *_, **__):
+        name = object.__getattribute__(self, "_name")
+        raise AssertionError("library: the answer uses {module}." + name)
+
+    __call__ = __getattr__ = __getitem__ = __iter__ = __len__ = __bool__ = __mro_entries__ = _used
 
 
 def __getattr__(name):
     if name.startswith("__"):
         raise AttributeError(name)
-    raise AssertionError("library: the answer uses {module}." + name)
+    return TakenAway(name)
 '''
 TAKEN_AWAY = '''"""Taken away while an answer is graded."""
 

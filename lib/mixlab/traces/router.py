@@ -95,6 +95,20 @@ def repetition(chosen: Int[np.ndarray, "batch seq k"], first_only: bool = True) 
     return float(shared.any(axis=(-1, -2)).mean())
 
 
+def twins(chosen: Int[np.ndarray, "seq k"], token: int) -> list[int]:
+    """The tokens that have the same experts as this one in a layer; itself among them.
+
+    Args:
+        chosen: one layer's choices on one text; the order of a token's experts doesn't matter.
+        token: its position.
+
+    >>> twins(np.array([[7, 5], [0, 2], [5, 7]]), 0)
+    [0, 2]
+    """
+    experts = np.sort(chosen, axis=1)
+    return np.flatnonzero((experts == experts[token]).all(axis=1)).tolist()
+
+
 @contextmanager
 def without_experts(model: Transformer, removed: Mapping[int, Collection[int]]) -> Iterator[None]:
     """Take experts away while the block runs: their scores become -inf before the router chooses.

@@ -34,7 +34,8 @@ def test_a_player_refuses_names_that_are_not_its_frames():
 
 
 def test_cells_say_what_their_numbers_mean():
-    drawn = cells(np.array([[0, 2], [1, 0]]), theme.HIDDEN_VISIBLE_MARKED, ("no", "yes", "edge"))
+    scale = [[0.0, theme.GONE], [0.5, theme.SEEN], [1.0, theme.NOW]]
+    drawn = cells(np.array([[0, 2], [1, 0]]), scale, ("no", "yes", "edge"))
     assert drawn.text.tolist() == [["no", "edge"], ["yes", "no"]]
     assert drawn.zmax == 2
 
@@ -47,14 +48,6 @@ def test_a_legend_keeps_the_colours_of_its_cells():
         ("no", [theme.GONE]),
         ("yes", [theme.SEEN]),
     ]
-
-
-def test_a_window_s_positions_are_whole_numbers_at_every_length():
-    shown = sliding_window.window_slider(np.ones((24, 24, 24), dtype=bool), window=3)
-    for step in shown.layout.sliders[1].steps:
-        corner = step.args[0]
-        assert corner["xaxis.dtick"] == corner["yaxis.dtick"] in (1, 5)
-        assert corner["yaxis.range"] == corner["xaxis.range"][::-1]
 
 
 def test_lines_differ_in_more_than_colour():
@@ -72,6 +65,27 @@ def test_lines_differ_in_more_than_colour():
     assert shown.layout.annotations[0].text == "here"
     assert shown.layout.annotations[0].x == pytest.approx(math.log10(2))
     assert shown.layout.shapes[0].x0 == 2
+
+
+def test_lines_are_named_at_their_ends_beside_guides_of_a_slope():
+    words = dict(title="A claim", x_title="x", y_title="y", log_x=True, log_y=True)
+    values = {"a": [1, 10], "b": [2, 3]}
+    shown = series.lines([10, 100], values, slopes={"x²": (2, 5)}, named_at_ends=True, **words)
+    assert list(shown.data[2].y) == [5, 500]
+    ends = {name.text: (name.x, name.y) for name in shown.layout.annotations}
+    assert ends["x²"] == pytest.approx((2, math.log10(500)))
+    assert ends["a"] == pytest.approx((2, 1))
+    assert not shown.layout.showlegend
+
+
+def test_a_mask_s_steps_mark_what_each_changes():
+    pictures = [np.zeros((2, 2), dtype=bool), np.tri(2, dtype=bool), np.tri(2, 3, 1, dtype=bool)]
+    shown = sliding_window.steps(pictures, ["a", "b", "c"], "A claim")
+    hidden, seen, just_shown = 0, 1, 3
+    assert shown.data[0].z.tolist() == [[hidden, hidden], [hidden, hidden]]
+    assert shown.data[1].z.tolist() == [[just_shown, hidden], [just_shown, just_shown]]
+    assert shown.data[2].z.tolist() == [[just_shown, seen, hidden], [just_shown, seen, seen]]
+    assert list(shown.data[1].x) == [1, 2]
 
 
 def test_lines_bear_their_intervals():

@@ -22,6 +22,10 @@ SOURCES = {path.stem: path for path in sources(ROOT)}
 # Seconds of the processor, which other work on the machine lengthens least; a lesson alone takes
 # about as many by the clock. Half as long again for slower machines.
 PATIENCE = 1.5
+# Plotly is 4.8 MB of a deck. Where the small Mixtral runs in the page, its float16 weights come
+# along in base64. In 8 bits they would be half of that, and one choice in 130 not the notebook's.
+DECK_BYTES, MODEL_BYTES = 6.5e6, 8.1e6
+CARRY_THE_MODEL = ("07_sparse_moe", "08_router_decisions")
 
 
 def by_chapter():
@@ -51,6 +55,6 @@ def test_a_lesson_prints_what_its_notebook_keeps_in_its_time(stem):
 def test_a_class_can_be_given_its_deck(stem, browser, tmp_path):
     out = Path(os.environ.get("MIXLAB_DECKS", tmp_path))  # `make chapter` keeps it
     deck = write_deck(ROOT, SOURCES[stem], ran(stem)[0], out)
-    assert deck.stat().st_size < 6.5e6
+    assert deck.stat().st_size < DECK_BYTES + MODEL_BYTES * (stem in CARRY_THE_MODEL)
     walks = some(WALKS, 1)  # the others find little that the first doesn't
     assert [str(problem) for problem in check_deck(deck, browser, walks)] == []

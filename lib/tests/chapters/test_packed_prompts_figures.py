@@ -66,8 +66,9 @@ def test_leaks_are_counted_in_the_titles():
     assert numbers[1][1:].tolist() == [6, 10, 1, 0]
 
 
-def test_orange_is_no_prompt():
-    assert theme.ORANGE not in {figures.prompt_color(prompt) for prompt in range(12)}
+def test_a_colour_with_a_meaning_is_no_prompt():
+    meanings = {theme.NOW, theme.SEEN, theme.GONE, theme.WRONG, theme.WASTE}
+    assert not meanings & {figures.prompt_color(prompt) for prompt in range(12)}
 
 
 def test_alignment_marks_what_is_wrong_and_what_is_missing():
@@ -78,14 +79,10 @@ def test_alignment_marks_what_is_wrong_and_what_is_missing():
     assert set(np.asarray(shown.data[1].text).ravel()) == {""}
 
 
-def test_a_request_is_drawn_pass_by_pass():
+def test_the_diagram_has_the_mask_of_each_stage():
     trace = passes()
-    shown = packed_request.passes(trace, WORDS, "a claim")
-    assert len(shown.frames) == len(trace)
-    assert "new 1" in "".join(shown.frames[-2].layout.yaxis.ticktext)
-    assert "empty" not in "".join(shown.frames[-1].layout.xaxis.ticktext)
     stages = [next(one for one in trace if one.stage == name) for name in packed_request._STAGES]
-    diagram = packed_request.life(stages, "a claim")
+    diagram = packed_request.life(stages, ["a", "d", "h"], "a claim")
     drawn = [np.asarray(panel.z, dtype=float) for panel in diagram.data if panel.type == "heatmap"]
     assert [int((panel > 0).sum()) for panel in drawn] == [int(p.mask.sum()) for p in stages]
 
@@ -99,14 +96,8 @@ def test_the_diagram_tells_where_keys_come_from():
 
 
 def test_other_figures_are_drawn_from_what_they_get():
-    trace = passes()[:2]
-    masks = {one.stage: one.mask for one in trace}
-    keys = {one.stage: one.key_prompt for one in trace}
-    both = packed_masks.cell_for_cell({"ours": masks, "theirs": masks}, keys, "a claim")
-    assert len(both.data) == 4
-    computed, used = ({n: s[i] for n, s in layout_scores(LENGTHS).items()} for i in (0, 1))
-    assert "48 scores" in figures.scores(computed, used, "a claim").layout.annotations[0].text
-    bars = figures.padding(LENGTHS, ["x", "y", "z"], "a claim").data
+    parts = ("used", "wasted")
+    bars = figures.used_and_wasted(LENGTHS, [4] * 3, list("xyz"), parts, "a claim", "slots").data
     assert np.add(bars[0].x, bars[1].x).tolist() == [4, 4, 4]
     assert list(figures.clock({"rows": 2.0, "pack": 1.0}, "a claim").data[0].x) == [2.0, 1.0]
     tiles = packed_masks.tiles(np.array([[2, 0], [1, 1]]), 128, [100, 256], "a claim")

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from mixlab.chapters.parallel_scan import figures
-from mixlab.chapters.parallel_scan.rounds import rounds
-from mixlab.chapters.parallel_scan.traces import schedule, trace_scan
+from mixlab.chapters.parallel_scan.traces import borders, racers, schedule, trace_scan, winner
 
 HOW = [("sequential", None), ("hillis_steele", None), ("blelloch", None), ("chunked", 5)]
 
@@ -46,18 +45,12 @@ def test_a_schedule_needs_a_processor():
         schedule(trace_scan("blelloch", 4), 0)
 
 
-def test_rounds_show_what_the_trace_says():
-    trace = trace_scan("blelloch", 8)
-    values, names = trace.replay(join, "parallel"), list("012345")
-    shown = rounds(trace, values, names, "A claim")
-    assert [frame.name for frame in shown.frames] == names
-    for row, frame in enumerate(shown.frames):
-        *_, boxes, held = frame.data
-        assert list(boxes.text[-8:]) == values[row]
-        drawn = np.array(held.z, dtype=float) > 0  # NaN above the diagonal is not
-        assert drawn.sum(1).tolist() == [len(text) for text in values[row]]
-    with pytest.raises(ValueError, match="5 rounds make 6 rows"):
-        rounds(trace, values, names[1:], "A claim")
+def test_the_borders_are_those_of_trying_every_number():
+    for length, chunk_size in [(16, 4), (40, 7), (64, 8)]:
+        traces = racers(length, chunk_size)
+        won = [winner(traces, processors) for processors in range(1, length + 1)]
+        changes = [(n + 1, who) for n, who in enumerate(won) if n == 0 or who != won[n - 1]]
+        assert borders(traces, length) == changes
 
 
 def test_each_panel_has_its_own_round_ticks():

@@ -28,6 +28,20 @@ def test_reach_of_mixed_windows_adds_their_steps():
         traces.reach([0], 4)
 
 
+@pytest.mark.parametrize("window", [1, 2, 3, 7])
+def test_a_cone_narrows_by_a_window_less_one_a_layer(window):
+    cone = traces.cone(window, 4, query=11)
+    for layer in range(5):
+        assert (cone[layer] == band(12, (4 - layer) * (window - 1))[11]).all()
+
+
+@pytest.mark.parametrize("window", [1, 2, 3, 7])
+def test_a_relay_takes_the_widest_step_there_is_until_it_arrives(window):
+    for key in range(10):
+        relay = traces.relay(window, 5, key, query=9)
+        assert relay == [min(9, key + layer * (window - 1)) for layer in range(6)]
+
+
 @pytest.mark.parametrize("windows", [(3, 3, 3), (2, None, 1), (1, 1, 4)])
 @pytest.mark.parametrize("n_experts", [1, 4])
 def test_every_road_to_the_reach_agrees(windows, n_experts):
@@ -83,19 +97,6 @@ def test_a_ripple_needs_another_token_at_a_position_of_the_text():
         traces.ripple(model, torch.arange(4), 2, 2)
 
 
-def test_the_cone_lights_what_is_reached():
-    reach = traces.reach([2, 2], seq=4)
-    lit = np.zeros((2, 3, 4), dtype=bool)
-    for k in (1, 2):
-        for m in range(k + 1):
-            lit[k - 1, m] = reach[k - m, -1]
-    shown = figures.cone(lit, band(4, 1), list("abcd"), "A claim")
-    first, last = shown.frames
-    assert list(last.data[1].x) == [1, 2, 3, 2, 3, 3]  # lit tokens, from the words up
-    assert list(first.data[3].text) == ["<b>2</b> words", "<b>1</b>", ""]
-    assert list(last.data[0].x[:2]) == [2, 1]  # an edge leads down to the token before
-
-
 def test_the_filling_tells_new_from_old():
     shown = figures.filling(traces.reach([2, 2], seq=3), "A claim")
     assert [frame.name for frame in shown.frames] == ["0", "1", "2"]
@@ -106,6 +107,14 @@ def test_the_jacobians_panel_is_blank_where_there_is_no_derivative():
     norms = np.array([np.eye(2), [[1.0, 0.0], [1e-3, 1.0]]])
     shown = figures.support(norms > 0, norms, "A claim")
     assert list(shown.frames[1].data[1].z) == [[0, None], [-3, 0]]
+
+
+def test_the_used_part_s_number_stands_behind_its_texts():
+    shown = effective_field.used({"a": (0.1, [0.05, 0.3]), "b": (0.6, [])}, "A claim")
+    assert [(bar.x[0], bar.x[1]) for bar in shown.data[:2]] == [(0.1, 0.6), (0.9, 0.4)]
+    assert list(shown.data[2].x) == [0.05, 0.3]
+    words = [(name.text, name.x) for name in shown.layout.annotations]
+    assert words == [("<b>10%</b>", 0.3), ("<b>60%</b>", 0.6)]
 
 
 def test_the_ripple_leaves_unchanged_tokens_blank():

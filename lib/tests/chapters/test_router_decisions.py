@@ -2,12 +2,17 @@
 
 import numpy as np
 import pytest
+import torch
 
+from mixlab import load, tokenizer
+from mixlab.chapters.router_decisions.prices import own_and_dearest, prices, surely_dearest
 from mixlab.chapters.router_decisions.repetition import (
     explained_repetitions,
     repetition_of_strangers,
     repetitions,
 )
+from mixlab.small_mixtral import folder
+from mixlab.small_mixtral.sample import sample
 from mixlab.traces.router_decisions import (
     bootstrap,
     conditional_information,
@@ -129,3 +134,28 @@ def test_lots_for_whole_texts_show_what_lots_for_tokens_hide():
     assert information_by_lot(experts, kind_of_text, RNG, 3, given=token).shape == (3, 1)
     with pytest.raises(ValueError, match="2000 places aren't 41 texts"):
         information_by_lot(experts, np.arange(41) % 4, RNG, draws=1)
+
+
+def test_a_price_is_what_a_removal_adds():
+    model = load(folder(), dtype=torch.float32)
+    texts = sample(tokenizer(folder()), each=2, seq=24)
+    found = prices(model, texts, [{}, {0: [7]}])
+    assert found.shape == (2, 8, 2)
+    assert (found[0] == 0).all()
+    assert found[1].mean() > 0.1
+
+
+def test_own_price_and_that_of_whoever_else_pays_most():
+    found = np.zeros((3, 3, 2))
+    found[0] = [[4, 6], [1, 3], [0, 0]]  # without the favourites of kind 0
+    found[1] = [[7, 9], [5, 5], [0, 0]]
+    own, dearest = own_and_dearest(found)
+    assert own[:2].tolist() == [[5, 1], [5, 0]]
+    assert dearest[:2].tolist() == [[2, 1], [8, 1]]
+
+
+def test_a_kind_pays_surely_most_for_its_own_if_all_its_texts_do():
+    found = np.zeros((2, 2, 4))
+    found[0, 0], found[1, 0] = [5, 6, 7, 8], [4, 5, 6, 7]  # one more, each time
+    found[1, 1], found[0, 1] = [5, 1, 5, 1], [1, 5, 0, 5]
+    assert surely_dearest(found) == [True, False]

@@ -1,5 +1,7 @@
 """The stage's host: what a cell sends, and what every piece must keep to."""
 
+import json
+from base64 import b64decode
 from pathlib import Path
 
 import anywidget
@@ -10,9 +12,11 @@ from classroom.slides import output_blocks as slides
 from mixlab.chapters.kit import theme
 from mixlab.chapters.stage import host
 from mixlab.chapters.stage.host import Piece, piece
+from mixlab.small_mixtral import folder
 
 FILES = Path(host.__file__).parent
-PIECES = sorted(path.stem for path in FILES.glob("*.js") if path.stem != "stage")
+# A file of JavaScript without a style is what pieces share, or what one of them computes with.
+PIECES = sorted(path.stem for path in FILES.glob("*.css") if path.stem != "stage")
 LINES = {"stage.js": 250, "js": 300, "css": 65}
 
 
@@ -39,6 +43,24 @@ def test_decks_and_notebooks_know_the_mark():
 def test_a_module_has_the_form_of_anywidget(name):
     widget = type(name, (anywidget.AnyWidget,), {"_esm": host.module(name)})
     assert "export default { render" in widget._esm
+
+
+def test_every_file_belongs_to_a_piece():
+    engines = {engine.module for engine in host.ENGINES.values()}
+    assert {path.name for path in FILES.glob("*.js")} == {
+        "stage.js",
+        *engines,
+        *(f"{name}.js" for name in PIECES),
+    }
+    assert set(host.ENGINES) <= set(PIECES)
+
+
+def test_a_module_brings_what_its_piece_computes_with():
+    text = host.module("router")
+    files = json.loads(text.split("const FILES = ")[1].split(";\n")[0])
+    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+        assert b64decode(files[name]) == (folder() / name).read_bytes()
+    assert "const FILES" not in host.module("ring")
 
 
 def test_a_style_brings_the_course_s_colours():

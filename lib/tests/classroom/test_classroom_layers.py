@@ -4,6 +4,9 @@ import argparse
 import ast
 import doctest
 import importlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,3 +63,16 @@ def test_a_wrong_command_line_is_refused(arguments, capsys):
         main(arguments)
     assert caught.value.code == 2
     assert "usage: python -m classroom" in capsys.readouterr().err
+
+
+def test_nothing_of_the_folder_where_it_is_run_is_executed(tmp_path):
+    for name in ("argparse", "tqdm"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('this is a student')")
+    finished = subprocess.run(
+        [sys.executable, "-m", "classroom", "grade", "--help"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(HERE.parent)},
+        capture_output=True,
+        text=True,
+    )
+    assert "--roster" in finished.stdout, finished.stderr

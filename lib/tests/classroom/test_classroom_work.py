@@ -12,7 +12,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 from classroom import build, layout, work
 from classroom.__main__ import main
 from classroom.build import build_chapter
-from classroom.check import check_submission, read_notebook
+from classroom.cells import read_notebook
+from classroom.check import check_submission
 from classroom.drift import drift, orphans
 from classroom.given import is_current, mark, stamp, written
 from classroom.work import BACKUP, prepare, pristine_exercises, update_copy

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from classroom.answers import answer_id
-from classroom.check import read_notebook
+from classroom.cells import read_notebook
+from classroom.given import answer_id
 from classroom.grade.run import grade_command
 from classroom.work import pristine_exercises
 
@@ -57,7 +57,7 @@ def write(folder: Path, student: str, notebook: dict) -> Path:
 def grade(folder: Path, out: Path, **options) -> dict[tuple[str, str], dict]:
     """Grade and read grades.csv back: (student, exercise) -> row."""
     assert grade_command(ROOT, folder, out, workers=2, **options) == 0
-    with (out / "grades.csv").open(encoding="utf-8", newline="") as file:
+    with (out / "grades.csv").open(encoding="utf-8-sig", newline="") as file:
         return {(row["student"], row["exercise"]): row for row in csv.DictReader(file)}
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from classroom.check import read_notebook
+from classroom.cells import read_notebook
 from classroom.grade.box import bubblewrap
 from tests.grade.attacks import RIGHT, attacks, code_of
 from tests.grade.conftest import NAMES, ROOT, filled, grade, right_answers, write

@@ -10,15 +10,17 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_output
 
-from classroom.answers import Answer, answer_id
 from classroom.build import build_chapter
-from classroom.check import check_submission, read_notebook
-from classroom.given import digests
+from classroom.cells import read_notebook
+from classroom.check import check_submission
+from classroom.given import answer_id, digests
 from classroom.grade.box import bubblewrap
-from classroom.grade.collect import find_entries, read_submission
+from classroom.grade.collect import read_submission
+from classroom.grade.entries import find_entries
 from classroom.grade.grading import AS_SOLVED
-from classroom.grade.handed_in import answers_of, known_answers, same_code
+from classroom.grade.handed_in import answers_of
 from classroom.grade.plan import choose_chapters
+from classroom.known import known_answers, same_code
 from classroom.work import keep_old, prepare, update_copy
 from tests.grade.conftest import EXERCISES, ROOT, SOLUTION, filled, grade, right_answers, write
 
@@ -51,12 +53,11 @@ def zipped(folder: Path, target: Path) -> None:
             archive.write(path, Path("course-main", path.relative_to(folder)))
 
 
-def taken(folder: Path) -> tuple[dict[str, list[str]], list[str]]:
+def taken(folder: Path) -> tuple[dict[str, str], list[str]]:
     """What counts of the one submission in a folder, without what is untouched; and problems."""
     (entry,) = find_entries(folder)
     found, problems = answers_of(read_submission(entry), KNOWN)
-    codes = {ident: [answer.code for answer in given] for ident, given in found.items()}
-    return {i: given for i, given in codes.items() if given != [KNOWN.untouched[i]]}, problems
+    return {ident: answer.code for ident, answer in found.items() if answer}, problems
 
 
 def handed_in(folder: Path, packed: bool) -> Path:
@@ -76,7 +77,7 @@ def test_honest_answers_count_wherever_they_stand_in_the_whole_course(tmp_path, 
     name = STEM if place in ("work", "exercises") else "mine"
     write(course / place, name, filled({"02.3": COUNT}))
     found, problems = taken(handed_in(tmp_path / "in", packed))
-    assert found == {"02.3": [COUNT]}
+    assert found == {"02.3": COUNT}
     assert len(problems) == 1
     assert problems[0].startswith("The course's own solutions are nobody's answers: ")
     assert f"solutions/{STEM}.ipynb" in problems[0]
@@ -130,7 +131,7 @@ def test_a_solution_that_nbgrader_released_is_an_exercise(tmp_path):
             )
     write(tmp_path / "in" / "ann", STEM, book)
     found, problems = taken(tmp_path / "in")
-    assert found["02.3"] == [COUNT]
+    assert found["02.3"] == COUNT
     assert problems == []
 
 
@@ -142,7 +143,7 @@ def test_a_notebook_of_nothing_but_answers_is_read_in_seconds(tmp_path):
     started = time.process_time()
     found, _ = answers_of(read_submission(entry), KNOWN)
     assert time.process_time() - started < 20
-    assert found["02.3"] == [Answer(KNOWN.untouched["02.3"])]
+    assert found == {"02.3": None}
 
 
 def test_what_a_student_wrote_into_a_solution_counts(tmp_path):
@@ -150,7 +151,7 @@ def test_what_a_student_wrote_into_a_solution_counts(tmp_path):
     next(cell for cell in book.cells if answer_id(cell) == "02.3").source = COUNT + "  # mine"
     write(tmp_path / "in" / "ann", STEM, book)
     found, problems = taken(tmp_path / "in")
-    assert found == {"02.3": [COUNT + "  # mine"]}
+    assert found == {"02.3": COUNT + "  # mine"}
     assert problems == [
         f"{STEM}.ipynb: a copy of the course's solutions; only what differs from them is graded."
     ]
@@ -164,7 +165,7 @@ def test_lessons_are_no_answers_and_no_fault(tmp_path):
         ["Lessons of the course hold no answers, and nothing else was handed in."],
     )
     write(tmp_path / "in" / "ann", "mine", filled({"02.3": COUNT}))
-    assert taken(tmp_path / "in") == ({"02.3": [COUNT]}, [])
+    assert taken(tmp_path / "in") == ({"02.3": COUNT}, [])
 
 
 def test_a_students_own_place_goes_before_exercises_and_both_before_backups(tmp_path):
@@ -181,8 +182,7 @@ def test_a_students_own_place_goes_before_exercises_and_both_before_backups(tmp_
     write(course / "exercises", STEM, version(3, "02.2", "02.3"))
     write(course / "work", STEM, version(4, "02.3"))
     found, problems = taken(tmp_path / "in")
-    assert [given[0][-1] for given in found.values()] == ["2", "3", "4"]
-    assert all(len(given) == 1 for given in found.values())
+    assert [code[-1] for code in found.values()] == ["2", "3", "4"]
     assert problems == []
 
 
@@ -192,7 +192,7 @@ def test_an_untouched_cell_of_an_older_version_is_no_answer(tmp_path):
     old = older_version(course / "exercises" / f"{STEM}.ipynb")
     next(cell for cell in old.cells if answer_id(cell) == "02.3").source = COUNT
     write(course / "work", STEM, old)
-    assert taken(tmp_path / "in") == ({"02.3": [COUNT]}, [])
+    assert taken(tmp_path / "in") == ({"02.3": COUNT}, [])
 
 
 def older_version(path: Path) -> nbformat.NotebookNode:
@@ -279,12 +279,3 @@ def test_a_students_day(tmp_path):
     page = (tmp_path / "out" / "class.html").read_text()
     assert page.count("the solution's code") == 1
     assert "02.3: the solution's code" in page.replace("&#39;", "'")
-
-
-def test_answers_are_still_told_apart(tmp_path):
-    """Two different answers in a student's own place are two."""
-    for number in (1, 2):
-        write(tmp_path / "in" / "ann", f"{number}", filled({"02.3": f"n_scores = {number}"}))
-    (entry,) = find_entries(tmp_path / "in")
-    found, _ = answers_of(read_submission(entry), KNOWN)
-    assert found["02.3"] == [Answer("n_scores = 1"), Answer("n_scores = 2")]

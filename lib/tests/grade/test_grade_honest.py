@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from classroom.answers import answer_id
+from classroom.given import answer_id
 from classroom.work import pristine_exercises
 from mixlab.checks.exercise import find
 from tests.grade.conftest import EXERCISES, ROOT, filled, grade, right_answers, write

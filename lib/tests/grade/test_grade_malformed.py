@@ -16,12 +16,14 @@ import zlib
 import pytest
 
 from classroom.answers import MAX_ANSWER, Answer, take_answers
-from classroom.grade import collect
-from classroom.grade.cells import parse_notebook
-from classroom.grade.collect import find_entries, not_looked_at, read_submission
+from classroom.cells import parse_notebook
+from classroom.grade import submission
+from classroom.grade.collect import read_submission
+from classroom.grade.entries import Place, find_entries, not_looked_at
 from classroom.grade.grading import _not_run
-from classroom.grade.handed_in import answers_of, known_answers
+from classroom.grade.handed_in import answers_of
 from classroom.grade.run import grade_command
+from classroom.known import known_answers
 from classroom.solution_region import stub
 from tests.grade.conftest import ROOT, filled, right_answers, write
 
@@ -42,8 +44,12 @@ BAD_BYTES = {
     "no cells": b'{"nbformat": 4}',
     "cells are a text": b'{"nbformat": 4, "cells": "x"}',
     "a huge number": b'{"nbformat": 4, "cells": [], "x": ' + b"9" * 5000 + b"}",
-    "UTF-16": GOOD.decode().encode("utf-16"),
 }
+
+
+def taken(notebook):
+    """The answers of a notebook."""
+    return take_answers(parse_notebook(json.dumps(notebook).encode()), KNOWN)
 
 
 @pytest.mark.parametrize("name", BAD_BYTES)
@@ -69,22 +75,17 @@ def test_what_is_no_notebook_is_named(name):
 def test_a_strange_cell_costs_only_itself(cell):
     notebook = json.loads(GOOD)
     notebook["cells"].insert(0, cell)
-    answers = take_answers(parse_notebook(json.dumps(notebook).encode()).cells)
-    assert answers["02.3"] == [Answer("def n_scores(s, w): return 1")]
+    assert taken(notebook)["02.3"].code == "def n_scores(s, w): return 1"
 
 
-def test_missing_doubled_and_unfit_answers_are_not_run():
-    untouched = f"def f():\n    {stub('02.1')}"
+def test_missing_and_unfit_answers_are_not_run():
+    def status(code):
+        return (_not_run({"02.1": code and Answer.of(code)}, "02.1") or ["run"])[0]
 
-    def status(*given):
-        return (_not_run(list(map(Answer, given)), untouched) or ["run"])[0]
-
-    assert status() == "missing"
-    assert status("x", "y") == "doubled"
+    assert _not_run({}, "02.1")[0] == "missing"
+    assert status(None) == "not answered"
     assert status("x" * (MAX_ANSWER + 1)) == "too long"
     assert status("x = '\ud800'") == "not text"
-    assert status(untouched + "\n") == "not answered"
-    assert status("def f(): return 1") == "run"
     # Who leaves the line behind their own return has answered.
     assert status(f"def f():\n    return 1\n    {stub('02.1')}") == "run"
 
@@ -94,34 +95,40 @@ def _submission(folder):
     return read_submission(entry)
 
 
-def test_cells_deleted_reordered_doubled_split(tmp_path):
+def test_cells_deleted_or_reordered():
     right = right_answers()
     notebook = filled(right)
     notebook["cells"] = list(reversed(notebook["cells"]))
-    answers = take_answers(parse_notebook(json.dumps(notebook).encode()).cells)
-    assert {ident: given[0].code for ident, given in answers.items()} == right
-
+    assert {ident: answer.code for ident, answer in taken(notebook).items()} == right
     notebook["cells"] = [c for c in notebook["cells"] if "n_scores" not in c["source"]]
-    assert "02.3" not in take_answers(parse_notebook(json.dumps(notebook).encode()).cells)
-
-    split = filled({"02.3": "def n_scores(seq, window):"})  # JupyterLab copies the metadata
-    position = next(i for i, c in enumerate(split["cells"]) if "n_scores(seq" in c["source"])
-    split["cells"].insert(position + 1, {**split["cells"][position], "source": "    return 1"})
-    assert len(take_answers(parse_notebook(json.dumps(split).encode()).cells)["02.3"]) == 2
+    assert "02.3" not in taken(notebook)
 
 
-def test_copies_count_once_and_two_answers_are_doubled(tmp_path):
+def test_the_newest_of_two_answers_counts_and_says_so(tmp_path):
+    folder = tmp_path / "in" / "ann"
+
     def answers():
         found, problems = answers_of(_submission(tmp_path / "in"), KNOWN)
-        assert problems == []
-        return found["02.3"]
+        return found["02.3"].code[-1], problems
 
     for name in ("a", "a copy"):
-        write(tmp_path / "in" / "ann", name, json.loads(GOOD))
-    write(tmp_path / "in" / "ann", "as handed out", filled({}))
-    assert [answer.code for answer in answers()] == ["def n_scores(s, w): return 1"]
-    write(tmp_path / "in" / "ann", "b", filled({"02.3": "def n_scores(s, w): return 2"}))
-    assert len(answers()) == 2
+        write(folder, name, json.loads(GOOD))
+    write(folder, "as handed out", filled({}))
+    assert answers() == ("1", [])
+    os.utime(write(folder, "b", filled({"02.3": "def n_scores(s, w): return 2"})), (1, 1))
+    assert answers()[0] == "1"
+    os.utime(folder / "b.ipynb", (2**31, 2**31))
+    told = "Several answers to 02.3: the newest counts, b.ipynb; not a.ipynb, a copy.ipynb."
+    assert answers() == ("2", [told])
+
+
+def test_of_copies_as_old_as_each_other_the_last_counts(tmp_path):
+    for number, name in enumerate(("x", "x-Copy1", "x-Copy10", "x (2)")):
+        code = f"def n_scores(s, w): return {number}"
+        os.utime(write(tmp_path / "in" / "ann", name, filled({"02.3": code})), (5, 5))
+    found, problems = answers_of(_submission(tmp_path / "in"), KNOWN)
+    assert found["02.3"].code[-1] == "2"
+    assert problems[0].endswith("x-Copy10.ipynb; not x.ipynb, x-Copy1.ipynb, x (2).ipynb.")
 
 
 def test_links_are_not_followed(tmp_path):
@@ -147,7 +154,7 @@ def test_pipes_and_unreadable_names_are_passed_over(tmp_path):
     (folder / "\x1b[31m\n.ipynb").write_bytes(GOOD)
     found = _submission(tmp_path / "in")
     assert len(found.notebooks) == 2
-    assert all(label.isprintable() for label, _ in found.notebooks)
+    assert all(file.label.isprintable() for file in found.notebooks)
     assert len(found.digest) == 64
 
 
@@ -156,6 +163,14 @@ def _zip(folder, name, members, **options):
     with zipfile.ZipFile(folder / name, "w", zipfile.ZIP_DEFLATED) as archive:
         for member, content in members.items():
             archive.writestr(member, content, **options)
+
+
+def _zipped(members):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for member, content in members.items():
+            archive.writestr(member, content)
+    return buffer.getvalue()
 
 
 def test_a_zip_is_read_and_never_unpacked(tmp_path):
@@ -176,7 +191,7 @@ def test_links_and_bombs_in_a_zip(tmp_path):
     _zip(tmp_path / "in", "eve.zip", {link: "/etc/passwd", "bomb.ipynb": b" " * 300 * 2**20})
     found = _submission(tmp_path / "in")
     assert any("is a link" in problem for problem in found.problems)
-    assert sum(len(content) for _, content in found.notebooks) < 30 * 2**20
+    assert sum(len(file.content) for file in found.notebooks) < 120 * 2**20
     _, problems = answers_of(found, KNOWN)
     assert any("MB" in problem for problem in problems)
 
@@ -199,22 +214,21 @@ def test_helpers_and_answers_too_deep_for_the_parser_cost_only_themselves(name):
     notebook = filled({"02.1": DEEP[name], "02.3": "def n_scores(s, w): return x"})
     cell = {"cell_type": "code", "metadata": {}, "source": DEEP[name]}
     notebook["cells"].insert(0, cell)
-    found = take_answers(parse_notebook(json.dumps(notebook).encode()).cells)
-    assert found["02.1"][0].code == DEEP[name]
-    assert found["02.3"][0].code == "def n_scores(s, w): return x"
+    assert taken(notebook)["02.1"].code == DEEP[name]
+    assert taken(notebook)["02.3"].code == "def n_scores(s, w): return x"
 
 
 def test_a_notebook_of_nothing_but_definitions_is_read_in_seconds():
     answer = {"cell_type": "code", "source": "def f(): return x1, x2"}
     cells = [
-        {**answer, "metadata": {"nbgrader": {"grade_id": f"ex-02-{n}-answer"}}} for n in range(999)
+        {**answer, "metadata": {"nbgrader": {"grade_id": f"ex-{ident.replace('.', '-')}-answer"}}}
+        for ident in KNOWN.untouched
     ]
     cells += [
         {"cell_type": "code", "metadata": {}, "source": f"x{n} = 1\n" * 1000} for n in range(999)
     ]
-    content = json.dumps({"nbformat": 4, "cells": cells}).encode()
     started = time.process_time()
-    assert len(take_answers(parse_notebook(content).cells)) == 999
+    assert taken({"nbformat": 4, "cells": cells}).keys() == KNOWN.untouched.keys()
     assert time.process_time() - started < 20
 
 
@@ -241,7 +255,7 @@ def test_names_that_look_alike_stay_two_students(tmp_path):
         write(folder, name, filled({"02.3": "def n_scores(s, w): return 2"}))
     entries = {entry.student: entry for entry in find_entries(folder)}
     assert sorted(entries) == ["ann", "ann (2)", "ann (3)", "ann (4)"]
-    assert entries["ann"].paths == (folder / "ann.ipynb",)
+    assert entries["ann"].places == (Place(folder / "ann.ipynb"),)
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
@@ -255,7 +269,7 @@ def test_rare_ways_to_pack_are_refused(tmp_path, method):
 
 
 def test_a_whole_submission_is_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr(collect, "MAX_BYTES", 3 * len(GOOD))
+    monkeypatch.setattr(submission, "MAX_BYTES", 3 * len(GOOD))
     for number in range(9):
         write(tmp_path / "in" / "eve", f"{number}", json.loads(GOOD))
     found = _submission(tmp_path / "in")
@@ -264,8 +278,8 @@ def test_a_whole_submission_is_bounded(tmp_path, monkeypatch):
 
 
 def test_a_zip_of_many_or_of_junk(tmp_path):
-    _zip(tmp_path / "in", "many.zip", {f"{n}.txt": "" for n in range(6000)})
-    assert "more than" in _submission(tmp_path / "in").problems[0]
+    _zip(tmp_path / "in", "many.zip", {f"{n}.txt": "" for n in range(6000)} | {"a.ipynb": GOOD})
+    assert len(_submission(tmp_path / "in").notebooks) == 1
     (tmp_path / "in" / "many.zip").write_bytes(b"PK\x03\x04" + b"junk" * 100)
     assert "not a zip" in _submission(tmp_path / "in").problems[0]
     buffer = io.BytesIO()
@@ -302,7 +316,7 @@ def test_a_spoilt_file_in_a_zip_costs_only_itself(tmp_path):
     content[60:90] = b"\0" * 30  # in the first file
     path.write_bytes(bytes(content))
     found = _submission(tmp_path / "in")
-    assert [label for label, _ in found.notebooks] == ["eve.zip: b.ipynb"]
+    assert [file.label for file in found.notebooks] == ["eve.zip: b.ipynb"]
     assert found.problems == ["eve.zip: a.ipynb can't be unpacked."]
 
 
@@ -330,7 +344,6 @@ def test_zips_without_number_are_not_opened(tmp_path):
     (tmp_path / "class").mkdir()
     (tmp_path / "in").rename(tmp_path / "class" / "eve")
     found = _submission(tmp_path / "class")
-    assert found.members == 50
     assert "more than 50 zips" in found.problems[0]
 
 
@@ -345,44 +358,31 @@ def test_a_notebook_of_too_many_parts_is_not_parsed(part):
 
 
 def test_what_is_no_notebook_is_told(tmp_path):
-    _zip(tmp_path / "in", "ann.zip", {"inner.zip": b"PK"})
+    _zip(tmp_path / "in", "ann.zip", {"1.zip": _zipped({"2.zip": _zipped({"3.ipynb": GOOD})})})
     _zip(tmp_path / "in", "bob.zip", {"essay.docx": b""})
     (tmp_path / "in" / "zoe").mkdir()
     (tmp_path / "in" / "zoe" / "essay.docx").write_bytes(b"")
+    (tmp_path / "in" / "cem.rar").write_bytes(b"")
     (tmp_path / "in" / "class list.csv").write_text("")
     entries = {e.student: read_submission(e).problems for e in find_entries(tmp_path / "in")}
     assert entries == {
-        "ann": ["ann.zip: inner.zip is a zip inside a zip, which is not looked into."],
+        "ann": [
+            "ann.zip: 1.zip: 2.zip is a zip inside a zip inside a zip, which is not looked into."
+        ],
         "bob": ["no notebook (.ipynb) in this submission: it holds bob.zip: essay.docx."],
+        "cem": ["no notebook (.ipynb) in this submission: it holds cem.rar."],
         "zoe": ["no notebook (.ipynb) in this submission: it holds essay.docx."],
     }
     assert not_looked_at(tmp_path / "in") == "class list.csv"
 
 
-def test_a_notebook_whose_marks_are_gone_is_told(tmp_path):
+def test_a_notebook_whose_marks_are_gone_is_known_by_its_names(tmp_path):
     notebook = filled(right_answers())
     bare = [{"cell_type": c["cell_type"], "source": c["source"]} for c in notebook["cells"]]
     write(tmp_path / "in", "ann", {"nbformat": 4, "cells": bare})
     found, problems = answers_of(_submission(tmp_path / "in"), KNOWN)
-    assert found == {}
-    assert problems[0].startswith("ann.ipynb: no cell of it is an exercise's answer cell.")
-
-
-def test_what_a_school_exports_is_one_student(tmp_path):
-    folder = tmp_path / "in"
-    for name in ("02_sliding_window-1", "04_rolling_cache"):
-        write(folder, f"mulleranna_1234_567{name[1]}_{name}", json.loads(GOOD))
-    write(folder, "schmidtbert_LATE_1235_5680_02_sliding_window", json.loads(GOOD))
-    write(folder / "Zoë Ü_77_assignsubmission_file", "02", json.loads(GOOD))
-    (folder / "Zoë Ü_77_assignsubmission_onlinetext").mkdir()
-    write(folder, "ann_02_sliding_window", json.loads(GOOD))
-    found = {entry.student: len(read_submission(entry).notebooks) for entry in find_entries(folder)}
-    assert found == {
-        "ann_02_sliding_window": 1,
-        "mulleranna_1234": 2,
-        "schmidtbert_1235": 1,
-        "Zoë Ü_77": 1,
-    }
+    assert {ident: answer.code for ident, answer in found.items()} == right_answers()
+    assert problems == []
 
 
 def test_reports_among_the_submissions_and_senseless_limits_are_refused(tmp_path):

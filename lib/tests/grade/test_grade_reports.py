@@ -10,12 +10,14 @@ import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
+from classroom.answers import Answer
 from classroom.grade.class_page import class_facts
 from classroom.grade.feedback import explain
 from classroom.grade.grading import NOTHING, Grade
-from classroom.grade.judge import Judgement, judgement
 from classroom.grade.reference import Exercise, Reference, _printed
 from classroom.grade.reports import code_marked, grades_csv, junit_xml, page_name, write_reports
+from classroom.grade.tables import BOM
+from classroom.grade.verdicts import Judgement, judgement
 
 EXERCISE = Exercise(
     ident="02.1",
@@ -39,7 +41,7 @@ GRADES = [
 
 
 def test_the_csv_holds_every_grade_and_no_formula():
-    rows = list(csv.DictReader(io.StringIO(grades_csv(GRADES))))
+    rows = list(csv.DictReader(io.StringIO(grades_csv(GRADES).removeprefix(BOM))))
     assert [row["points"] for row in rows] == ["2", "0", "0"]
     assert rows[1]["student"] == "'=cmd()"
 
@@ -94,6 +96,18 @@ def test_feedback_chooses_among_our_sentences_only():
     assert "fresh" in message
 
 
+def test_expected_and_got_on_public_inputs_are_told_if_they_are_numbers():
+    judged, said = (
+        Judgement(False, "wrong"),
+        "window_mask(6, 3)\n  expected: {}\n  got: {}\n  hint(",
+    )
+    for got, told in (("-1.5", True), ("False", True), ("(2, 3)", True), ("secret", False)):
+        taught = Judgement(False, "error", "", said.format("12", got))
+        message = explain(EXERCISE, judged, taught)[1]
+        assert (f"Expected 12, got {got}." in message) == told
+        assert "secret" not in message
+
+
 def test_an_error_is_told_at_the_students_own_line():
     said = (
         "CheckFailed: 02.1 is not right yet: window_mask(6, 3)\n  in line 2 of the answer: SECRET"
@@ -101,19 +115,21 @@ def test_an_error_is_told_at_the_students_own_line():
     judged = Judgement(False, "error", "TypeError", "SECRET")
     taught = Judgement(False, "error", "", said)
     code = "def window_mask(seq, window):\n    return seq[window]"
-    _, message, _ = explain(EXERCISE, judged, taught, code)
+    _, message, _ = explain(EXERCISE, judged, taught, Answer.of(code))
     assert message.endswith("It stops at its line 2: return seq[window]")
     assert "SECRET" not in message
     for line in ("0", "3", "99999999999999999999"):  # no such line: nothing is said of it
         other = Judgement(False, "error", "", said.replace("line 2", f"line {line}"))
-        assert "stops" not in explain(EXERCISE, judged, other, code)[1]
+        assert "stops" not in explain(EXERCISE, judged, other, Answer.of(code))[1]
 
 
 def test_a_line_that_no_report_could_hold_is_cleaned(tmp_path):
     """One student's escape character would make the whole class's junit.xml unreadable."""
     code = "def window_mask(seq, window):\n    return 1 / 0  # \x1b[31m \x08\ufffe\r\u202e ]]> <b>"
     taught = Judgement(False, "error", "", "window_mask(6, 3)\n  in line 2 of the answer: x")
-    _, message, _ = explain(EXERCISE, Judgement(False, "error", "ZeroDivisionError"), taught, code)
+    _, message, _ = explain(
+        EXERCISE, Judgement(False, "error", "ZeroDivisionError"), taught, Answer.of(code)
+    )
     assert message.endswith("return 1 / 0 # [31m ]]> <b>")
     assert message.isprintable()
     grade = replace(GRADES[1], message=message)
@@ -147,10 +163,12 @@ def test_a_name_and_its_quoted_twin_stay_two():
 def test_what_is_not_installed_and_how_long_it_may_take_are_said():
     code = "import numpy as np\nfrom no_such_package.x import y\nimport __main__"
     judged = Judgement(False, "error", "ModuleNotFoundError", "")
-    message = explain(EXERCISE, judged, None, code)[1]
+    message = explain(EXERCISE, judged, None, Answer.of(code))[1]
     assert message.endswith("not among the course's packages: no_such_package.")
     judged = Judgement(False, "timeout")
-    assert "a cell has 7 seconds" in explain(EXERCISE, judged, None, code, seconds=7.0)[1]
+    assert (
+        "a cell has 7 seconds" in explain(EXERCISE, judged, None, Answer.of(code), seconds=7.0)[1]
+    )
 
 
 def test_an_error_the_check_knows_is_told_as_a_misconception():
@@ -164,8 +182,11 @@ def test_an_error_the_check_knows_is_told_as_a_misconception():
 
 def test_an_error_of_torchs_is_not_taken_for_an_exercise_left_open():
     judged = Judgement(False, "empty", "NotImplementedError")
-    assert explain(EXERCISE, judged, None, "x.half() @ y")[0] == "wrong"
-    assert explain(EXERCISE, judged, None, "raise NotImplementedError()")[0] == "not answered"
+    assert explain(EXERCISE, judged, None, Answer.of("x.half() @ y"))[0] == "wrong"
+    assert (
+        explain(EXERCISE, judged, None, Answer.of("raise NotImplementedError()"))[0]
+        == "not answered"
+    )
 
 
 @pytest.mark.parametrize(
@@ -189,7 +210,7 @@ def test_only_the_line_that_awaits_an_answer_is_no_answer(message, kind):
     # Who leaves our line somewhere behind an answer has answered all the same.
     code = "if x.dtype == 'float':\n    raise NotImplementedError('02.1: …')\nreturn x.half() @ y"
     told = "not answered" if kind == "empty" else "wrong"
-    assert explain(EXERCISE, found, None, code)[0] == told
+    assert explain(EXERCISE, found, None, Answer.of(code))[0] == told
 
 
 def test_the_class_page_counts_those_who_handed_in():
@@ -220,10 +241,30 @@ def test_a_chapter_is_called_by_its_heading():
 def test_an_interrupted_import_is_told_as_a_timeout():
     cell = _printed("")
     cell.cell_type, cell.metadata = "code", {"classroom": {"role": "answer"}}
-    notebook = NotebookNode(cells=[cell], metadata={"seconds": 10})
+    check = NotebookNode(cell, metadata={"classroom": {"role": "check"}})
+    notebook = NotebookNode(cells=[cell, check], metadata={"seconds": 10})
     failed = {"passed": False, "report": "OddError: no", "outcome": "failed"}
-    assert judgement(notebook, [{**failed, "seconds": 9.0}]).kind == "error"
-    assert judgement(notebook, [{**failed, "seconds": 12.4}]).kind == "timeout"
+    undefined = {**failed, "seconds": 0.1}
+    assert judgement(notebook, [{**failed, "seconds": 9.0}, undefined]).kind == "error"
+    assert judgement(notebook, [{**failed, "seconds": 12.4}, undefined]).kind == "timeout"
+
+
+def test_the_check_decides_whatever_a_students_cells_did():
+    roles = ("own", "answer", "check")
+    cells = [
+        NotebookNode(cell_type="code", metadata={"classroom": {"role": role}}) for role in roles
+    ]
+    notebook = NotebookNode(cells=cells, metadata={})
+    fine = {"passed": True, "report": "", "seconds": 0.1, "outcome": "passed"}
+    failed = {**fine, "passed": False, "report": "NameError: x", "outcome": "failed"}
+    wrong = {**failed, "report": "ValueError: y"}
+    assert judgement(notebook, [failed, failed, fine]).passed
+    assert judgement(notebook, [failed, fine, wrong]).error == "ValueError"
+    assert judgement(notebook, [fine, failed, wrong]).error == "NameError"
+    assert not judgement(notebook, [failed, failed]).passed
+    assert not judgement(notebook, [{**failed, "outcome": "skipped"}, fine, fine]).passed
+    died = {**failed, "report": "pytest plugin exception: Died: "}
+    assert judgement(notebook, [died, failed, failed]).kind == "died"
 
 
 def test_only_a_whole_set_of_passed_cells_passes():

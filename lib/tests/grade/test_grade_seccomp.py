@@ -60,6 +60,13 @@ attempt("leave its session", os.setsid)
 attempt("leave its group", lambda: os.setpgid(0, 0))
 attempt("other fcntl", lambda: fcntl.fcntl(listener, fcntl.F_GETFD))
 attempt("file", lambda: open(sys.argv[2], "w").close())
+before = os.stat(sys.argv[2])
+os.chmod(sys.argv[2], 0o400)
+os.utime(sys.argv[2], (1, 1))
+os.chown(sys.argv[2], 1, 1)
+os.setxattr(sys.argv[2], "user.x", b"a message")
+after = os.stat(sys.argv[2])
+assert [*before] == [*after] and os.listxattr(sys.argv[2]) == []
 print(json.dumps(found))
 """
 

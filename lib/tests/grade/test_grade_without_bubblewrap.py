@@ -53,7 +53,7 @@ def _grade(folder, out, bin_folder, **more):
         text=True,
     )
     assert finished.returncode == 0, finished.stderr
-    with (out / "grades.csv").open(encoding="utf-8", newline="") as file:
+    with (out / "grades.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = {(row["student"], row["exercise"]): row for row in csv.DictReader(file)}
     return rows, finished.stderr
 

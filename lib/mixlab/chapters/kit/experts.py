@@ -1,18 +1,21 @@
-"""One colour an expert, and the letters' colour on it: the same in every figure of chapter 08."""
+"""One colour an expert, and the letters' colour on it: the same wherever experts are shown.
+
+Source: Paul Tol, "Colour Schemes" (2021), the scheme "muted" without its rose: distinguishable with
+every common kind of colour blindness, and none of them means anything else in this course. Its
+indigo is lightened, to be seen on a dark page.
+"""
 
 import plotly.graph_objects as go
 
-from mixlab.chapters.kit import theme
-
 EXPERTS = (
-    (theme.BLUE, "#FFF"),
-    (theme.ORANGE, "#000"),
-    (theme.GREEN, "#000"),
-    (theme.PINK, "#000"),
-    (theme.VERMILION, "#000"),
-    (theme.SKY, "#000"),
-    (theme.YELLOW, "#000"),
-    ("#8F8672", "#000"),  # no pure grey: dark slides exchange those
+    ("#4B3FA0", "#FFF"),
+    ("#88CCEE", "#000"),
+    ("#44AA99", "#000"),
+    ("#117733", "#FFF"),
+    ("#999933", "#000"),
+    ("#DDCC77", "#000"),
+    ("#882255", "#FFF"),
+    ("#AA4499", "#FFF"),
 )
 
 
@@ -23,7 +26,7 @@ def palette(n_experts: int) -> tuple[list[str], list[str]]:
         ValueError: if there are more experts than the eye tells apart by colour.
 
     >>> palette(2)
-    (['#0072B2', '#E69F00'], ['#FFF', '#000'])
+    (['#4B3FA0', '#88CCEE'], ['#FFF', '#000'])
     """
     if not 1 <= n_experts <= len(EXPERTS):
         raise ValueError(

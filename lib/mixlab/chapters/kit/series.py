@@ -21,6 +21,8 @@ def lines(
     y_title: str,
     marks: Mapping[str, Real] | None = None,
     ends: Mapping[str, tuple[Sequence[Real], Sequence[Real]]] | None = None,
+    slopes: Mapping[str, tuple[Real, Real]] | None = None,
+    named_at_ends: bool = False,
     log_x: bool = False,
     log_y: bool = False,
 ) -> go.Figure:
@@ -33,6 +35,9 @@ def lines(
         x_title, y_title: name and unit of each axis.
         marks: words to the x at which a dashed vertical line bears them.
         ends: name to the lower and upper ends of each number's interval, drawn as bars.
+        slopes: words to an exponent and a number at the first x: a dotted guide through there that
+            rises by this power of x.
+        named_at_ends: names stand at the curves' right ends, and not in a legend.
         log_x, log_y: logarithmic axes; on a logarithmic x axis each x has its tick.
     """
     shown = theme.figure(title, height=440)
@@ -56,6 +61,11 @@ def lines(
                 thickness=2,
                 width=5,
             )
+    for words, (exponent, first) in (slopes or {}).items():
+        guide = [first * (at / x[0]) ** exponent for at in x]
+        style = dict(mode="lines", line=dict(color="#888", width=1.5, dash="dot"))
+        shown.add_scatter(x=list(x), y=guide, **style, hoverinfo="skip", showlegend=False)
+        _name(shown, words, x[-1], guide[-1], "#666", log_x, log_y)
     for words, where in (marks or {}).items():
         shown.add_vline(x=where, line=dict(dash="dash", color="#666"))
         # On a logarithmic axis Plotly takes a line's x as it is, but the logarithm of words'.
@@ -65,7 +75,7 @@ def lines(
     shown.update_xaxes(title_text=x_title)
     shown.update_yaxes(title_text=y_title)
     if log_x:
-        ticks = [f"{at:g}" for at in x]
+        ticks = [f"{at:,}" for at in x]
         shown.update_xaxes(type="log", tickvals=list(x), ticktext=ticks)
     if log_y:
         shown.update_yaxes(type="log", dtick=1)
@@ -78,7 +88,20 @@ def lines(
         shown.update_layout(margin_b=110, height=470)
     if marks:
         shown.update_layout(margin_t=110)
+    if named_at_ends:
+        for (name, numbers), color in zip(values.items(), theme.CYCLE, strict=False):
+            _name(shown, name, x[-1], numbers[-1], color, log_x, log_y)
+        shown.update_layout(showlegend=False, height=440, margin=dict(b=60, r=190))
     return shown
+
+
+def _name(
+    shown: go.Figure, words: str, x: Real, y: Real, color: str, log_x: bool, log_y: bool
+) -> None:
+    """A curve's name beside its right end."""
+    place = dict(x=math.log10(x) if log_x else x, y=math.log10(y) if log_y else y)
+    look = dict(xanchor="left", xshift=9, showarrow=False, font=dict(color=color, size=14))
+    shown.add_annotation(text=words, **place, **look)
 
 
 def shares(
@@ -98,7 +121,7 @@ def shares(
         x_title, y_title: name and unit of each axis.
     """
     shown = theme.figure(title, height=420)
-    colors = (theme.BLUE, theme.ORANGE, "#BBBBBB", theme.GREEN)
+    colors = (theme.BLUE, theme.ORANGE, theme.GONE, theme.GREEN)
     for (name, values), color in zip(parts.items(), colors, strict=False):
         shown.add_bar(
             x=[str(at) for at in x],

@@ -35,9 +35,8 @@ _TEMPLATE = go.layout.Template(
     )
 )
 
-# Two shades for masks and their kin: hidden and visible. A third marks what is special.
+# Two shades for masks and their kin: hidden and visible.
 HIDDEN_VISIBLE = [[0.0, GONE], [1.0, SEEN]]
-HIDDEN_VISIBLE_MARKED = [[0.0, GONE], [0.5, SEEN], [1.0, NOW]]
 
 
 def figure(title: str, height: int = 420, **layout) -> go.Figure:

@@ -1,25 +1,21 @@
 """Figures of chapter 06: rows laid end to end, and what of them gets computed.
 
 Each takes plain arrays, made by a trace or a cell, and returns a Plotly figure. Who sees whom is
-drawn in packed_masks, the life of a request in packed_request. In all three a prompt keeps its
-colour, and orange is none of them: it marks what is wasted or wrong.
+drawn in masks, the life of a request in request. In all three a prompt keeps its colour, and
+what is wasted or wrong has the course's.
 """
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from mixlab.chapters.kit import theme
-from mixlab.chapters.kit.cells import cells, legend, square_panels
-
-PADDING = "#F6DDB0"  # a pale orange: what is computed for nothing
 
 
 def prompt_color(prompt: int) -> str:
-    """The colour of a prompt, the same in every figure of the chapter; never orange."""
-    colors = (theme.BLUE, theme.GREEN, theme.PINK, theme.SKY, theme.YELLOW, theme.VERMILION)
+    """The colour of a prompt, the same in every figure of the chapter; none that has a meaning."""
+    colors = (theme.GREEN, theme.SKY, theme.YELLOW, "#8F8672", "#8C6BB1")
     return colors[prompt % len(colors)]
 
 
@@ -59,7 +55,7 @@ def packing(words: Sequence[Sequence[str]], title: str) -> go.Figure:
             picture(len(words)),
             zmin=0,
             zmax=len(words),
-            colorscale=prompt_scale(len(words), PADDING),
+            colorscale=prompt_scale(len(words), theme.WASTE),
             texttemplate="%{text}",
             textfont_size=14,
             showscale=False,
@@ -83,63 +79,46 @@ def packing(words: Sequence[Sequence[str]], title: str) -> go.Figure:
     return shown
 
 
-def padding(lengths: Sequence[int], labels: Sequence[str], title: str) -> go.Figure:
-    """What a batch of prompts fills of its rectangle, and what is padding.
+def used_and_wasted(
+    used: Sequence[int],
+    computed: Sequence[int],
+    labels: Sequence[str],
+    names: tuple[str, str],
+    title: str,
+    x_title: str,
+) -> go.Figure:
+    """Bars of what is computed: first what is of use, then what is thrown away.
 
     Args:
-        lengths: of the prompts, in tokens.
-        labels: of the prompts, in few words.
+        used, computed: one number a bar; what isn't used is the difference.
+        labels: of the bars.
+        names: of the two parts.
         title: the claim.
+        x_title: name and unit of what is counted.
     """
-    longest = max(lengths)
-    shown = theme.figure(title, height=420)
-    parts = {"tokens": (lengths, theme.BLUE), "padding": ([longest - n for n in lengths], PADDING)}
-    for name, (values, color) in parts.items():
+    shown = theme.figure(title, height=150 + 34 * len(labels))
+    wasted = [all_ - some for some, all_ in zip(used, computed, strict=True)]
+    for name, values, color in zip(names, (used, wasted), (theme.SEEN, theme.WASTE), strict=True):
         shown.add_bar(
-            y=list(range(len(lengths))),
+            y=list(range(len(labels))),
             x=list(values),
             name=name,
             orientation="h",
-            marker=dict(color=color, line=dict(width=1, color="#888")),
-            hovertemplate="%{x} slots of " + name + "<extra></extra>",
+            marker_color=color,
+            texttemplate="%{x:,}",
+            textfont_size=16,
+            hovertemplate="%{x:,} " + name + "<extra></extra>",
         )
-    shown.update_layout(barmode="stack", bargap=0.15, legend=dict(orientation="h", y=-0.22))
-    shown.update_xaxes(title_text="slots of the rectangle (tokens)")
-    ticks = [f"{label}  <b>{length}</b>" for label, length in zip(labels, lengths, strict=True)]
-    shown.update_yaxes(tickvals=list(range(len(lengths))), ticktext=ticks, autorange="reversed")
-    shown.update_yaxes(showgrid=False)
-    return shown
-
-
-def scores(
-    computed: Mapping[str, np.ndarray], used: Mapping[str, np.ndarray], title: str
-) -> go.Figure:
-    """Which scores each layout of the same prompts computes, and which of those anyone sees.
-
-    Args:
-        computed: layout to (slots, slots) of truth values.
-        used: layout to the same shape: 1 + prompt where one of its tokens sees the score, else 0.
-        title: the claim.
-    """
-    size = max(len(picture) for picture in computed.values())
-    n_prompts = max(int(picture.max()) for picture in used.values())
-    names = [f"{name}: {int(picture.sum())} scores" for name, picture in computed.items()]
-    shown = make_subplots(1, len(names), subplot_titles=names, horizontal_spacing=0.05)
-    kinds = (
-        "not computed",
-        *(f"prompt {n} sees it" for n in range(n_prompts)),
-        "computed, then hidden",
+    shown.update_layout(
+        barmode="stack",
+        bargap=0.2,
+        legend=dict(orientation="h", y=1.02, yanchor="bottom", traceorder="normal"),
     )
-    scale = prompt_scale(n_prompts, theme.GREY, theme.ORANGE)
-    for column, name in enumerate(computed, start=1):
-        values = np.where(computed[name] & (used[name] == 0), n_prompts + 1, used[name])
-        shown.add_trace(cells(values, scale, kinds), 1, column)
-    legend(shown, kinds, scale)
-    shown.update_layout(theme.figure(title, height=470).layout)
-    square_panels(shown, len(names), size)
-    shown.update_xaxes(range=[-0.5, size - 0.5], title_text="key slot")
-    shown.update_yaxes(title_text="query slot", col=1)
-    shown.update_layout(legend=dict(orientation="h", y=-0.24), margin_t=110)
+    shown.update_xaxes(title_text=x_title)
+    shown.update_yaxes(
+        tickvals=list(range(len(labels))), ticktext=list(labels), autorange="reversed"
+    )
+    shown.update_yaxes(showgrid=False)
     return shown
 
 
@@ -155,8 +134,8 @@ def clock(seconds: Mapping[str, float], title: str) -> go.Figure:
         y=list(seconds),
         x=list(seconds.values()),
         orientation="h",
-        marker_color=[theme.ORANGE, theme.BLUE][: len(seconds)],
-        texttemplate="%{x:.1f} s",
+        marker_color=[theme.WASTE, theme.SEEN][: len(seconds)],
+        texttemplate="%{x:.2f} s",
         textfont_size=16,
         hoverinfo="skip",
     )

@@ -1,7 +1,7 @@
-"""Figures of chapter 06 about masks: what leaks, whose cells agree, which corner, which tiles.
+"""Figures of chapter 06 about masks: what leaks, which corner, which tiles.
 
 Each takes plain arrays and returns a Plotly figure. Prompts have their colours of packed_prompts;
-orange marks what is wrong.
+vermilion marks what is wrong.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from mixlab.chapters.kit import theme
 from mixlab.chapters.kit.cells import cells, legend, square_panels
 from mixlab.chapters.packed_prompts.figures import prompt_scale
 
-_WRONG = [[0, theme.GREY], [1 / 3, theme.BLUE], [2 / 3, theme.ORANGE], [1, "#FFFFFF"]]
+_WRONG = [[0, theme.GONE], [1 / 3, theme.SEEN], [2 / 3, theme.WRONG], [1, "#FFFFFF"]]
 
 
 def leaks(
@@ -33,7 +33,7 @@ def leaks(
     shown = make_subplots(1, len(masks), subplot_titles=names, horizontal_spacing=0.1)
     n_prompts = 1 + int(prompt.max())
     kinds = ("hidden", *(f"visible, prompt {n}" for n in range(n_prompts)), "another prompt's")
-    scale = prompt_scale(n_prompts, theme.GREY, theme.ORANGE)
+    scale = prompt_scale(n_prompts, theme.GONE, theme.WRONG)
     for column, mask in enumerate(masks.values(), start=1):
         values = np.where(mask & foreign, n_prompts + 1, mask * (1 + prompt))
         shown.add_trace(cells(values, scale, kinds), 1, column)
@@ -59,7 +59,7 @@ def influence(moved: Mapping[str, np.ndarray], names: Sequence[str], title: str)
     shown = make_subplots(1, len(moved), subplot_titles=list(moved), horizontal_spacing=0.14)
     size = len(names)
     kinds = ("unmoved", *["its own"] * size, "leak")
-    scale = prompt_scale(size, theme.GREY, theme.ORANGE)
+    scale = prompt_scale(size, theme.GONE, theme.WRONG)
     for column, values in enumerate(moved.values(), start=1):
         # What matters is whether anything moved: a change in the prompt itself is as it should be.
         kind = np.where(values == 0, 0, size + 1)
@@ -82,47 +82,6 @@ def influence(moved: Mapping[str, np.ndarray], names: Sequence[str], title: str)
     shown.update_yaxes(autorange="reversed", showgrid=False)
     shown.update_yaxes(title_text="which prompt is changed", col=1)
     shown.update_layout(margin_t=110)
-    return shown
-
-
-def cell_for_cell(
-    masks: Mapping[str, Mapping[str, np.ndarray]],
-    key_prompts: Mapping[str, np.ndarray],
-    title: str,
-) -> go.Figure:
-    """The masks of several sources, one source a row and one mask a column.
-
-    Args:
-        masks: source to name of mask to (queries, keys) of truth values.
-        key_prompts: name of mask to which prompt each key belongs to.
-        title: the claim.
-    """
-    sources, names = list(masks), list(key_prompts)
-    n_prompts = 1 + int(max(prompts.max() for prompts in key_prompts.values()))
-    words = ("hidden", *(f"visible, prompt {n}" for n in range(n_prompts)))
-    shown = make_subplots(
-        len(sources),
-        len(names),
-        subplot_titles=names,
-        horizontal_spacing=0.04,
-        vertical_spacing=0.08,
-    )
-    for row, source in enumerate(sources, start=1):
-        for column, name in enumerate(names, start=1):
-            mask = masks[source][name]
-            values = mask * (1 + key_prompts[name])
-            panel = cells(values, prompt_scale(n_prompts, theme.GREY), words)
-            shown.add_trace(panel, row, column)
-    rows = max(mask.shape[0] for mask in masks[sources[0]].values())
-    columns = max(mask.shape[1] for mask in masks[sources[0]].values())
-    shown.update_layout(theme.figure(title, height=150 + 190 * len(sources)).layout)
-    shown.update_annotations(font_size=14)
-    square_panels(shown, len(sources) * len(names), rows)
-    shown.update_xaxes(range=[-0.5, columns - 0.5], showticklabels=False, showline=False)
-    shown.update_yaxes(showticklabels=False, showline=False)
-    for row, source in enumerate(sources, start=1):
-        shown.update_yaxes(title_text=f"<b>{source}</b>", title_font_size=16, row=row, col=1)
-    shown.update_layout(margin=dict(t=110, l=60, r=10, b=20))
     return shown
 
 
@@ -164,7 +123,7 @@ def tiles(state: np.ndarray, tile: int, ends: Sequence[int], title: str) -> go.F
         title: the claim.
     """
     kinds = ("skipped", "computed, mask applied", "computed, no mask needed")
-    scale = [[0, theme.GREY], [0.5, theme.SKY], [1, theme.BLUE]]
+    scale = [[0, theme.GONE], [0.5, theme.SKY], [1, theme.SEEN]]
     centers = (np.arange(len(state)) + 0.5) * tile
     shown = theme.figure(title, height=560)
     panel = cells(state, scale, kinds, gap=2.0)

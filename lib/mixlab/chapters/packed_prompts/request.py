@@ -1,8 +1,8 @@
-"""The life of a packed request: its masks in one diagram, and pass by pass.
+"""The life of a packed request: its three masks in one diagram.
 
-Both figures take the passes of `traces.trace_request`. Cells have their prompt's colour; numbers
-and words say which token a row or a column is, and bars in the diagram whether a key comes from the
-ring or is the chunk's own.
+It takes the passes of `traces.trace_request`; the stage's piece `requests` plays them all. Cells
+have their prompt's colour; numbers say which token a row or a column is, and bars whether a key
+comes from the ring or is the chunk's own.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from mixlab.chapters.kit import theme
-from mixlab.chapters.packed_prompts.figures import prompt_color, prompt_scale
+from mixlab.chapters.kit.cells import legend
+from mixlab.chapters.packed_prompts.figures import prompt_scale
 from mixlab.chapters.packed_prompts.traces import PADDING, PackedMask
 
 _STAGES = {  # stage: (heading, when, xformers' mask in two lines)
@@ -54,11 +55,12 @@ def _origins(one: PackedMask) -> list[tuple[int, int, bool]]:
     return [(columns[0], columns[-1], ring) for ring, columns in stretches]
 
 
-def life(passes: Sequence[PackedMask], title: str) -> go.Figure:
+def life(passes: Sequence[PackedMask], names: Sequence[str], title: str) -> go.Figure:
     """From the first chunk to decoding in one diagram, all cells of one size.
 
     Args:
         passes: one of each stage, in order: first chunk, later chunk, decode.
+        names: of the prompts.
         title: the claim.
     """
     gap, middle = 6.0, max(len(one.mask) for one in passes) / 2 - 0.5
@@ -85,7 +87,7 @@ def life(passes: Sequence[PackedMask], title: str) -> go.Figure:
             y=top + np.arange(height),
             zmin=0,
             zmax=n_prompts,
-            colorscale=prompt_scale(n_prompts, theme.GREY),
+            colorscale=prompt_scale(n_prompts, theme.GONE),
             showscale=False,
             xgap=1,
             ygap=1,
@@ -108,70 +110,10 @@ def life(passes: Sequence[PackedMask], title: str) -> go.Figure:
     shown.add_annotation(corner, y=-2.6, text="<i>keys</i>")
     shown.add_annotation(corner, y=middle, text="<i>queries</i>", textangle=-90)
     shown.update_traces(hoverinfo="skip", showlegend=False)
+    scale = prompt_scale(n_prompts, theme.GONE)
+    legend(shown, ["hidden", *names], scale)
+    shown.update_layout(legend=dict(orientation="h", x=0, y=0))
     shown.update_xaxes(visible=False, range=[-2.7, edge + 0.4])
     shown.update_yaxes(visible=False, range=[middle + 7.2, middle - 9.8])
     shown.update_layout(margin=dict(l=10, r=10, b=10))
-    return shown
-
-
-def passes(trace: Sequence[PackedMask], words: Sequence[Sequence[str]], title: str) -> go.Figure:
-    """Every pass of a batch of prompts, one after the other.
-
-    Args:
-        trace: all passes, in order.
-        words: the tokens of each prompt; later positions are the ones it writes.
-        title: the claim.
-    """
-    rows = max(len(one.mask) for one in trace)
-    columns = max(one.mask.shape[1] for one in trace)
-    names = [f"{number}, {one.stage}" for number, one in enumerate(trace, start=1)]
-
-    def word(prompt: int, position: int) -> str:
-        if position == PADDING:
-            return "empty"
-        known = words[prompt]
-        return known[position] if position < len(known) else f"new {position - len(known) + 1}"
-
-    def axis(prompts, positions) -> dict:
-        texts = [
-            f'<span style="color:{prompt_color(prompt)}">■</span> {word(prompt, position)}'
-            for prompt, position in zip(prompts.tolist(), positions.tolist(), strict=True)
-        ]
-        return dict(tickvals=list(range(len(texts))), ticktext=texts)
-
-    def frame(one: PackedMask) -> tuple[dict, dict]:
-        sees = np.where(one.mask, "sees", "does not see")
-        title = f"keys · mask: {one.mask_name}"
-        return (
-            dict(type="heatmap", z=_values(one), text=sees),
-            dict(
-                xaxis=axis(one.key_prompt, one.key_position) | dict(title=dict(text=title)),
-                yaxis=axis(one.query_prompt, one.query_position),
-            ),
-        )
-
-    drawn = [frame(one) for one in trace]
-    shown = theme.figure(title, height=max(580, 300 + 16 * rows))
-    shown.add_trace(
-        go.Heatmap(
-            drawn[0][0],
-            zmin=0,
-            zmax=len(words),
-            colorscale=prompt_scale(len(words), theme.GREY),
-            showscale=False,
-            xgap=1,
-            ygap=1,
-            hovertemplate="%{y} %{text} %{x}<extra></extra>",
-        )
-    )
-    shown.frames = [
-        go.Frame(name=name, data=[data], layout=layout)
-        for name, (data, layout) in zip(names, drawn, strict=True)
-    ]
-    shown.update_xaxes(range=[-0.5, columns - 0.5], showgrid=False, tickangle=-50, side="top")
-    shown.update_yaxes(range=[rows - 0.5, -0.5], showgrid=False)
-    shown.update_yaxes(title=dict(text="queries", standoff=24))
-    shown.update_layout(drawn[0][1])
-    shown.update_layout(margin=dict(t=170, l=110), title=dict(yref="container", y=0.97))
-    theme.player(shown, names, "pass ", milliseconds=1400)
     return shown

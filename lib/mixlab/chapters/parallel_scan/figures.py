@@ -27,8 +27,8 @@ def bucket(kept: Sequence[float], added: Sequence[float], title: str) -> go.Figu
     shown = theme.figure(title, height=400)
     minutes = list(range(len(kept)))
     for values, name, color in (
-        (kept, "kept from the minute before", theme.BLUE),
-        (added, "came in", theme.ORANGE),
+        (kept, "kept from the minute before", theme.SEEN),
+        (added, "came in", theme.NOW),
     ):
         shown.add_bar(
             x=minutes,
@@ -154,7 +154,7 @@ def reach(
     down = dict(x0=column - 0.5, x1=column + 0.5, y0=column - 0.5, y1=seq - 0.5)
     at = (row + 0.7, row), (column + 0.7, column - 0.2)
     for corners, (x, y), text, color in zip(
-        (across, down), at, words, (theme.VERMILION, theme.BLUE), strict=True
+        (across, down), at, words, (theme.NOW, theme.SEEN), strict=True
     ):
         shown.add_shape(type="rect", **corners, line=dict(color=color, width=4))
         shown.add_annotation(x=x, y=y, text=text, showarrow=False, xanchor="left", align="left")

@@ -12,6 +12,7 @@ combinations to a number of processors.
 import heapq
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -96,6 +97,24 @@ class ScanTrace:
                 row[later] = operator(before[earlier], before[later])
             rows.append(row)
         return rows
+
+
+def made_of(trace: ScanTrace, place: int, step: int) -> list[list[int]]:
+    """Which combinations the value at a place is made of, after `step` rounds.
+
+    Returns:
+        For each of these rounds, the places where one of them was written.
+
+    >>> made_of(trace_scan("blelloch", 8), place=5, step=4)  # up 1, up 2, up 4, down 2
+    [[1, 3, 5], [3], [], [5]]
+    """
+    needed, written = {place}, []
+    for one in reversed(trace.steps[:step]):
+        pairs = zip(one.earlier, one.later, strict=True)
+        used = [(earlier, later) for earlier, later in pairs if later in needed]
+        written.append([later for _, later in used])
+        needed |= {earlier for earlier, _ in used}
+    return written[::-1]
 
 
 def trace_scan(method: str, length: int, chunk_size: int | None = None) -> ScanTrace:
@@ -187,6 +206,50 @@ def _needs(trace: ScanTrace) -> list[list[int]]:
         needs += [[writer[place] for place in pair if place in writer] for pair in pairs]
         writer |= {later: first + number for number, (_, later) in enumerate(pairs)}
     return needs
+
+
+def racers(tokens: int, chunk_size: int) -> dict[str, ScanTrace]:
+    """The four ways to scan a sequence, in chunks of `chunk_size` where there are chunks."""
+    ways = {"sequential": None, "blelloch": None, "chunked": chunk_size, "hillis_steele": None}
+    return {method: trace_scan(method, tokens, size) for method, size in ways.items()}
+
+
+def winner(all_traces: Mapping[str, ScanTrace], processors: int) -> str:
+    """The way with the fewest rounds; of several such, the one with the least work."""
+
+    def cost(name: str) -> tuple[int, int]:
+        return len(schedule(all_traces[name], processors)), all_traces[name].work
+
+    return min(all_traces, key=cost)
+
+
+def borders(all_traces: Mapping[str, ScanTrace], most: int) -> list[tuple[int, str]]:
+    """Who wins from which number of processors on, up to `most`.
+
+    Looked for at the powers of two, and between two of them that have different winners.
+
+    >>> borders(racers(16, chunk_size=4), most=16)
+    [(1, 'sequential'), (2, 'blelloch'), (6, 'chunked'), (15, 'hillis_steele')]
+    """
+    won = cache(partial(winner, all_traces))
+    found = [(1, won(1))]
+
+    def between(low: int, high: int) -> None:
+        first, last = won(low), won(high)
+        if first == last:
+            return
+        if high - low == 1:
+            found.append((high, last))
+            return
+        middle = (low + high) // 2
+        between(low, middle)
+        between(middle, high)
+
+    low = 1
+    while low < most:
+        between(low, min(2 * low, most))
+        low *= 2
+    return found
 
 
 def rounding_errors(

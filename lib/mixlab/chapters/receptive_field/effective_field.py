@@ -21,8 +21,8 @@ def bell(alone: np.ndarray, held: np.ndarray, title: str) -> go.Figure:
     shown = theme.figure(title, height=520)
     distance = list(range(alone.shape[1]))
     looks = {
-        "attention alone": (theme.ORANGE, "rgba(230,159,0,0.35)"),
-        "with the residual": (theme.BLUE, "rgba(0,114,178,0.35)"),
+        "attention alone": (theme.SKY, "rgba(86,180,233,0.35)"),
+        "with the residual": (theme.GREEN, "rgba(0,158,115,0.35)"),
     }
     start = len(alone) - 1
     for (name, (color, fill)), values in zip(looks.items(), (alone, held), strict=True):
@@ -51,29 +51,36 @@ def bell(alone: np.ndarray, held: np.ndarray, title: str) -> go.Figure:
     return shown
 
 
-def used(
-    measured: Mapping[str, tuple[np.ndarray, np.ndarray]],
-    pictures: Mapping[str, tuple[np.ndarray, np.ndarray]],
-    reach: int,
-    title: str,
-) -> go.Figure:
-    """How much of the influence comes from how near, with the theoretical reach beside it.
+def used(parts: Mapping[str, tuple[float, Sequence[float]]], title: str) -> go.Figure:
+    """How much of the reach holds most of the influence: a bar a row, a dot for each text.
 
     Args:
-        measured: name to distances, in steps of W - 1 tokens, and the share from no farther.
-        pictures: the same for what a theory says; drawn without colour.
-        reach: number of layers, and so of steps within reach.
+        parts: name to the part of the reach, 0 to 1, in the mean and in each text.
         title: the claim.
     """
-    shown = theme.figure(title, height=460)
-    for number, (name, (x, y)) in enumerate(measured.items()):
-        _curve(shown, name, x, y, width=4, dash="solid", color=theme.CYCLE[number])
-    for number, (name, (x, y)) in enumerate(pictures.items()):
-        _curve(shown, name, x, y, width=2, dash=("dash", "dot")[number], color="#777")
-    _wall(shown, reach, f"{reach} layers reach to here")
-    shown.update_xaxes(title_text="distance back (steps of W − 1 tokens)", range=[0, reach * 1.02])
-    shown.update_yaxes(title_text="share from within", tickformat=".0%", range=[0, 1.04])
-    shown.update_layout(legend=dict(x=0.62, y=0.12, yanchor="bottom"), margin_t=100)
+    shown = theme.figure(title, height=120 + 80 * len(parts))
+    names = list(parts)
+    means = [mean for mean, _ in parts.values()]
+    look = dict(orientation="h", hovertemplate="%{y}: %{x:.0%}<extra></extra>")
+    shown.add_bar(y=names, x=means, marker_color=theme.SEEN, width=0.5, **look)
+    rest = [1 - mean for mean in means]
+    shown.add_bar(y=names, x=rest, marker_color=theme.GONE, width=0.5, hoverinfo="skip", **look)
+    dots = [(name, each) for name, (_, texts) in parts.items() for each in texts]
+    shown.add_scatter(
+        y=[name for name, _ in dots],
+        x=[each for _, each in dots],
+        mode="markers",
+        marker=dict(color=theme.BLACK, size=9, symbol="line-ns-open", line_width=2),
+        hovertemplate="one text: %{x:.0%}<extra></extra>",
+    )
+    for name, mean in zip(names, means, strict=True):
+        farthest = max([mean, *parts[name][1]])
+        words = dict(text=f"<b>{mean:.0%}</b>", xanchor="left", xshift=12, font_size=17)
+        shown.add_annotation(y=name, x=farthest, showarrow=False, **words)
+    shown.update_xaxes(title_text="part of the reach, from the last token back", range=[0, 1])
+    shown.update_xaxes(tickformat=".0%")
+    shown.update_yaxes(autorange="reversed", tickfont_size=16, ticksuffix="  ")
+    shown.update_layout(barmode="stack", showlegend=False)
     return shown
 
 
@@ -87,7 +94,7 @@ def fade(curves: Mapping[str, tuple[np.ndarray, np.ndarray]], wall: int, title: 
     """
     shown = theme.figure(title, height=460)
     for number, (name, (x, y)) in enumerate(curves.items()):
-        style = dict(width=3, dash=("solid", "dash", "dot")[number], color=theme.CYCLE[number])
+        style = dict(width=3, dash=("solid", "dash")[number], color=(theme.SEEN, "#888")[number])
         _curve(shown, name, x, np.where(y > 0, y, np.nan), **style)
     _wall(shown, wall, f"distance {wall}: end of reach")
     shown.update_xaxes(title_text="distance back (tokens)", rangemode="tozero")
@@ -175,7 +182,7 @@ def ripple(
     shown.add_scatter(
         x=column, y=row, text=first[1]["text"], mode="text", textfont_size=13, hoverinfo="skip"
     )
-    box = dict(color=theme.ORANGE, size=40, line_width=4)
+    box = dict(color=theme.NOW, size=40, line_width=4)
     shown.add_scatter(
         x=[column[position]],
         y=[row[position]],

@@ -4,7 +4,6 @@ Each takes plain arrays, made by a trace or a cell, and returns a Plotly figure.
 of its reach is drawn in `mixlab.chapters.receptive_field.effective_field`.
 """
 
-from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -14,82 +13,8 @@ from plotly.subplots import make_subplots
 from mixlab.chapters.kit import theme
 from mixlab.chapters.kit.cells import cells, legend, square_panels
 
-_FAINT, _EDGE = "#D4D4D4", "#9CC3DE"
-_REACHED = [[0.0, theme.GREY], [0.5, theme.BLUE], [1.0, theme.ORANGE]]
+_REACHED = [[0.0, theme.GONE], [0.5, theme.SEEN], [1.0, theme.NOW]]
 _REACHED_NAMES = ("out of reach", "reached before", "new in this layer")
-
-
-def _edges(upper: np.ndarray, lower: np.ndarray, mask: np.ndarray, layer: int) -> tuple[list, list]:
-    """Line segments from the lit nodes of a layer to the lit ones they read in the layer below."""
-    x, y = [], []
-    for i, j in np.argwhere(mask & upper[:, None] & lower[None, :]).tolist():
-        x += [i, j, None]
-        y += [layer, layer - 1, None]
-    return x, y
-
-
-def cone(lit: np.ndarray, mask: np.ndarray, words: Sequence[str], title: str) -> go.Figure:
-    """A stack of layers as a net: which states one token's state is made from, layer by layer.
-
-    Args:
-        lit: (n_layers, n_layers + 1, seq) of truth values; lit[k - 1, m, j] says whether the
-            chosen token, after k layers, depends on token j's state after m layers.
-        mask: (seq, seq), who sees whom in every layer.
-        words: the tokens.
-        title: the claim.
-    """
-    n_layers, rows, seq = lit.shape
-    every = np.ones(seq, dtype=bool)
-    chosen = int(np.flatnonzero(lit[0, 1])[0])
-
-    def moving(k: int) -> list[go.Scatter]:
-        """What differs from frame to frame: lit edges, lit nodes, the token itself, counts."""
-        shown, edges = lit[k], ([], [])
-        for layer in range(1, k + 2):
-            for axis, new in zip(
-                edges, _edges(shown[layer], shown[layer - 1], mask, layer), strict=True
-            ):
-                axis.extend(new)
-        layer, token = np.nonzero(shown)
-        counts = [f"<b>{n}</b>" if n else "" for n in shown.sum(axis=1).tolist()]
-        counts[0] += " words"
-        return [
-            go.Scatter(x=edges[0], y=edges[1]),
-            go.Scatter(x=token.tolist(), y=layer.tolist()),
-            go.Scatter(x=[chosen], y=[k + 1]),
-            go.Scatter(x=[seq - 0.2] * rows, y=list(range(rows)), text=counts),
-        ]
-
-    faint = ([], [])
-    for layer in range(1, rows):
-        for axis, new in zip(faint, _edges(every, every, mask, layer), strict=True):
-            axis.extend(new)
-    styles = (
-        dict(mode="lines", line=dict(color=_EDGE, width=2.5)),
-        dict(mode="markers", marker=dict(color=theme.BLUE, size=15)),
-        dict(mode="markers", marker=dict(color=theme.ORANGE, size=21)),
-        dict(mode="text", textposition="middle right", textfont_size=17),
-    )
-    net = np.indices((rows, seq)).reshape(2, -1).tolist()
-    shown = theme.figure(title, height=560, showlegend=False)
-    shown.add_scatter(x=faint[0], y=faint[1], mode="lines", line=dict(color="#ECECEC", width=1))
-    shown.add_scatter(x=net[1], y=net[0], mode="markers", marker=dict(color=_FAINT, size=8))
-    for trace, style in zip(moving(n_layers - 1), styles, strict=True):
-        shown.add_trace(trace.update(style))
-    shown.update_traces(hoverinfo="skip")
-    names = [str(k + 1) for k in range(n_layers)]
-    shown.frames = [
-        go.Frame(name=name, data=moving(k), traces=[2, 3, 4, 5]) for k, name in enumerate(names)
-    ]
-    shown.update_xaxes(
-        tickvals=list(range(seq)), ticktext=list(words), range=[-0.6, seq + 1.3], showgrid=False
-    )
-    levels = ["input", *(f"layer {k}" for k in range(1, rows))]
-    shown.update_yaxes(
-        tickvals=list(range(rows)), ticktext=levels, range=[-0.4, rows - 0.6], showgrid=False
-    )
-    theme.player(shown, names, "layers = ", below=0.06, start=n_layers - 1)
-    return shown
 
 
 def filling(reach: np.ndarray, title: str) -> go.Figure:

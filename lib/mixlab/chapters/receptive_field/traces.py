@@ -1,6 +1,7 @@
 """How far a token can see through a stack of layers, how far it does see, and how to tell.
 
-The first is a matter of counting: `reach` multiplies masks. The others ask a model:
+The first is a matter of counting: `reach` multiplies masks, `cone` and `relay` read
+off what one token depends on and who handed it on. The others ask a model:
 `jacobian_norms` by derivatives of every state with respect to every token, `prediction_gradient`
 and `influence` by those of one prediction, `ripple` by exchanging a token.
 Sources: "Mistral 7B" (2023), section 2, for the reach; Luo et al., "Understanding the Effective
@@ -45,6 +46,44 @@ def reach(windows: Sequence[int | None], seq: int) -> Bool[np.ndarray, "layers_a
         mask = window_mask(seq, window=window).numpy()
         known.append((mask.astype(np.int64) @ known[-1].astype(np.int64)) > 0)
     return np.stack(known)
+
+
+def cone(window: int, n_layers: int, query: int) -> Bool[np.ndarray, "layers_and_input seq"]:
+    """Which states the state of one token depends on, from the input up to its own layer.
+
+    Args:
+        window: of every layer.
+        n_layers: layers that have worked.
+        query: position of the token.
+
+    Returns:
+        (n_layers + 1, query + 1); `[m, j]` is True if the query's state after all layers depends on
+        the state of token j after m of them.
+
+    >>> cone(3, n_layers=2, query=5).sum(axis=1)  # five inputs, three states, and its own
+    array([5, 3, 1])
+    """
+    return reach([window] * n_layers, query + 1)[::-1, query]
+
+
+def relay(window: int, n_layers: int, key: int, query: int) -> list[int]:
+    """Who hands a token's content on to a later one: after each layer the nearest that knows it.
+
+    Args:
+        window: of every layer.
+        n_layers: layers that have worked.
+        key: position of the token whose content travels.
+        query: position of the token that it travels to, not before `key`.
+
+    Returns:
+        A position for each layer, from before the first one on: `key` itself, and `query` from the
+        layer in which it arrives.
+
+    >>> relay(3, n_layers=4, key=0, query=5)
+    [0, 2, 4, 5, 5]
+    """
+    known = reach([window] * n_layers, query + 1)[:, :, key]
+    return [int(np.flatnonzero(row).max()) for row in known]
 
 
 @contextmanager

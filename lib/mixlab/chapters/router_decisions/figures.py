@@ -13,6 +13,10 @@ from plotly.subplots import make_subplots
 from mixlab.chapters.kit import theme
 from mixlab.chapters.kit.experts import expert_legend, palette
 
+# Letters and lines that are read on white and on black.
+_APART = "#B254A5"  # the one kind that a figure names
+_LINES = ("#B254A5", "#1F9254", "#7468D8", "#7C858D")
+
 
 def kind_shares(
     shares: np.ndarray, low: np.ndarray, high: np.ndarray, kinds: Sequence[str], title: str
@@ -162,75 +166,144 @@ def repetition(
     values: Mapping[str, np.ndarray],
     chance: Sequence[float],
     layers: Sequence[int],
+    apart: str,
     title: str,
 ) -> go.Figure:
     """How often neighbours share an expert, by layer: two panels, a line a kind of text.
-
-    What lies below chance is marked and named.
 
     Args:
         values: kind to (2, layers): the first choice alone, and first or second.
         chance: of the two, for random routing.
         layers: the layers' numbers.
+        apart: the kind that is named; the others stand behind it, all alike.
         title: the claim.
     """
     titles = ["the same first choice", "any choice in common"]
     shown = make_subplots(1, 2, subplot_titles=titles, horizontal_spacing=0.1)
     x = list(range(len(layers)))  # evenly apart, whatever the layers' numbers
+    others = [kind for kind in values if kind != apart]
     for panel in (0, 1):
-        for kind, numbers in values.items():
-            below = numbers[panel] < chance[panel]
+        place = dict(row=1, col=panel + 1)
+        for kind in (*others, apart):
+            named = kind == apart
+            under = (values[kind][panel] < chance[panel]) | (np.array(x) == x[-1])
             shown.add_scatter(
                 x=x,
-                y=numbers[panel].round(4).tolist(),
-                mode="lines+markers",
-                name="a kind of text",
-                legendgroup="kinds",
-                showlegend=panel == 0 and kind == next(iter(values)),
-                line=dict(color=theme.BLUE, width=1.5),
-                marker=dict(
-                    opacity=1,
-                    size=np.where(below, 13, 8).tolist(),
-                    color=np.where(below, theme.VERMILION, theme.BLUE).tolist(),
-                    symbol=np.where(below, "diamond", "circle").tolist(),
-                ),
-                text=[f"layer {layer}" for layer in layers],
-                hovertemplate="%{text}: %{y:.1%}<extra>" + kind + "</extra>",
-                row=1,
-                col=panel + 1,
+                y=values[kind][panel].round(4).tolist(),
+                mode="lines+markers+text" if named else "lines",
+                line=dict(color=_APART if named else "#9AA3AB", width=3.5 if named else 1.5),
+                marker=dict(size=9, opacity=1),
+                text=[f"{share:.1%}" for share in values[kind][panel]],
+                textposition=np.where(under, "bottom center", "top center").tolist(),
+                textfont=dict(color=_APART, size=15),
+                cliponaxis=False,
+                customdata=[f"layer {layer}" for layer in layers],
+                hovertemplate="%{customdata}: %{y:.1%}<extra>" + kind + "</extra>",
+                showlegend=False,
+                **place,
             )
-            for where in np.flatnonzero(below):
-                shown.add_annotation(
-                    x=x[where],
-                    y=float(numbers[panel][where]),
-                    text=f"{kind}<br>{numbers[panel][where]:.1%}",
-                    ay=34,
-                    ax=44 if where == 0 else -44,
-                    font_color=theme.VERMILION,
-                    row=1,
-                    col=panel + 1,
-                )
-        shown.add_hline(
-            y=chance[panel],
-            line=dict(dash="dash", color="#666"),
-            row=1,
-            col=panel + 1,
-        )
+        shown.add_hline(y=chance[panel], line=dict(dash="dash", color="#666"), **place)
         # Under the line's middle, where points rise above it.
-        shown.add_annotation(
-            x=x[-1] / 2,
-            y=chance[panel],
-            text=f"chance: {chance[panel]:.1%}",
-            showarrow=False,
-            yanchor="top",
-            row=1,
-            col=panel + 1,
-        )
+        words = dict(text=f"chance: {chance[panel]:.1%}", showarrow=False, yanchor="top")
+        shown.add_annotation(x=x[-1] / 2, y=chance[panel], **words, **place)
+    names = {f"<b>{apart}</b>": (0.10, _APART), f"{len(others)} other kinds": (0.02, "#6B747C")}
+    for name, (height, color) in names.items():
+        words = dict(text=name, font=dict(color=color, size=16), showarrow=False, xanchor="right")
+        shown.add_annotation(x=0.44, y=height, xref="paper", yref="paper", **words)
     shown.update_layout(theme.figure(title, height=470).layout)
     shown.update_xaxes(title_text="layer", tickvals=x, ticktext=[str(n) for n in layers])
     shown.update_xaxes(showgrid=False, range=[-0.4, len(layers) - 0.6])
     top = max(float(numbers.max()) for numbers in values.values())
     shown.update_yaxes(tickformat=".0%", rangemode="tozero", range=[0, 1.08 * top])
     shown.update_yaxes(title_text="share of neighbours", col=1)
-    shown.update_layout(margin=dict(t=100), legend=dict(orientation="h", y=-0.2))
+    shown.update_layout(margin=dict(t=100))
+    return shown
+
+
+def by_layer(
+    lines: Mapping[str, np.ndarray],
+    *,
+    title: str,
+    y_title: str,
+    ends: Mapping[str, np.ndarray] | None = None,
+) -> go.Figure:
+    """Shares layer by layer, at most five lines, each with its name at its end.
+
+    Args:
+        lines: name to (layers,), between 0 and 1.
+        title: the claim.
+        y_title: what is a share of what.
+        ends: name to (2, layers), lower and upper ends of each number's interval, drawn as bars.
+    """
+    shown = theme.figure(title, height=460, showlegend=False)
+    last = {name: float(values[-1]) for name, values in lines.items()}
+    top = max(float(np.max(values)) for values in lines.values())
+    heights = _spread(last, least=0.07 * top)
+    for (name, values), color in zip(lines.items(), _LINES, strict=False):
+        x = list(range(len(values)))
+        shown.add_scatter(
+            x=x,
+            y=np.round(values, 4).tolist(),
+            mode="lines+markers",
+            line=dict(width=3.5, color=color),
+            marker_size=9,
+            hovertemplate="layer %{x}: %{y:.1%}<extra>" + name + "</extra>",
+        )
+        if ends:
+            low, high = ends[name]
+            bars = dict(array=high - values, arrayminus=values - low, thickness=2, width=5)
+            shown.data[-1].error_y = dict(type="data", symmetric=False, **bars)
+        words = dict(text=f"<b>{name}</b>", font=dict(color=color, size=16), showarrow=False)
+        shown.add_annotation(x=x[-1] + 0.12, y=heights[name], xanchor="left", **words)
+    shown.update_xaxes(title_text="layer", dtick=1, range=[-0.2, len(x) - 0.8], showgrid=False)
+    shown.update_yaxes(title_text=y_title, tickformat=".0%", range=[0, 1.12 * top])
+    shown.update_layout(margin_r=260)
+    return shown
+
+
+def _spread(places: Mapping[str, float], least: float) -> dict[str, float]:
+    """The places moved apart upwards until each is `least` above the one below it."""
+    moved: dict[str, float] = {}
+    for name, place in sorted(places.items(), key=lambda item: item[1]):
+        moved[name] = max(place, max(moved.values(), default=-np.inf) + least)
+    return moved
+
+
+def who_pays(panels: Mapping[str, np.ndarray], kinds: Sequence[str], title: str) -> go.Figure:
+    """What the loss of a kind's favourites costs itself, and others: two points a kind, in panels.
+
+    Args:
+        panels: from where experts are taken, to (2, kinds, 2): the price of the kind itself and of
+            whichever other kind pays most, in more bits per byte, each with its standard error.
+        kinds: their names, from the top.
+        title: the claim.
+    """
+    shown = make_subplots(
+        1, len(panels), subplot_titles=list(panels), shared_yaxes=True, horizontal_spacing=0.04
+    )
+    looks = {
+        "the kind itself": (theme.NOW, "circle"),
+        "whoever else pays most": (theme.SEEN, "square"),
+    }
+    for column, prices in enumerate(panels.values(), start=1):
+        for who, (name, (color, symbol)) in enumerate(looks.items()):
+            shown.add_scatter(
+                x=prices[who, :, 0].round(4),
+                y=list(kinds),
+                error_x=dict(array=prices[who, :, 1].round(4), thickness=2, width=4),
+                mode="markers",
+                name=name,
+                marker=dict(size=13, color=color, symbol=symbol, opacity=1),
+                showlegend=column == 1,
+                hovertemplate="%{y}: %{x:.3f} more bits per byte<extra>" + name + "</extra>",
+                row=1,
+                col=column,
+            )
+    shown.update_layout(theme.figure(title, height=470).layout)
+    shown.update_annotations(font_size=16)
+    shown.update_xaxes(title_text="more bits per byte", rangemode="tozero")
+    shown.update_yaxes(autorange="reversed", tickfont_size=15)
+    shown.update_yaxes(title_text="whose favourites are taken", col=1)
+    legend = dict(orientation="h", x=0.5, xanchor="center", y=-0.2, title_text="who pays: ")
+    shown.update_layout(legend=legend, margin=dict(t=100, b=110))
     return shown

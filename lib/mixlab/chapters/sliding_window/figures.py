@@ -13,54 +13,6 @@ from mixlab.chapters.kit import theme
 from mixlab.chapters.kit.cells import cells, legend, square_panels
 
 
-def window_slider(masks: np.ndarray, window: int) -> go.Figure:
-    """The mask, with a slider over the window and one over the length of the sequence.
-
-    The mask of a shorter sequence is the top left corner of a longer one's, so the second slider
-    only moves the edges of the picture, and the two work together.
-
-    Args:
-        masks: (seq, seq, seq) of truth values; masks[w - 1] is the mask of window w.
-        window: the window shown first.
-    """
-    seq = masks.shape[-1]
-    shown = theme.figure("Each token sees itself and W − 1 tokens before it", height=620)
-    names = [str(w + 1) for w in range(len(masks))]
-    pictures = [
-        cells(mask, theme.HIDDEN_VISIBLE, ("hidden", "visible")).update(name=f"W = {name}")
-        for mask, name in zip(masks, names, strict=True)
-    ]
-    shown.add_trace(pictures[window - 1])
-    shown.frames = [
-        go.Frame(name=name, data=[dict(type="heatmap", z=picture.z, text=picture.text)])
-        for name, picture in zip(names, pictures, strict=True)
-    ]
-    theme.square_axes(shown, seq)
-    lengths = list(range(4, seq + 1))
-    corners = []
-    for length in lengths:
-        x, y = [-0.5, length - 0.5], [length - 0.5, -0.5]
-        every = 1 if length <= 12 else 5  # positions are whole numbers, and so are their ticks
-        corners.append(
-            {"xaxis.range": x, "xaxis.dtick": every, "yaxis.range": y, "yaxis.dtick": every}
-        )
-    shown.update_layout(**{key.replace(".", "_"): at for key, at in corners[-1].items()})
-    shorter = [
-        dict(method="relayout", label=str(length), args=[corner])
-        for length, corner in zip(lengths, corners, strict=True)
-    ]
-    legend(shown, ("hidden", "visible"), theme.HIDDEN_VISIBLE)
-    shown.update_layout(
-        sliders=[
-            theme.slider(theme.frame_steps(names), "window W = ", window - 1, len=0.46, x=0),
-            theme.slider(shorter, "sequence length = ", len(lengths) - 1, len=0.46, x=0.54),
-        ],
-        margin=dict(t=100, b=150),
-        legend=dict(orientation="h", x=0.5, xanchor="center", y=1.01, yanchor="bottom"),
-    )
-    return shown
-
-
 def conventions(masks: Mapping[str, np.ndarray], window: int, title: str) -> go.Figure:
     """Masks in two rows: those that show W keys, then those that also show the key at distance W.
 
@@ -84,16 +36,17 @@ def conventions(masks: Mapping[str, np.ndarray], window: int, title: str) -> go.
         2, columns, subplot_titles=titles, horizontal_spacing=0.025, vertical_spacing=0.26
     )
     words = ("hidden", "visible", "visible at distance W")
+    colors = [[0.0, theme.GONE], [0.5, theme.SEEN], [1.0, theme.WRONG]]
     for row, (group, keys) in enumerate(zip(groups.values(), (window, window + 1), strict=True)):
         for column, mask in enumerate(group.values()):
             marked = mask.astype(int) + (mask & (distance == window))
-            panel = cells(marked, theme.HIDDEN_VISIBLE_MARKED, words)
+            panel = cells(marked, colors, words)
             shown.add_trace(panel, row + 1, column + 1)
         shown.update_yaxes(title_text=f"<b>{keys} keys</b>", row=row + 1, col=1)
     shown.update_layout(theme.figure(title, height=480).layout)
     shown.update_annotations(font_size=13)
     shown.update_layout(margin=dict(t=110, l=40, r=10, b=20))
-    legend(shown, words, theme.HIDDEN_VISIBLE_MARKED)
+    legend(shown, words, colors)
     shown.update_layout(legend=dict(x=0.7, y=0.36, yanchor="top"))  # where row two is empty
     square_panels(shown, 2 * columns, seq)
     shown.update_xaxes(showticklabels=False)
@@ -102,7 +55,7 @@ def conventions(masks: Mapping[str, np.ndarray], window: int, title: str) -> go.
 
 
 def steps(pictures: Sequence[np.ndarray], captions: Sequence[str], title: str) -> go.Figure:
-    """A mask as it is built, one numbered panel a step, three a row.
+    """A mask as it is built, one numbered panel a step; what a step changes is marked.
 
     Args:
         pictures: (rows, columns) of truth values, in order. A step may have fewer columns than
@@ -112,21 +65,27 @@ def steps(pictures: Sequence[np.ndarray], captions: Sequence[str], title: str) -
     """
     rows, columns = pictures[-1].shape
     titles = [f"<b>{n}</b> {words}" for n, words in enumerate(captions, start=1)]
-    across, down = 3, -(-len(pictures) // 3)
+    across, down = 2, -(-len(pictures) // 2)
     shown = make_subplots(
-        down, across, subplot_titles=titles, horizontal_spacing=0.05, vertical_spacing=0.24
+        down, across, subplot_titles=titles, horizontal_spacing=0.06, vertical_spacing=0.2
     )
+    words = ("hidden", "visible", "just hidden", "just shown")
+    colors = [[0.0, theme.GONE], [1 / 3, theme.SEEN], [2 / 3, theme.NOW], [1.0, theme.SKY]]
+    before = np.zeros((rows, columns), dtype=bool)
     for number, picture in enumerate(pictures):
-        panel = cells(picture, theme.HIDDEN_VISIBLE, ("hidden", "visible"))
         first = columns - picture.shape[1]
-        shown.add_trace(
-            panel.update(x=list(range(first, columns))), number // across + 1, number % across + 1
-        )
-    shown.update_layout(theme.figure(title, height=130 + 200 * down).layout)
-    shown.update_annotations(font_size=14)
+        state = picture + 2 * (picture != before[:, first:])
+        panel = cells(state, colors, words).update(x=list(range(first, columns)))
+        where = dict(row=number // across + 1, col=number % across + 1)
+        shown.add_trace(panel, **where)
+        if first:  # what will be there, so that all panels share a scale
+            place = dict(x=(first - 1) / 2, y=(rows - 1) / 2, showarrow=False)
+            shown.add_annotation(text="no past yet", textangle=-90, **place, **where)
+        before[:, first:] = picture
+    shown.update_layout(theme.figure(title, height=160 + 200 * down).layout)
+    shown.update_annotations(font_size=16)
+    legend(shown, words, colors)
     shown.update_layout(margin=dict(t=100, l=50, r=10, b=50))
-    legend(shown, ("hidden", "visible"), theme.HIDDEN_VISIBLE)
-    shown.update_layout(legend=dict(x=1, xanchor="right", y=0.36, yanchor="top"))
     square_panels(shown, across * down, rows)
     shown.update_xaxes(title_text="key", dtick=1, range=[-0.5, columns - 0.5])
     shown.update_yaxes(showticklabels=False, dtick=1)
@@ -150,7 +109,7 @@ def computed(computed: Mapping[str, np.ndarray], visible: np.ndarray, title: str
     ]
     shown = make_subplots(1, len(names), subplot_titles=titles, horizontal_spacing=0.08)
     words = ("not computed", "computed, then masked", "computed and used")
-    colors = [[0.0, theme.GREY], [0.5, theme.ORANGE], [1.0, theme.BLUE]]
+    colors = [[0.0, theme.GONE], [0.5, theme.WASTE], [1.0, theme.SEEN]]
     for column, scores in enumerate(computed.values(), start=1):
         state = scores.astype(int) + (scores & visible)
         shown.add_trace(cells(state, colors, words, gap=0), 1, column)

@@ -1,7 +1,7 @@
-"""Figures of chapter 07: gates, dispatch, parameters, experts touched, collapse.
+"""Figures of chapter 07: gates, parameters, experts touched, collapse.
 
-Each takes plain arrays, made by a cell or a trace, and returns a Plotly figure. The animated
-dispatch has a file of its own, `dispatch`.
+Each takes plain arrays, made by a cell or a trace, and returns a Plotly figure. How tokens travel
+to their experts is a piece of the stage, `router`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,61 +11,11 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from mixlab.chapters.kit import theme
+from mixlab.chapters.kit.experts import palette
 
-# An expert that isn't chosen is grey; the more weight it gets, the deeper its blue.
-_WEIGHTS = [[0.0, theme.GREY], [1e-6, "#DDECF7"], [1.0, "#56A5D8"]]
+# An expert that isn't chosen recedes; the more weight it gets, the deeper its blue.
+_WEIGHTS = [[0.0, theme.GONE], [1e-6, "#DDECF7"], [1.0, "#56A5D8"]]
 _DARK = dict(size=15, color="#111111")  # readable on all of these
-_OTHERS = "#BBBBBB"
-
-
-def gates(
-    chosen: Sequence[np.ndarray], gates: Sequence[np.ndarray], words: Sequence[str], k: int
-) -> go.Figure:
-    """Which experts each token keeps, and with what weights, with a slider over k.
-
-    Args:
-        chosen, gates: for k = 1, 2, …, n_experts, arrays (tokens, k).
-        words: the tokens.
-        k: shown first.
-    """
-    n_experts = len(chosen)
-    tables = []
-    for which, weights in zip(chosen, gates, strict=True):
-        table = np.zeros((len(words), n_experts))
-        np.put_along_axis(table, which, weights, axis=1)
-        tables.append(table)
-    shown = theme.figure("Each token keeps k experts, and its gates sum to 1", height=480)
-    shown.add_heatmap(
-        z=tables[k - 1].round(3),
-        text=_numbers(tables[k - 1]),
-        texttemplate="%{text}",
-        textfont=_DARK,
-        zmin=0,
-        zmax=1,
-        colorscale=_WEIGHTS,
-        showscale=False,
-        xgap=3,
-        ygap=3,
-        hovertemplate="token %{y}, expert %{x}: %{z:.3f}<extra></extra>",
-    )
-    names = [str(number) for number in range(1, n_experts + 1)]
-    shown.frames = [
-        go.Frame(name=name, data=[dict(type="heatmap", z=table.round(3), text=_numbers(table))])
-        for name, table in zip(names, tables, strict=True)
-    ]
-    shown.update_xaxes(title_text="expert", dtick=1, showgrid=False)
-    rows = list(range(len(words)))
-    shown.update_yaxes(title_text="token", tickvals=rows, ticktext=list(words), showgrid=False)
-    shown.update_yaxes(autorange="reversed")
-    steps = theme.frame_steps(names)
-    shown.update_layout(sliders=[theme.slider(steps, "experts a token, k = ", k - 1)], margin_b=150)
-    return shown
-
-
-def _numbers(table: np.ndarray) -> np.ndarray:
-    """Two digits where there is weight, nothing elsewhere."""
-    words = [f"{weight:.2f}" if weight else "" for weight in table.flat]
-    return np.array(words, dtype=object).reshape(table.shape)
 
 
 def weights_side_by_side(
@@ -75,14 +25,15 @@ def weights_side_by_side(
 
     Args:
         panels: what was computed, to (n_experts,).
-        chosen: the experts to mark.
+        chosen: the experts that bear their colours; the others recede.
         title: the claim.
     """
     shown = make_subplots(
         1, len(panels), subplot_titles=list(panels), shared_yaxes=True, horizontal_spacing=0.04
     )
     for column, weights in enumerate(panels.values(), start=1):
-        colors = [theme.BLUE if e in chosen else _OTHERS for e in range(len(weights))]
+        own = palette(len(weights))[0]
+        colors = [own[e] if e in chosen else theme.GONE for e in range(len(weights))]
         shown.add_bar(
             x=list(range(len(weights))),
             y=weights,
@@ -114,7 +65,7 @@ def parameters(rows: Mapping[str, Sequence[int]], parts: Sequence[str], title: s
     """
     shown = theme.figure(title, height=420)
     models = list(rows)
-    colors = (theme.BLUE, theme.ORANGE, _OTHERS)
+    colors = (theme.SEEN, theme.NOW, theme.GONE)
     for number, (part, color) in enumerate(zip(parts, colors, strict=False)):
         counts = [rows[model][number] / 1e9 for model in models]
         shown.add_bar(
@@ -205,19 +156,19 @@ def shares_over_time(runs: Mapping[str, np.ndarray], title: str, smooth: int = 1
     """
     names = list(runs)
     shown = make_subplots(1, len(runs), subplot_titles=names, horizontal_spacing=0.08)
-    colors = (*theme.CYCLE, theme.YELLOW, "#888888")
+    colors, _ = palette(next(iter(runs.values())).shape[1])
     for column, shares in enumerate(runs.values(), start=1):
         whole = len(shares) // smooth * smooth
         means = shares[:whole].reshape(-1, smooth, shares.shape[1]).mean(axis=1)
         favourites = means[-5:].mean(axis=0).argsort()[::-1]
-        for expert, color in zip(favourites, colors, strict=False):
+        for expert in favourites:
             shown.add_scatter(
                 x=(np.arange(len(means)) + 0.5) * smooth,
                 y=means[:, expert].round(4),
                 stackgroup=f"run {column}",
                 mode="lines",
-                line=dict(width=0.5, color=color),
-                fillcolor=color,
+                line=dict(width=0.5, color=colors[expert]),
+                fillcolor=colors[expert],
                 showlegend=False,
                 hovertemplate=f"step %{{x}}: %{{y:.0%}}<extra>expert {expert}</extra>",
                 row=1,

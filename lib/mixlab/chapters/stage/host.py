@@ -4,21 +4,51 @@ A piece is `<name>.js` behind `stage.js`, one ES module in the form that anywidg
 (`export default { render({ model, el }) }`), and `<name>.css` behind `stage.css`. Shown by a cell,
 module and style go into the page as they are: JupyterLab runs them with the output, a deck and a
 plain page likewise, from a file and with the network cut. A browser draws; Python says which piece
-opens with which title and state.
+opens with which title and state. What two pieces share beyond the stage, such as a trace, is a
+module without a style sheet: `import { … } from "./<name>.js";` is replaced by its text. What a
+piece computes with besides, an engine and the files that this reads, goes into its module too, so
+that a module is always whole.
 """
 
 import json
+import re
+from base64 import b64encode
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from mixlab.chapters.kit import theme
+from mixlab.chapters.kit.experts import EXPERTS
+from mixlab.small_mixtral import folder
 
 HERE = Path(__file__).parent
 # Marks the HTML beside it as a piece, for whoever builds decks: it holds the title, and runs.
 MIME = "application/vnd.classroom.piece+json"
 MEANINGS = ("now", "seen", "gone", "wrong", "waste")
+_IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";$', re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What a piece computes with.
+
+    Attributes:
+        module: the name of its file, whose text stands before the piece's.
+        files: what it reads, which it finds in `FILES`: name to content in base64.
+    """
+
+    module: str
+    files: tuple[Path, ...]
+
+    def text(self) -> str:
+        """The files and the module, as a part of a piece's module."""
+        contents = {path.name: b64encode(path.read_bytes()).decode() for path in self.files}
+        return f"const FILES = {json.dumps(contents)};\n{_text(self.module)}"
+
+
+MODEL = ("config.json", "model.safetensors", "tokenizer.json")
+ENGINES = {"router": Engine("small_mixtral.js", tuple(folder() / name for name in MODEL))}
 
 
 def module(name: str) -> str:
@@ -27,13 +57,18 @@ def module(name: str) -> str:
     Raises:
         ValueError: if there is no such piece.
     """
-    return _text("stage.js") + "\n" + _piece(name, "js")
+    own = _IMPORT.sub(lambda shared: _text(f"{shared[1]}.js"), _piece(name, "js"))
+    engine = [ENGINES[name].text()] if name in ENGINES else []
+    return "\n".join([_text("stage.js"), *engine, own])
 
 
 def style(name: str) -> str:
     """The style sheet of a piece, with the course's colours by meaning, as anywidget's `_css`."""
-    colors = "; ".join(f"--{name}: {getattr(theme, name.upper())}" for name in MEANINGS)
-    return f".stage {{ {colors}; }}\n" + _text("stage.css") + _piece(name, "css")
+    colors = {name: getattr(theme, name.upper()) for name in MEANINGS}
+    for expert, (back, ink) in enumerate(EXPERTS):
+        colors |= {f"expert-{expert}": back, f"expert-{expert}-ink": ink}
+    named = "; ".join(f"--{name}: {color}" for name, color in colors.items())
+    return f".stage {{ {named}; }}\n" + _text("stage.css") + _piece(name, "css")
 
 
 @dataclass(frozen=True)
@@ -94,7 +129,7 @@ def piece(name: str, title: str, **state: Any) -> Piece:
 
 
 def _piece(name: str, kind: str) -> str:
-    pieces = sorted(path.stem for path in HERE.glob("*.js") if path.stem != "stage")
+    pieces = sorted(path.stem for path in HERE.glob("*.css") if path.stem != "stage")
     if name not in pieces:
         raise ValueError(f"the stage has the pieces {', '.join(pieces)}: got {name!r}")
     return _text(f"{name}.{kind}")

@@ -130,6 +130,7 @@ MISTAKES = {
         layered(order=lambda masks: masks[1:]),
         layered(order=lambda masks: masks[:-1]),
         layered(order=lambda masks: masks[-1:]),
+        layered(order=lambda masks: masks[:1]),
     ),
     "you join the masks, as if all stood in one layer. The second layer reads what the first has "
     "gathered: that takes a product.": (

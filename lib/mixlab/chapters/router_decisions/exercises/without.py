@@ -5,6 +5,7 @@ import torch
 
 from mixlab.chapters.router_decisions.exercises import OURS
 from mixlab.checks.exercise import Asked, Known
+from mixlab.checks.messages import Unreadable
 from mixlab.checks.readers import read_reals
 
 
@@ -41,8 +42,20 @@ def lonely(rng):
     return drawn
 
 
+def call(answer, logits, removed, k):
+    given = logits.clone()
+    weights = answer(logits, removed, k)
+    if not torch.equal(logits, given):
+        raise Unreadable(
+            "`logits` holds other numbers than before the call. Whoever made these scores may need "
+            "them again: change a copy"
+        )
+    return weights
+
+
 ASKED = Asked(
     draw=draw,
+    call=call,
     read=read_reals(2),
     atol=1e-5,
     forbids=(*OURS, "mixlab.transformer.sparse_moe"),
@@ -113,6 +126,11 @@ def chosen_first(renormalise):
     return weights
 
 
+def into_the_input(logits, removed, k):
+    logits[:, removed] = -torch.inf
+    return routing()(logits, [], k)
+
+
 def renumbered(logits, removed, k):
     """The experts that are left, counted anew from 0."""
     kept = [expert for expert in range(logits.shape[1]) if expert not in removed]
@@ -179,6 +197,7 @@ KNOWN = Known(
     mistakes=MISTAKES,
     slips={
         "expected shape": lambda x, removed, k: gone(x, removed).topk(k).values.softmax(1),
+        "change a copy": into_the_input,
         "first wrong place: token": lambda x, removed, k: routing()(x, removed, k).exp() - 1,
     },
     show=lambda logits, removed, k: (

@@ -22,8 +22,7 @@ def last(i, count, exception=NONE):
     return i - count + 1, i + 1, exception
 
 
-# From a family's number, the text's length, the window and the query: the first key that is seen,
-# one past the last, and a key that is hidden if it would be seen, and seen if not.
+# From number, length, window and query: first key seen, one past the last, and a key to turn round.
 FAMILIES = {
     "the last W keys": lambda n, s, w, i: last(i, w),
     "the last W + {n} keys": lambda n, s, w, i: last(i, w + n),
@@ -44,6 +43,7 @@ FAMILIES = {
     "W keys; seq - 1 where W = seq + 1": lambda n, s, w, i: last(i, w - 2 * (w == s + 1) * (s > 1)),
     "W keys; W + 1 where seq = {n}": lambda n, s, w, i: last(i, w + (s == n)),
     "W keys; W + 1 from query {n} on": lambda n, s, w, i: last(i, w + (i >= n)),
+    "W keys; 2 where W = 1": lambda n, s, w, i: last(i, w + (w == 1)),
     "W keys; W - 1 where W = {n}": lambda n, s, w, i: last(i, w - (w == n)),
     "W keys; query 2 the next, too, where seq = {n} and W = 3": (
         lambda n, s, w, i: last(i, w, np.where((s == n) & (w == 3) & (i == 2), 3, NONE))
