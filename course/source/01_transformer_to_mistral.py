@@ -153,8 +153,7 @@ pre_norm, kept = replace(vanilla, norm_first=True), {}
 for name, form in {"2017: norm after the sum": vanilla, "pre-norm": pre_norm}.items():
     kept[name] = np.stack([traces.own_share(tiny, form, seed) for seed in range(5)])
 post, pre = (of[:, -1] for of in kept.values())
-assert post.min() > 1 / 1000 and post.max() < 1 / 100
-assert pre.min() > 1 / 5 and pre.max() < 1 / 3
+assert 1 / 1000 < post.min() <= post.max() < 1 / 100 < 1 / 5 < pre.min() <= pre.max() < 1 / 3
 title = "2017's norm washes the embedding out, pre-norm carries it along"
 lines = {name: of.mean(0).tolist() for name, of in kept.items()}
 ends = {name: (of.min(0), of.max(0)) for name, of in kept.items()}
@@ -317,7 +316,6 @@ assert torch.allclose(ours.attention(x, w, form), ours.attention(x, w | copied, 
 t, one = torch.linspace(-4, 4, 161)[:, None], torch.tensor([[1.0], [-1.0]])
 exact = ours.swiglu_layer(t, dict(w1=one, w3=one, w2=torch.ones(1, 2)))
 polygon = traces.five_relus(t)
-assert 3 * mistral.hidden_dim == 1.3125 * 2 * 4 * mistral.dim
 assert torch.allclose(exact, t * t, atol=1e-5)
 assert (polygon - exact)[t.abs() <= 2].max() < 0.26 < 4 < (exact - polygon)[0]
 curves = {"2 of SwiGLU's": exact[:, 0].tolist(), "5 ReLUs": polygon[:, 0].tolist()}
@@ -335,15 +333,12 @@ figures.product(t[:, 0].tolist(), curves, title)
 
 # %% slide="same" show="both"
 sees = ours.seen(6, window=3)
-print(
-    "mat sees:", *(word for word, s in zip(sentence.split(), sees[5], strict=True) if s), end="; "
-)
+print("mat sees:", *(word for word, s in zip(sentence.split(), sees[5], strict=True) if s))
 print(f"scores of a head: {ours.seen(6).sum()} → {sees.sum()}")
 per_key = costs(5, mistral, 2).work - costs(5, mistral, 1).work
 matrices = costs(5, mistral, 1).parameters - 2 * mistral.dim
-print(f"keys that cost as much as all matrices: {matrices // per_key:,}", end="; ")
-print(f"4,096 keys, and any longer text: {4096 * per_key / matrices:.1%}")
 assert matrices == 26_624 * per_key
+print(f"26,624 keys cost as much as all matrices; 4,096 keys {4096 * per_key / matrices:.1%} of it")
 
 # %% [markdown] slide="slide"
 # ## Change 7: experts
@@ -389,13 +384,8 @@ print(f"{logits.numel():,} logits, the library's and ours: equal")
 # takes our weights, and pairs neighbours. **Predict:** an error? Nonsense? What follows *The capital of
 # France is*?
 
-
 # %% slide="fragment"
-def neighbours(x):
-    return ours.rope(torch.cat([x[..., 0::2], x[..., 1::2]], dim=-1), theta=theta)
-
-
-wrong = replace(real, turn=neighbours)
+wrong = replace(real, turn=lambda x: ours.rope(traces.evens_first(x), theta=theta))
 question = torch.tensor(text_tokenizer.encode("The capital of France is").ids)
 answers = [read(question, form, layers) for form in (real, wrong)]
 print("right, then wrong:", [text_tokenizer.decode([int(a[-1].argmax())]) for a in answers])
@@ -460,6 +450,7 @@ figures.swaps(loss, math.log(49_152), "Copies do no harm; most parts can't be ex
 d, blocks = mistral.dim, mistral.n_layers
 attention = blocks * (2 * d * d + 2 * d * 8 * 128)  # wq and wo; wk and wv
 feed_forward = blocks * 3 * d * mistral.hidden_dim  # w1, w2, w3: one layer a block
+assert 3 * mistral.hidden_dim == 1.3125 * 2 * 4 * d  # SwiGLU against 2017's
 tables, norms, routers = 2 * 32_000 * d, (2 * blocks + 1) * d, blocks * 8 * d
 dense = attention + feed_forward + tables + norms
 sparse, active = (attention + n * feed_forward + routers + tables + norms for n in (8, 2))
@@ -477,8 +468,8 @@ figures.sizes(models, chosen, title)
 # Tables 1 of "Mistral 7B" and "Mixtral of Experts". 46.7 billion, 6.45 Mistrals: only feed-forward
 # layers come eightfold. A class says "yes", or "8 × 7.24 = 57.9". It isn't eight experts either, but
 # eight in each of 32 blocks, 256. And not always the cost of 13 billion: 12,879,925,248 are the
-# *arithmetic* of a token, 1.78 Mistrals. All must be stored, and a batch whose tokens choose differently
-# reads nearly all (chapter 07). Three minutes.
+# *arithmetic* of a token, 1.78 Mistrals. All must be stored, and a batch reads nearly all (chapter 07).
+# Three minutes.
 
 # %% [markdown] slide="slide"
 # ## Takeaways
@@ -510,3 +501,165 @@ figures.sizes(models, chosen, title)
 # **Next.** *What does a model save, and what does it lose, when each token looks back at only a few?*
 # First [the exercises](../work/01_transformer_to_mistral.ipynb), then
 # [chapter 02](02_sliding_window.ipynb).
+
+# %% [markdown] to="exercise"
+# # 01 · From the transformer to Mistral: exercises
+#
+# Six exercises on [the lesson](../course/01_transformer_to_mistral.ipynb), about an hour. Replace each
+# `raise NotImplementedError(…)` with your answer and run the check below it. `hint("01.1")` gives
+# a first hint, called again a further one. The checks draw random inputs: an answer that fits only
+# the example doesn't pass.
+
+# %% to="exercise"
+import torch
+
+from mixlab.checks import check, hint  # noqa: F401
+
+# %% [markdown] exercise="01.1" role="prompt" title="A norm that disappears" difficulty=1 minutes=8 points=2
+# LayerNorm ends with `z * factors + offsets`, where `z` is the centred vector, divided by its spread.
+# A layer `matrix @ … + bias` often comes next. Both steps can be one: write `fold(matrix, bias, factors,
+# offsets)`, which returns a new matrix and new offsets, so that for every `z`
+#
+# ```python
+# new_matrix @ z + new_bias == matrix @ (z * factors + offsets) + bias
+# ```
+#
+# Engines do this before they run a model. `matrix` has a row for each number that leaves.
+
+
+# %% exercise="01.1" role="answer"
+def fold(matrix, bias, factors, offsets):
+    """The matrix and the offsets of both steps in one."""
+    ### BEGIN SOLUTION
+    return matrix * factors, matrix @ offsets + bias
+    ### END SOLUTION
+
+
+# %% exercise="01.1" role="check"
+check("01.1", fold)
+
+# %% [markdown] exercise="01.2" role="prompt" title="RoPE at any positions" difficulty=2 minutes=12 points=3
+# `x` holds queries of one head, (tokens, head_dim), and `positions` says where each token stands, in
+# any order, from 0 to 4,000. Turn them: number c is paired with number c + head_dim / 2, and pair c of
+# a token at position p is turned by p · theta^(−c / (head_dim / 2)) radians. A pair (a, b) turned by
+# an angle α is (a cos α − b sin α, a sin α + b cos α).
+
+
+# %% exercise="01.2" role="answer"
+def turn(x, positions, theta):
+    """The queries, turned to their positions."""
+    ### BEGIN SOLUTION
+    half = x.shape[1] // 2
+    speed = theta ** (-torch.arange(half) / half)
+    angle = positions[:, None] * speed
+    a, b = x[:, :half], x[:, half:]
+    one = a * angle.cos() - b * angle.sin()
+    other = a * angle.sin() + b * angle.cos()
+    return torch.cat([one, other], dim=1)
+    ### END SOLUTION
+
+
+# %% exercise="01.2" role="check"
+check("01.2", turn)
+
+# %% [markdown] exercise="01.3" role="prompt" title="Find the bug: who shares a key?" difficulty=2 minutes=8 points=2
+# `q` is (n_heads, tokens, head_dim), `k` is (n_kv_heads, tokens, head_dim), and n_heads is a multiple
+# of n_kv_heads. Neighbouring query heads share a key head: of six query heads and two key heads, 0, 1
+# and 2 read key head 0. `scores` should return each query's score with each key, (n_heads, tokens,
+# tokens), a row a query, divided by the root of head_dim; nothing is hidden. The shapes are right, and a
+# trained model talks nonsense. Mend it.
+#
+# ```python
+# def scores(q, k):
+#     shared = k.repeat(len(q) // len(k), 1, 1)
+#     return q @ shared.transpose(1, 2) / q.shape[1] ** 0.5
+# ```
+
+
+# %% exercise="01.3" role="answer"
+def scores(q, k):
+    """Scores of every query head, (n_heads, tokens, tokens)."""
+    ### BEGIN SOLUTION
+    shared = k.repeat_interleave(len(q) // len(k), dim=0)
+    return q @ shared.transpose(1, 2) / q.shape[2] ** 0.5
+    ### END SOLUTION
+
+
+# %% exercise="01.3" role="check"
+check("01.3", scores)
+
+# %% [markdown] exercise="01.4" role="prompt" title="Count every parameter" difficulty=2 minutes=12 points=3
+# Count the parameters of a model like Mistral 7B, without experts, and return four whole numbers: the
+# tables (embedding and output; if they are `tied`, they are one tensor), attention, feed-forward
+# layers, norms. No matrix has offsets. n_heads · head_dim need not be dim. Of SmolLM2, `count(576, 30,
+# 9, 3, 64, 1536, 49_152, True)`, the four add up to 134,515,008.
+
+
+# %% exercise="01.4" role="answer"
+def count(dim, n_layers, n_heads, n_kv_heads, head_dim, hidden_dim, vocab_size, tied):
+    """Parameters of all tables, attention layers, feed-forward layers and norms."""
+    ### BEGIN SOLUTION
+    tables = vocab_size * dim if tied else 2 * vocab_size * dim
+    queries, keys = n_heads * head_dim, n_kv_heads * head_dim
+    attention = n_layers * 2 * dim * (queries + keys)
+    feed_forward = n_layers * 3 * dim * hidden_dim
+    norms = (2 * n_layers + 1) * dim
+    return tables, attention, feed_forward, norms
+    ### END SOLUTION
+
+
+# %% exercise="01.4" role="check"
+check("01.4", count)
+
+# %% [markdown] exercise="01.5" role="prompt" title="Find the bugs: a block's wiring" difficulty=2 minutes=10 points=3
+# This should be Mistral's block: pre-norm, attention first. `attention`, `feed_forward`, `norm_1` and
+# `norm_2` are functions from a stream to a stream, each norm with factors of its own. The stream that
+# comes in still belongs to the caller, who may read it afterwards. Three things are wrong. Mend them.
+#
+# ```python
+# def block(x, attention, feed_forward, norm_1, norm_2):
+#     x = norm_1(x)
+#     x += attention(x)
+#     x += feed_forward(norm_1(x))
+#     return x
+# ```
+
+
+# %% exercise="01.5" role="answer"
+def block(x, attention, feed_forward, norm_1, norm_2):
+    """The stream after both halves of the block."""
+    ### BEGIN SOLUTION
+    x = x + attention(norm_1(x))
+    return x + feed_forward(norm_2(x))
+    ### END SOLUTION
+
+
+# %% exercise="01.5" role="check"
+check("01.5", block)
+
+# %% [markdown] exercise="01.6" role="prompt" title="Prove by test: is it the distance alone?" difficulty=3 minutes=12 points=4
+# `score(q, k, m, n)` is a number: how well a query at position m meets a key at position n. `q` and
+# `k` are tensors of 8 numbers, m and n whole numbers from 0 to 4,095; the key may be the later one.
+# Write `knows_distance_only(score)`: True only if the score depends on the vectors and on m − n, and
+# on nothing else: both moved by the same number of tokens, it stays. The check hands it right scores,
+# RoPE among them, and wrong ones.
+
+
+# %% exercise="01.6" role="answer"
+def knows_distance_only(score):
+    """Whether moving both tokens by the same number leaves every score as it is."""
+    ### BEGIN SOLUTION
+    generator = torch.Generator().manual_seed(1)
+    q, k = torch.randn(2, 8, generator=generator, dtype=torch.float64)
+    for distance in (0, 1, -1, 2, 5, -30, 300):
+        first = max(0, -distance)
+        expected = score(q, k, first + distance, first)
+        for n in range(first, 4096 - max(0, distance), 9):
+            if abs(score(q, k, n + distance, n) - expected) > 1e-6:
+                return False
+    return True
+    ### END SOLUTION
+
+
+# %% exercise="01.6" role="check"
+check("01.6", knows_distance_only)

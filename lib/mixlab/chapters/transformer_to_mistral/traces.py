@@ -84,3 +84,8 @@ def own_keys(w: Weights, n_kv_heads: int, group: int) -> Weights:
         return each.repeat_interleave(group, dim=0).flatten(0, 1)
 
     return dict(w) | {name: grown(w[name]) for name in ("wk", "wv")}
+
+
+def evens_first(x: Tensor) -> Tensor:
+    """Numbers 0, 2, 4, … then 1, 3, 5, …: so RoPE by halves turns neighbours."""
+    return torch.cat([x[..., 0::2], x[..., 1::2]], dim=-1)
