@@ -466,8 +466,8 @@ figures.sizes(models, chosen, title)
 
 # %% [markdown] slide="notes"
 # Tables 1 of "Mistral 7B" and "Mixtral of Experts". 46.7 billion, 6.45 Mistrals: only feed-forward
-# layers come eightfold. A class says "yes", or "8 × 7.24 = 57.9". It isn't eight experts either, but
-# eight in each of 32 blocks, 256. And not always the cost of 13 billion: 12,879,925,248 are the
+# layers come eightfold. A class says "yes", or "8 × 7.24". Nor are there eight experts, but eight in
+# each of 32 blocks. And not always the cost of 13 billion: 12,879,925,248 are the
 # *arithmetic* of a token, 1.78 Mistrals. All must be stored, and a batch reads nearly all (chapter 07).
 # Three minutes.
 
