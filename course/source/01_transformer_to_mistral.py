@@ -17,7 +17,7 @@
 #
 # **You need** Python, and PyTorch's tensors: the product of matrices, broadcasting, softmax.
 #
-# **Time**: 55 minutes, and an hour for the exercises in
+# **Time**: 50 minutes, and an hour for the exercises in
 # [work/01_transformer_to_mistral.ipynb](../work/01_transformer_to_mistral.ipynb), your copy of
 # [these](../exercises/01_transformer_to_mistral.ipynb).
 
@@ -485,14 +485,14 @@ figures.sizes(models, chosen, title)
 # ## Self-test
 #
 # 1. Which of the seven changes alter the number of parameters?
-# 2. A vector is multiplied by 10 before RMSNorm. What changes? And by −1?
+# 2. What does RMSNorm make of a vector multiplied by 10? By −1?
 # 3. Why does RoPE turn no values?
-# 4. 16 query heads, 4 key heads: what share of the cache is left?
+# 4. 16 query heads, 4 key heads: which share of the cache is left?
 #
 # <details><summary>Answers</summary>
 #
 # 1. RMSNorm, grouped queries, SwiGLU, experts. (Pre-norm needs one last norm a model.)
-# 2. Nothing; the sign.
+# 2. The same; the opposite.
 # 3. They are handed over, not compared.
 # 4. A quarter.
 #

@@ -99,9 +99,6 @@ MISTAKES = {
     "the embedding and the output table are two tensors, unless they are tied.": counting(
         tables=lambda s: s.vocab_size * s.dim
     ),
-    "you count one table too many when they are tied, and one too few when they aren't.": counting(
-        tables=lambda s: (2 if s.tied else 1) * s.vocab_size * s.dim
-    ),
     "tied tables aren't gone: one of the two is there.": counting(
         tables=lambda s: 0 if s.tied else 2 * s.vocab_size * s.dim
     ),
@@ -116,14 +113,17 @@ MISTAKES = {
     "queries and outputs have n_heads · head_dim numbers. That is dim in Mistral only.": (
         attending(lambda s: 2 * s.dim + 2 * s.n_kv_heads * s.head_dim)
     ),
+    "your heads have dim / n_heads numbers. `head_dim` is a size of its own.": (
+        attending(lambda s: 2 * s.dim + 2 * s.n_kv_heads * (s.dim // s.n_heads)),
+        attending(lambda s: 2 * (s.n_heads + s.n_kv_heads) * (s.dim // s.n_heads)),
+    ),
+    "attention has four matrices, two with queries' heads and two with keys'. You count one of "
+    "each.": attending(lambda s: (s.n_heads + s.n_kv_heads) * s.head_dim),
     "the matrix that mixes the heads, back to dim, is missing.": attending(
         lambda s: (s.n_heads + 2 * s.n_kv_heads) * s.head_dim
     ),
     "keys and values have a matrix each: you count one for both.": attending(
         lambda s: (2 * s.n_heads + s.n_kv_heads) * s.head_dim
-    ),
-    "every head has head_dim numbers: you count heads.": attending(
-        lambda s: 2 * (s.n_heads + s.n_kv_heads)
     ),
     "you count the group, n_heads / n_kv_heads, where the number of key heads belongs.": attending(
         lambda s: 2 * (s.n_heads + s.n_heads // s.n_kv_heads) * s.head_dim
@@ -144,6 +144,11 @@ MISTAKES = {
     ),
     "the last norm, before the logits, is missing.": counting(
         norms=lambda s: 2 * s.n_layers * s.dim
+    ),
+    "there is one last norm, before the logits, and two in each layer: you count more.": (
+        counting(norms=lambda s: (2 * s.n_layers + 2) * s.dim),
+        counting(norms=lambda s: 3 * s.n_layers * s.dim),
+        counting(norms=lambda s: (3 * s.n_layers + 1) * s.dim),
     ),
     "RMSNorm has factors and no offsets: you count twice as many.": counting(
         norms=lambda s: 2 * (2 * s.n_layers + 1) * s.dim

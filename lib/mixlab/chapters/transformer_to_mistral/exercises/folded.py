@@ -108,6 +108,15 @@ MISTAKES = {
     "you divide by the factors. Whoever undoes them does that; here they are to be kept.": (
         folding(lambda m, f: m / f),
         lambda m, b, f, o: (m / f, (m / f) @ o + b),
+        lambda m, b, f, o: (m / f, b - m @ (o / f)),
+    ),
+    "your factors are 1 + what is handed over: this model doesn't store them so.": folding(
+        lambda m, f: m * (1 + f)
+    ),
+    "you add up the norm's offsets, or take their mean. Each goes through its own column.": (
+        folding(rest=lambda m, b, f, o: b + o.sum()),
+        folding(rest=lambda m, b, f, o: b + o.mean()),
+        folding(rest=lambda m, b, f, o: b + m.sum(1) * o.sum()),
     ),
     "you add the factors to the matrix. They multiply.": folding(lambda m, f: m + f),
     "you apply the factors twice.": folding(lambda m, f: m * f * f),

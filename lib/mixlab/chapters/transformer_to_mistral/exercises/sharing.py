@@ -70,10 +70,21 @@ def tied(h, n, m):
 
 
 MISTAKES = {
+    "the code is as it was given: there are two faults, in who shares and in the divisor.": scoring(
+        tied, lambda q: q.shape[1] ** 0.5
+    ),
     "your groups are dealt out like cards: query heads 0 and n_kv_heads share a key. A group is a "
     "run of neighbours.": scoring(tied),
     "your groups are dealt out like cards, and no score is divided by the root of head_dim.": (
         scoring(tied, lambda q: 1)
+    ),
+    "your query heads read the mean, or the sum, of the key heads. Each reads one.": (
+        lambda q, k: scoring()(q, k.mean(0, keepdim=True)),
+        lambda q, k: scoring()(q, k.sum(0, keepdim=True)),
+    ),
+    "your tables come in another order than the query heads: readers of a key stay together.": (
+        lambda q, k: by_groups(q, k).unflatten(0, (len(k), -1)).transpose(0, 1).flatten(0, 1),
+        lambda q, k: by_groups(q.unflatten(0, (-1, len(k))).transpose(0, 1).flatten(0, 1), k),
     ),
     "all your query heads read key head 0.": scoring(lambda h, n, m: 0),
     "your last query heads all read the last key head: head h reads h // group, not h.": scoring(

@@ -143,6 +143,13 @@ MISTAKES = {
     "the second number is made of the first one *after* it was turned. Keep the old a.": turning(
         join=lambda a, b, cos, sin: (a * cos - b * sin, (a * cos - b * sin) * sin + b * cos)
     ),
+    "a minus is missing: a turned point is (a cos − b sin, a sin + b cos).": (
+        turning(join=lambda a, b, cos, sin: (a * cos + b * sin, a * sin + b * cos)),
+        turning(join=lambda a, b, cos, sin: (a * cos - b * sin, a * sin - b * cos)),
+    ),
+    "the two halves come back in the other order.": turning(
+        join=lambda a, b, cos, sin: (a * sin + b * cos, a * cos - b * sin)
+    ),
     "your positions are rounded: float16 and bfloat16 hold only the first few hundred or thousand "
     "whole numbers.": turning(lambda p, half, theta: usual(p.bfloat16().double(), half, theta)),
 }

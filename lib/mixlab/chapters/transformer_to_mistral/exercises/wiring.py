@@ -108,6 +108,13 @@ MISTAKES = {
     "your norms stand after the parts, on what they return. They belong before them.": (
         lambda x, a, f, m, n: (lambda s: s + n(f(s)))(x + m(a(x)))
     ),
+    "a norm stands before a part and another one after it. One before each is enough.": (
+        lambda x, a, f, m, n: (lambda s: s + n(f(n(s))))(x + m(a(m(x)))),
+        lambda x, a, f, m, n: (lambda s: s + f(n(m(s))))(x + a(n(m(x)))),
+    ),
+    "what came in is added once too often.": (
+        lambda x, a, f, m, n: (lambda s: x + s + f(n(s)))(x + a(m(x)))
+    ),
     "the second half uses the first one's norm: each has factors of its own.": (
         lambda x, a, f, m, n: (lambda s: s + f(m(s)))(x + a(m(x)))
     ),
@@ -133,6 +140,7 @@ MISTAKES = {
     "the way past attention is missing.": (
         lambda x, a, f, m, n: (lambda s: s + f(n(s)))(a(m(x))),
         lambda x, a, f, m, n: a(m(x)) + f(n(a(m(x)))),
+        lambda x, a, f, m, n: x + f(n(a(m(x)))),
     ),
     "no way leads past the parts.": lambda x, a, f, m, n: f(n(a(m(x)))),
     "the feed-forward layer comes before attention.": (
@@ -140,7 +148,10 @@ MISTAKES = {
         lambda x, a, f, m, n: (lambda s: s + a(n(s)))(x + f(m(x))),
     ),
     "you normalise the block's result: the stream leaves as it is, and one last norm stands at the "
-    "end of the model.": lambda x, a, f, m, n: n(block(x, a, f, m, n)),
+    "end of the model.": (
+        lambda x, a, f, m, n: n(block(x, a, f, m, n)),
+        lambda x, a, f, m, n: m(block(x, a, f, m, n)),
+    ),
 }
 
 KNOWN = Known(
