@@ -203,7 +203,8 @@ print("'on' receives the same")
 
 # %% [markdown] slide="notes"
 # Attention is a mean over a *set*. Usual answers: "yes, the keys come in another order" (a sum has
-# none), and "yes, for no token sees a later one" (*on* sees them all). Two minutes.
+# none), and "yes, for no token sees a later one" (*on* sees them all; only from the
+# second block on does it tell something). Two minutes.
 
 # %% [markdown] slide="slide"
 # ## Clock hands, added or turned
@@ -244,6 +245,8 @@ assert (old[0] - old[1]).abs().max() > 1
 pattern = ours.sinusoids(p, 128)
 assert torch.allclose(ours.rope(pattern[:, None], 1000)[:, 0], ours.sinusoids(p + 1000, 128))
 assert torch.allclose(ours.rope(pattern)[5, 0], turned(pattern[5, [0, 64]], 5, 1.0)[0])
+slow = [(2 * math.pi / ours.angles(torch.ones(1), 128, t) > 8192).sum() for t in (1e4, 1e6)]
+assert slow == [14, 30]
 hands = {f"q at {n + 3}, k at {n}": (0.2 + (n + 3) * 0.4, 1.0 + n * 0.4) for n in (0, 5, 17)}
 scores = {f"q · k = {math.cos(query - key):.3f}" for query, key in hands.values()}
 assert len(scores) == 1
@@ -254,7 +257,7 @@ figures.dials(
 # %% [markdown] slide="slide"
 # ## "RoPE decays with distance"
 #
-# So say its paper (section 3.4.3) and most who quote it: far keys would score lower. **Predict:** for
+# So say its paper (sections 3.3 and 3.4.3) and most who quote it: far keys would score lower. **Predict:** for
 # $q = k = (1, 1, \dots, 1)$, 128 numbers, is the score at distance 2,500 lower than at 2,000? And where
 # do a query and a key drawn at random score highest?
 
@@ -491,7 +494,7 @@ figures.sizes(models, chosen, title)
 #
 # <details><summary>Answers</summary>
 #
-# 1. RMSNorm, grouped queries, SwiGLU, experts. (Pre-norm needs one last norm a model.)
+# 1. RMSNorm, grouped queries, SwiGLU, experts. (Pre-norm: one norm a model.)
 # 2. The same; the opposite.
 # 3. They are handed over, not compared.
 # 4. A quarter.

@@ -165,7 +165,7 @@ def advice(score):
         return "this score knows the distance only, and your test finds a fault. Print the first."
     kinds = {
         "your test takes one vector as query and as key. Draw two.": dict(pairs=SAME),
-        "your test stays at low positions: this score goes wrong further on.": dict(
+        "your test misses it: this score goes wrong further on, perhaps at some places only.": dict(
             starts=range(60), distances=(0, 1, -1, 2, 7)
         ),
         "your test leaves out keys that are *later* than the query.": dict(distances=(0, 2, 300)),
