@@ -406,7 +406,7 @@ print(f"logits differ by up to {(answers[0] - answers[1]).abs().max():.0f}")
 # Bible. The *loss* is minus the logarithm of the probability of the token that came. **Predict:** which
 # exchange does no harm, and which most?
 
-# %% slide="fragment" show="output" alt="Bars of SmolLM2's loss, each the mean of three texts. As trained, and with a key head for each query: the same. LayerNorm for RMSNorm: hardly more. Neighbours paired, no positions, a window of 16: one to three more. ReLU for silu: about twice as high, the highest."
+# %% slide="fragment" show="output" alt="Bars of SmolLM2's loss, each the mean of three texts. As trained, and with a key head for each query: the same. LayerNorm for RMSNorm: hardly more. Neighbours paired, no positions, a window of 16: up to three more. ReLU for silu: five to six more, the highest."
 texts = [documents(kind, "held_out")[0] for kind in ("python_manual", "python", "english_bible")]
 texts = [torch.tensor(text_tokenizer.encode(text).ids[:64]) for text in texts]
 swaps = {
@@ -424,7 +424,7 @@ loss = {
 }
 rise = [of - loss["as it was trained"] for of in loss.values()]
 assert abs(rise[1]).max() < 1e-3 < abs(rise[2]).max() < 0.25 < 0.5 < np.min(rise[3:])
-assert min(rise[6]) > max(map(max, rise[:6]))
+assert max(map(max, rise[:6])) < 3 < 5 < min(rise[6]) <= max(rise[6]) < 6.5
 figures.swaps(loss, math.log(49_152), "Copies do no harm; most parts can't be exchanged afterwards")
 
 # %% [markdown] slide="notes"

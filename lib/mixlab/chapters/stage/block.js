@@ -16,9 +16,10 @@ export const MIXTRAL = {
   n_experts: 8, experts_per_token: 2,
 };
 const done = (form, change) => CHANGES.indexOf(change) < form;
+const windowed = (form) => CHANGES[form - 1] === "window"; // the next change gives it up
 
 export function n_keys(form, { window }, length) {
-  return CHANGES[form - 1] === "window" ? Math.min(length, window) : length;
+  return windowed(form) ? Math.min(length, window) : length;
 }
 
 export function costs(form, sizes, length) {
@@ -100,7 +101,8 @@ class Block {
     wire(0, `M${BRANCH} ${STREAM}V${ROWS.v}H68M${BRANCH} ${ROWS.q}H68M${BRANCH} ${ROWS.k}H68`);
     wire(0, `M264 ${ROWS.q}H312M264 ${ROWS.k}H312M264 ${ROWS.v}H${PLUS}V164M${PLUS} 76V40`);
     this.cards = Array.from({ length: CARDS - 1 }, () => into(1, "rect", { class: "card" }));
-    this.branch = wire(1, ""), this.inner = wire(1, "");
+    this.branch = wire(1, "");
+    this.inner = wire(1, "");
     this.norms = [0, 1].map((half) => part(half, "norm", "norm", svg("rect"), text("norm")));
     this.heads = Object.fromEntries(["q", "k", "v"].map((row) => {
       const cells = Array.from({ length: HEADS }, () => svg("rect", { class: "head" }));
@@ -114,11 +116,10 @@ class Block {
       x: 312 + (TILE + 1) * (n % GRID), y: 78 + (TILE + 1) * Math.floor(n / GRID), width: TILE, height: TILE, rx: 2 }));
     part(0, "table", "who sees whom", ...this.grid);
     this.captions = [[174, 216, 0], [356, 216, 0], [190, 272, 1]].map(([x, y, half]) => into(half, "text", { x, y }));
-    const matrices = ["w1", "w3", "w2"].map((name) => [svg("path", { class: "matrix" }), text(name)]);
-    this.matrices = matrices;
+    this.matrices = ["w1", "w3", "w2"].map((name) => [svg("path", { class: "matrix" }), text(name)]);
     this.curve = svg("g", {}, svg("circle", { r: 19 }), svg("path", { d: RELU }), svg("path", { d: SILU }));
     this.times = svg("g", {}, svg("circle", { r: 13 }), svg("path", { d: "M-5-5L5 5M5-5L-5 5" }));
-    part(1, "layer", "feed-forward layer", ...matrices.flat(), this.curve, this.times);
+    part(1, "layer", "feed-forward layer", ...this.matrices.flat(), this.curve, this.times);
     this.router = part(1, "router", "router", svg("rect"), text("router"));
     const ledger = layer("ledger");
     this.bars = ["parameters", "cache", "work"].map((name) => {
@@ -147,8 +148,10 @@ class Block {
     set(this.link, { d: `M${x + 460} ${y + STREAM}h10${around}` });
     this.bars.forEach(([name, bar, ghost, value], n) => {
       const middle = frame.ledger + frame.row * (n + 1.5);
-      set(name, { x: 0, y: middle }), set(value, { x: frame.width, y: middle });
-      set(bar, { x: 110, y: middle - 9, height: 18 }), set(ghost, { "data-y": middle });
+      set(name, { x: 0, y: middle });
+      set(bar, { x: 110, y: middle - 9, height: 18 });
+      set(ghost, { "data-y": middle });
+      set(value, { x: frame.width, y: middle });
     });
     set(this.track, { d: `M70 ${frame.ledger + 14}h${this.run}` });
     return [frame.width, frame.ledger + 4 * frame.row];
@@ -156,25 +159,24 @@ class Block {
 
   mark({ step, length }) {
     const has = (name) => done(step, name);
-    const sees = (i, j) => i >= j && (CHANGES[step - 1] !== "window" || i - j < SHOWN_WINDOW);
+    const sees = (i, j) => i >= j && (!windowed(step) || i - j < SHOWN_WINDOW);
     this.grid.forEach((cell, n) => {
       const [i, j] = [Math.floor(n / GRID), n % GRID];
       set(cell, { "data-kind": sees(i, j) ? "seen" : i >= j ? "gone" : "later" });
     });
-    for (const [row, cells] of Object.entries(this.heads)) {
-      cells.forEach((cell, n) => set(cell, { "data-new": has("grouped queries") && row !== "q" && n % 4 > 0 }));
+    for (const node of this.norms) {
+      const kind = has("RMSNorm") ? "RMS" : "Layer";
+      set(node, { "data-rms": has("RMSNorm"), "aria-label": `${kind}Norm` }).lastChild.textContent = kind;
     }
-    this.norms.forEach((node) => set(node, { "data-rms": has("RMSNorm"), "aria-label": has("RMSNorm") ? "RMSNorm" : "LayerNorm" }));
-    this.norms.forEach((node) => (node.lastChild.textContent = has("RMSNorm") ? "RMS" : "Layer"));
     const { n_heads, n_kv_heads, hidden_dim, dim } = MIXTRAL;
     this.captions[0].textContent = `${n_heads} query heads, ${has("grouped queries") ? n_kv_heads : n_heads} key heads`;
-    this.captions[1].textContent = CHANGES[step - 1] === "window" ? "a window" : "all earlier";
+    this.captions[1].textContent = windowed(step) ? "a window" : "all earlier";
     const wide = has("SwiGLU") ? hidden_dim : 4 * dim;
     this.captions[2].textContent = has("experts") ? "eight experts, two run" : `${number(wide)} wide`;
     this.matrices[1].forEach((node) => set(node, { "data-absent": !has("SwiGLU") }));
     set(this.times, { "data-absent": !has("SwiGLU") });
     set(this.router, { "data-absent": !has("experts") });
-    set(this.curve.children[1], { "data-absent": has("SwiGLU") }), set(this.curve.children[2], { "data-absent": !has("SwiGLU") });
+    [has("SwiGLU"), !has("SwiGLU")].forEach((absent, n) => set(this.curve.children[n + 1], { "data-absent": absent }));
     this.cards.forEach((card, n) => set(card, { "data-absent": !has("experts"), "data-run": n === CARDS - 4 }));
     set(this.stage.drawing, { "data-form": step, "aria-label": `a block after ${step} changes` });
     set(this.grip, { "aria-valuenow": Math.log2(length), "aria-valuemin": 10, "aria-valuemax": 17, "aria-valuetext": `${number(length)} tokens` });
@@ -195,9 +197,12 @@ class Block {
     const drawn = [[80, y, 44, tall], [80, other, 44, tall], [252, y, tall, 44]];
     this.matrices.forEach(([path, name], n) => {
       const [x, middle, left, right] = drawn[n];
-      set(path, { d: matrix(x, middle, left, right) }), set(name, { x: x + 25, y: middle });
+      set(path, { d: matrix(x, middle, left, right) });
+      set(name, { x: x + 25, y: middle });
     });
-    put(this.curve, { x: 168, y }), put(this.times, { x: 218, y }), put(this.router, { x: BRANCH, y: BEFORE + 30 });
+    put(this.curve, { x: 168, y });
+    put(this.times, { x: 218, y });
+    put(this.router, { x: BRANCH, y: BEFORE + 30 });
     const low = mix(y, other, gated);
     set(this.branch, { d: `M${BRANCH} ${STREAM}V${low}H80M${BRANCH} ${y}H80` });
     set(this.inner, { d: `M130 ${y}H252M302 ${y}H${PLUS}V40${gated > 0.5 ? `M130 ${other}H218V${y}` : ""}` });
