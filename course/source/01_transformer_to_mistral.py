@@ -74,8 +74,7 @@ assert logits.shape == (6, 49_152)
 # %% [markdown] slide="slide"
 # ## Seven changes
 #
-# A block has two halves: *attention*, where tokens hand each other something, and a *feed-forward
-# layer*, where each is transformed alone. Here it is with Mistral's sizes; step through it.
+# In *attention*, left, tokens hand each other something; a *feed-forward layer* transforms each alone.
 
 # %% slide="same" show="output" alt="The wiring of one block in Mistral's form: on the left attention with heads of queries, keys and values and a table of who sees whom, on the right the feed-forward layer, both hanging from the residual stream. Three bars below show parameters, cache and work, each beside 2017's. Seven steps lead from 2017 to Mixtral."
 mistral, mixtral = TransformerConfig.mistral_7b(), TransformerConfig.mixtral_8x7b()

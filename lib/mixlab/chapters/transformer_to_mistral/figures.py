@@ -29,13 +29,19 @@ def dials(angles: Mapping[str, tuple[float, float]], score: str, title: str) -> 
         rim = dict(color="#999", width=1)
         shown.add_scatter(x=np.cos(around), y=np.sin(around), line=rim, **bare, **place)
         between = np.linspace(key, query, 30)
-        x, y = (0.45 * np.append(f(between), 0) for f in (np.cos, np.sin))
+        x, y = (0.8 * np.append(f(between), 0) for f in (np.cos, np.sin))
         shown.add_scatter(
-            x=x, y=y, fill="toself", fillcolor=theme.GONE, line_width=0, **bare, **place
+            x=x,
+            y=y,
+            fill="toself",
+            fillcolor="rgba(128, 128, 128, 0.45)",
+            line_width=0,
+            **bare,
+            **place,
         )
         for name, angle, color in (("q", query, theme.NOW), ("k", key, theme.SEEN)):
             x, y = np.cos(angle), np.sin(angle)
-            hand = dict(color=color, width=6)
+            hand = dict(color=color, width=4)
             shown.add_scatter(x=[0, x], y=[0, y], line=hand, **bare, **place)
             letter = dict(showarrow=False, font=dict(size=22, color=color), text=f"<b>{name}</b>")
             shown.add_annotation(x=1.18 * x, y=1.18 * y, **letter, **place)
@@ -77,7 +83,7 @@ def decay(mean: np.ndarray, best: Sequence[int], zero: int, title: str) -> go.Fi
         note = dict(showarrow=False, xanchor="left" if y > 0 else "center")
         shown.add_annotation(x=x, y=y, text=text, font=dict(size=16, color=color), **note)
     shown.add_hline(y=0, line=dict(color="#888", width=1))
-    shown.add_annotation(x=zero, y=0, ax=40, ay=-60, text=f"below 0 from {zero:,}", font_size=16)
+    shown.add_annotation(x=zero, y=0, ax=150, ay=-130, text=f"below 0 from {zero:,}", font_size=16)
     shown.update_xaxes(title_text="distance (tokens)", tickformat=",")
     shown.update_yaxes(title_text="score, as a share of distance 0", range=[-0.6, 1.05])
     return shown.update_layout(showlegend=False)
@@ -118,7 +124,13 @@ def swaps(losses: Mapping[str, Sequence[float]], blind: float, title: str) -> go
     colors = [theme.SEEN if value < own + 0.01 else theme.NOW for value in means]
     texts = [f" {value:.2f}" for value in means]
     shown.add_bar(
-        x=means, y=names, orientation="h", marker_color=colors, text=texts, textposition="outside"
+        x=means,
+        y=names,
+        orientation="h",
+        marker_color=colors,
+        text=texts,
+        textposition="inside",
+        insidetextanchor="start",
     )
     dots = dict(color="#222", size=6)
     x = [loss for name in names for loss in losses[name]]
@@ -159,7 +171,7 @@ def sizes(
         colors = [theme.NOW if number in ran else theme.SKY for number in range(n_tiles)]
         shown.add_treemap(
             ids=[model, *map(str, range(n_tiles)), *others],
-            labels=[model, *[""] * n_tiles, *others],
+            labels=[model, *["\u00a0"] * n_tiles, *others],
             parents=["", *[model] * (n_tiles + len(others))],
             values=[total, *[one] * n_tiles, *others.values()],
             branchvalues="total",

@@ -125,7 +125,7 @@ def parts(config: TransformerConfig) -> dict[str, int]:
     return {
         "feed-forward": config.n_experts * one,
         "attention": config.n_layers * 2 * config.dim * (q + kv),
-        "embedding, output": (1 if config.tie_embeddings else 2) * config.vocab_size * config.dim,
+        "tables": (1 if config.tie_embeddings else 2) * config.vocab_size * config.dim,
         "routers": config.n_layers * config.n_experts * config.dim if routed else 0,
         "norms": (2 * config.n_layers + 1) * config.dim,
     }
