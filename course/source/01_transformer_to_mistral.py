@@ -74,9 +74,12 @@ assert logits.shape == (6, 49_152)
 # %% [markdown] slide="slide"
 # ## Seven changes
 #
-# In *attention*, left, tokens hand each other something; a *feed-forward layer* transforms each alone.
+# A block has two halves: *attention*, where tokens hand each other something, and a *feed-forward
+# layer*, where each is transformed alone. Next it is drawn with Mistral's sizes: on the left attention,
+# on the right the feed-forward layer, above them the stream, with a + where something is added to it.
+# Step through its seven changes. What each word means comes with the change.
 
-# %% slide="same" show="output" alt="The wiring of one block in Mistral's form: on the left attention with heads of queries, keys and values and a table of who sees whom, on the right the feed-forward layer, both hanging from the residual stream. Three bars below show parameters, cache and work, each beside 2017's. Seven steps lead from 2017 to Mixtral."
+# %% slide="slide" show="output" alt="The wiring of one block in Mistral's form: on the left attention with heads of queries, keys and values and a table of who sees whom, on the right the feed-forward layer, both hanging from the residual stream. Three bars below show parameters, cache and work, each beside 2017's. Seven steps lead from 2017 to Mixtral."
 mistral, mixtral = TransformerConfig.mistral_7b(), TransformerConfig.mixtral_8x7b()
 sized = replace(mixtral, window=mistral.window)  # has what any of the eight forms asks for
 forms = [costs(form, sized, 32_768) for form in range(8)]
