@@ -15,7 +15,8 @@
 # convention a code base uses, and the off-by-one that comes with it; say what a mask saves and
 # what only a band saves; read what a window does to a real model's attention.
 #
-# **You need** Python, and PyTorch tensors and broadcasting. Attention itself is recalled below.
+# **You need** Python, and PyTorch tensors and broadcasting. Attention itself is recalled below; it is
+# a part of the block of [chapter 01](01_transformer_to_mistral.ipynb).
 #
 # **Time**: 55 minutes, and as much again for the exercises in
 # [work/02_sliding_window.ipynb](../work/02_sliding_window.ipynb), your copy of

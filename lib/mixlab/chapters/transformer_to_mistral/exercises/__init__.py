@@ -1,0 +1,16 @@
+"""What the exercises of chapter 01 share."""
+
+import torch
+
+LIBRARY = (
+    "mixlab.common.norm",
+    "mixlab.transformer.attention",
+    "mixlab.transformer.rope",
+    "mixlab.transformer.config",
+    "mixlab.transformer.model",
+)
+
+
+def normal(rng, *shape):
+    """Random numbers of size 1, in float64."""
+    return torch.from_numpy(rng.standard_normal(shape))
