@@ -66,9 +66,9 @@ def grids(
     panels: Sequence[Grid],
     title: str,
     *,
-    left: float = 3.4,
-    gap: float = 2.0,
-    heads: float = 2.2,
+    left: float = 2.2,
+    gap: float = 0.8,
+    heads: float = 2.5,
     height: int = 430,
 ) -> go.Figure:
     """Masks side by side, all cells of one size.
@@ -212,7 +212,9 @@ def gallery(
         x=[str(n) for n in sizes],
         y=list(faults),
     )
-    shown.update_xaxes(title_text="tokens a chunk", type="category", tickfont_size=16)
+    shown.update_xaxes(
+        title_text="tokens a chunk", type="category", tickfont_size=16, showgrid=False
+    )
     shown.update_yaxes(autorange="reversed", tickfont_size=16, showgrid=False)
     for name, color in {"found": theme.WRONG, "looks right": theme.GONE}.items():
         mark = dict(color=[color], symbol="square", size=14, line=dict(width=1, color="#888"))

@@ -103,14 +103,10 @@ def serving(
 
 
 def at_once(lengths, budget):
-    """Whoever has just been read writes in the same pass."""
-    out, read = passes(lengths, budget), np.zeros(len(lengths), dtype=int)
-    for row in out:
-        for prompt, n in enumerate(row):
-            done = read[prompt] >= lengths[prompt]
-            read[prompt] += n
-            row[prompt] += int(not done and read[prompt] >= lengths[prompt])
-    return out
+    rows = np.array(passes(lengths, budget))
+    ends = (rows.cumsum(0) >= lengths).argmax(0)
+    rows[ends, range(len(lengths))] += 1
+    return rows
 
 
 def reading_first(lengths, budget):
@@ -126,12 +122,8 @@ def reading_first(lengths, budget):
 
 
 def each_its_own(lengths, budget, write):
-    """Every prompt in chunks of the whole budget."""
-    left, out = list(lengths), []
-    while any(left):
-        out.append([min(n, budget) if n else int(write) for n in left])
-        left = [max(0, n - budget) for n in left]
-    return out
+    starts = range(0, max(lengths), budget)
+    return [[min(max(0, n - k), budget) or int(write) for n in lengths] for k in starts]
 
 
 def evenly(lengths, budget, up):
@@ -144,10 +136,7 @@ def evenly(lengths, budget, up):
 
 MISTAKES = {
     "those who have been read write nothing. In every later pass each of them takes a token "
-    "first.": (
-        serving(writes=nobody),
-        lambda lengths, budget: serving(writes=nobody)(sorted(lengths), budget),
-    ),
+    "first.": (serving(writes=nobody)),
     "a prompt writes in the very pass that reads its end. Its first word is chosen from that "
     "pass's scores, and goes through the model in the next.": at_once,
     "the tokens that are written don't count in your budget.": serving(room=lambda b, taken: b),
@@ -175,10 +164,6 @@ MISTAKES = {
     "you serve short prompts first. They are served in order.": serving(
         order=lambda left: sorted(range(len(left)), key=lambda k: left[k])
     ),
-    "you serve long prompts first. They are served in order.": serving(
-        order=lambda left: sorted(range(len(left)), key=lambda k: -left[k])
-    ),
-    "you serve the last prompt first.": serving(order=lambda left: reversed(range(len(left)))),
     "you add a pass after all prompts have been read.": lambda lengths, budget: [
         *passes(lengths, budget),
         [1] * len(lengths),

@@ -69,7 +69,7 @@ ASKED = Asked(
 
 
 def rolling(cache, length, new, full=lambda p, w, start: p >= w, row=None, by=-1):
-    """One key after the other; under other ideas, it rolls at other times or writes elsewhere."""
+    """One key after the other, or under other ideas of when to roll and where to write."""
     for position, key in enumerate(new, length):
         if full(position, len(cache), length):
             cache.copy_(cache.roll(by, 0))
@@ -143,9 +143,6 @@ MISTAKES = {
     ),
     "your cache rolls for every key, also while rows are empty.": but(
         full=lambda p, w, start: True
-    ),
-    "your cache rolls at position W only. Every later key needs room as well.": but(
-        full=lambda p, w, start: p == w
     ),
     "you ask once a chunk whether the cache is full. It may become full in the middle.": (
         but(full=lambda p, w, start: start >= w),
