@@ -96,15 +96,18 @@ def parser() -> argparse.ArgumentParser:
         description="Run each lesson and render one offline HTML file a chapter.",
     )
     slides.add_argument("chapters", nargs="*", metavar="NN", help="chapters (default: all)")
+    slides.add_argument("--pdf", action="store_true", help="print each deck as well (Chromium)")
 
     picture = commands.add_parser(
         "picture",
-        help="save a still picture of a slide's figure",
-        description="Save a figure of a deck that `slides` has rendered as PNG.",
+        help="save a picture of a slide's figure, still or moving",
+        description="Save a figure of a deck that `slides` has rendered: as PNG, or a piece of the "
+        "stage as it plays, as GIF.",
     )
     picture.add_argument("deck", type=Path, help="such as build/slides/04_rolling_cache.html")
     picture.add_argument("slide", type=int, help="the slide's number, from 1")
-    picture.add_argument("out", type=Path, help="the PNG to write")
+    picture.add_argument("out", type=Path, help="the file to write, .png or .gif")
+    picture.add_argument("--keys", default="", help="keys to press at the end of a .gif")
     picture.add_argument("--step", type=int, default=0, help="move an animation on (default: 0)")
 
     commands.add_parser(
@@ -180,11 +183,13 @@ def run(options: argparse.Namespace, root: Path, extra: list[str]) -> int:
         case "slides":
             from classroom.slides import main as slides_command
 
-            return slides_command(root, options.chapters)
+            return slides_command(root, options.chapters, on_paper=options.pdf)
         case "picture":
-            from classroom.slides.picture import take_picture
+            from classroom.slides.picture import take_film, take_picture
 
-            print(take_picture(options.deck, options.slide, options.out, options.step))
+            where = (options.deck, options.slide, options.out)
+            moving = options.out.suffix == ".gif"
+            print(take_film(*where, options.keys) if moving else take_picture(*where, options.step))
             return 0
         case "doctor":
             from classroom.doctor import doctor_command

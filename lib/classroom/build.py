@@ -23,6 +23,7 @@ from classroom.notebook import make_notebook, to_text
 from classroom.outputs import keep_text_outputs, output_errors, outputs_digest
 from classroom.problems import ChapterError, Problem
 from classroom.source import read_chapter
+from classroom.stills import can_draw, cells_without_still, draws_figures, stills_of
 from classroom.work import save_written
 
 BUDGET_SECONDS = 60
@@ -66,13 +67,18 @@ def compose(root: Path, chapter: Chapter, execute: bool, say: Say) -> dict[Path,
         notebook, origins = make_notebook(chapter, kind)
         path = notebook_path(root, kind, chapter.stem)
         # A student's notebook holds no outputs.
-        if kind != "exercise" and (execute or not carry_outputs(notebook, path)):
+        if kind != "exercise" and (execute or not _has_outputs(notebook, path)):
             seconds = run_and_judge(chapter, notebook, origins, path)
-            _seal(notebook)
+            _seal(notebook, stills_of(notebook, _stored(path)) if kind == "lesson" else {})
             over = f" – a chapter may take {BUDGET_SECONDS} s" if seconds > BUDGET_SECONDS else ""
             say(f"{path.parent.name}/{path.name}: ran in {seconds:.1f} s{over}")
         notebooks[path] = notebook
     return notebooks
+
+
+def _has_outputs(notebook: NotebookNode, path: Path) -> bool:
+    """Take outputs over; False if there are none, or a figure's still is missing that could be."""
+    return carry_outputs(notebook, path) and not (cells_without_still(notebook) and can_draw())
 
 
 def kinds(chapter: Chapter) -> list[str]:
@@ -82,14 +88,11 @@ def kinds(chapter: Chapter) -> list[str]:
 
 def carry_outputs(notebook: NotebookNode, path: Path) -> bool:
     """Take outputs over from the notebook at `path`; False if they were made by other code."""
-    try:
-        old = nbformat.read(path, as_version=4)
-        facts = old.metadata["classroom"]
-        if facts["digest"] != notebook.metadata["classroom"]["digest"]:
-            return False
-        if facts["outputs"] != outputs_digest(old):
-            return False
-    except (OSError, ValueError, KeyError, AttributeError, nbformat.ValidationError):
+    old = _stored(path)
+    if old is None:
+        return False
+    facts, own = old.metadata.get("classroom", {}), notebook.metadata["classroom"]
+    if facts.get("digest") != own["digest"] or facts.get("outputs") != outputs_digest(old):
         return False
     before = [cell for cell in old.cells if cell.cell_type == "code"]
     after = [cell for cell in notebook.cells if cell.cell_type == "code"]
@@ -97,8 +100,16 @@ def carry_outputs(notebook: NotebookNode, path: Path) -> bool:
         return False
     for old_cell, cell in zip(before, after, strict=True):
         cell.outputs = old_cell.outputs
-    _seal(notebook)
+    _seal(notebook, {cell.id: cell.outputs for cell in after if draws_figures(cell)})
     return True
+
+
+def _stored(path: Path) -> NotebookNode | None:
+    """The notebook at `path`, None if there is none that can be read."""
+    try:
+        return nbformat.read(path, as_version=4)
+    except (OSError, ValueError, KeyError, AttributeError, nbformat.ValidationError):
+        return None
 
 
 def run_and_judge(
@@ -130,9 +141,12 @@ def run_and_judge(
     return run.seconds
 
 
-def _seal(notebook: NotebookNode) -> None:
-    """Reduce outputs to what git keeps and note their fingerprint."""
+def _seal(notebook: NotebookNode, stills: dict[str, list[NotebookNode]]) -> None:
+    """Reduce outputs to what git keeps, with stills by cell, and note their fingerprint."""
     keep_text_outputs(notebook)
+    for cell in notebook.cells:
+        if cell.id in stills:
+            cell.outputs = stills[cell.id]
     notebook.metadata["classroom"]["outputs"] = outputs_digest(notebook)
 
 

@@ -16,9 +16,10 @@ from classroom.check import read_notebook
 from classroom.given import differences
 from classroom.layout import FOLDERS, STEM, is_exercise, notebook_path, sources
 from classroom.notebook import make_notebook, to_text
-from classroom.outputs import keep_text_outputs
+from classroom.outputs import keep_text_outputs, without_stills
 from classroom.problems import ChapterError
 from classroom.source import read_chapter
+from classroom.stills import cells_without_still
 
 
 def drift(root: Path, source: Path, execute: bool = False, say: Say = print) -> list[str]:
@@ -43,7 +44,8 @@ def drift(root: Path, source: Path, execute: bool = False, say: Say = print) -> 
         if text is None:
             found = ["is missing"]
         elif text == to_text(notebook):
-            found = []
+            bare = cells_without_still(notebook)
+            found = [f"{cell.id} keeps no still; build it where Chromium is" for cell in bare]
         elif is_exercise(path):
             found = _exercise_differences(path, notebook)
         else:
@@ -59,7 +61,11 @@ def run_differences(path: Path, ran: NotebookNode) -> list[str]:
     """How what a run printed differs from what the notebook at `path` keeps of the last build."""
     notebook = deepcopy(ran)
     keep_text_outputs(notebook)
-    return _cell_differences(path.read_text(encoding="utf-8"), notebook, with_outputs=True)
+    kept = nbformat.read(path, as_version=4)
+    for cell in kept.cells:
+        if cell.cell_type == "code":
+            cell.outputs = without_stills(cell.outputs)
+    return _cell_differences(to_text(kept), notebook, with_outputs=True)
 
 
 def _exercise_differences(path: Path, expected: NotebookNode) -> list[str]:

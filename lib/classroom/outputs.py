@@ -1,7 +1,8 @@
-"""What a built notebook keeps of a run: the text that nbval compares, and nothing else.
+"""What a built notebook keeps of a run: the text that nbval compares, and stills of figures.
 
 Figures, widgets and timings differ from machine to machine or weigh megabytes; their cells keep no
-output. Text that changes from run to run, warnings, and figures nobody described are errors.
+output but, in a lesson, a still of each figure (classroom.stills). Text that changes from run to
+run, warnings, and figures nobody described are errors.
 """
 
 import hashlib
@@ -13,6 +14,7 @@ from nbformat import NotebookNode
 PLOTLY = "application/vnd.plotly.v1+json"
 PIECE = "application/vnd.classroom.piece+json"
 WIDGET = "application/vnd.jupyter.widget-view+json"
+STILL = "classroom_still"  # in an output's metadata: the figure's kind and fingerprint
 TEXTS = ("text/plain", "text/markdown", "text/html", "text/latex")
 MAX_FIGURE_BYTES = 1_000_000
 ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]{6,}")
@@ -98,6 +100,11 @@ def keep_text_outputs(notebook: NotebookNode) -> None:
         for output in [] if drops_outputs(cell) else cell.outputs:
             _keep(kept, output, count)
         cell.outputs = kept
+
+
+def without_stills(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """What nbval compares of a cell's outputs."""
+    return [output for output in outputs if STILL not in output.get("metadata", {})]
 
 
 def _keep(kept: list[NotebookNode], output: NotebookNode, count: int) -> None:

@@ -13,6 +13,7 @@ them to one length. A state may be changed in place, so only the returned one is
 `state.rows(index)` gives that of some of the sequences.
 """
 
+import warnings
 from collections.abc import Callable, Collection, Iterable, Sequence
 from numbers import Integral
 from operator import index
@@ -59,8 +60,9 @@ def generate(
     """Continue each prompt by up to `max_tokens` tokens, all prompts in one batch.
 
     Prompts of any lengths are read together, then every step adds one token to each sequence
-    that hasn't met a stop token; those that have leave the batch. Greedy choice gives each
-    prompt what it would get alone, whatever `chunk_size`; sampling draws for all sequences from
+    that hasn't met a stop token; those that have leave the batch. In float32, greedy choice gives
+    each prompt what it would get alone, whatever `chunk_size`; in half precision two tokens that
+    score nearly alike may change places with the company. Sampling draws for all sequences from
     one generator, so there the neighbours matter.
 
     Args:
@@ -160,4 +162,11 @@ def _checked(
                 f"{vocab_size - 1}: was it tokenized for another model?"
             )
         rows.append(row)
+    longest = max(map(len, rows), default=0)
+    if longest > (trained := getattr(model.config, "max_seq", longest)):
+        warnings.warn(
+            f"a prompt of {longest:,} tokens is longer than the {trained:,} that this model was "
+            "trained for: what it continues with may make no sense",
+            stacklevel=3,
+        )
     return rows

@@ -1,5 +1,7 @@
 """What the README and the set-up promise, held against the tree."""
 
+import contextlib
+import io
 import re
 import subprocess
 import tomllib
@@ -108,3 +110,12 @@ def test_no_large_or_generated_file_is_tracked():
             assert path.stat().st_size < limit, f"{path} is over {limit / 1e6:g} MB"
         assert path.suffix not in (".pyc", ".log"), path
         assert "__pycache__" not in path.parts, path
+
+
+def test_the_readme_s_example_prints_what_it_says():
+    code = re.search(r"```python\n(.*?)```", README, flags=re.DOTALL)[1]
+    told = re.search(r"^print\(.*#\s+(.*)$", code, flags=re.MULTILINE)[1]
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(code, "README.md", "exec"), {})
+    assert printed.getvalue().strip() == told

@@ -4,7 +4,10 @@
 (() => {
   const root = document.documentElement;
   const printing = /print-pdf/i.test(location.search);
-  const CODE_STEPS = [1, 0.95, 0.9, 0.85, 0.8, 0.76, 0.72];
+  const upright = root.dataset.shape === "portrait";
+  const WIDTH = upright ? 600 : 1280;
+  const HEIGHT = upright ? Math.min(Math.max((WIDTH * innerHeight) / innerWidth, 900), 1300) : 720;
+  const CODE_STEPS = upright ? [0.72] : [1, 0.95, 0.9, 0.85, 0.8, 0.76, 0.72];
   const TEXT_STEPS = [0.96, 0.92, 0.88, 0.84, 0.8];
   const AMPLE_STEPS = [1.2, 1.14, 1.07]; // for slides with little on them
 
@@ -27,7 +30,9 @@
   function fits(slide) {
     const body = slide.querySelector(".body");
     if (body.scrollHeight > body.clientHeight + 1) return false;
-    const boxes = [body, ...body.querySelectorAll(".prose, .block, pre, table, .math")];
+    // On an upright screen, what is wider than it scrolls by itself.
+    const parts = upright ? ".prose" : ".prose, .block, pre, table, .math";
+    const boxes = [body, ...body.querySelectorAll(parts)];
     return boxes.every((box) => box.scrollWidth <= box.clientWidth + 1);
   }
 
@@ -45,7 +50,7 @@
     if (!slide || slide.dataset.fitted) return;
     slide.dataset.fitted = "yes";
     const steps = [
-      ...AMPLE_STEPS.map((step) => [step, step, ample]),
+      ...AMPLE_STEPS.map((step) => [step, upright ? CODE_STEPS[0] : step, ample]),
       ...CODE_STEPS.map((code) => [1, code]),
       ...TEXT_STEPS.map((text) => [text, CODE_STEPS.at(-1)]),
     ];
@@ -154,19 +159,26 @@
     }
   });
 
+  // Figures are drawn for one shape; the slide stands in the address.
+  if (!printing) {
+    matchMedia("(orientation: portrait)").addEventListener("change", () => location.reload());
+  }
+  root.style.setProperty("--slide-width", `${WIDTH}px`);
+  root.style.setProperty("--slide-height", `${HEIGHT}px`);
+
   Reveal.on("slidechanged", (event) => show(event.currentSlide, event.previousSlide));
   Reveal.on("ready", (event) => show(event.currentSlide));
-  for (const all of ["pdf-ready", "overviewshown"]) {
-    Reveal.on(all, () => document.querySelectorAll("section").forEach(prepare));
-  }
+  const prepareAll = () => Promise.all([...document.querySelectorAll("section")].map(prepare));
+  Reveal.on("overviewshown", prepareAll);
+  Reveal.on("pdf-ready", () => prepareAll().then(() => (root.dataset.printable = "")));
 
   Reveal.on("overviewshown", enclose);
   Reveal.on("overviewhidden", enclose);
 
   const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   Reveal.initialize({
-    width: 1280,
-    height: 720,
+    width: WIDTH,
+    height: HEIGHT,
     margin: 0,
     minScale: 0.1,
     maxScale: 6,

@@ -7,15 +7,19 @@ import os
 import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 from jupyter_core.utils import ensure_event_loop
 from nbformat import NotebookNode
 
+from classroom.browser import open_browser
 from classroom.build import run_and_judge
 from classroom.layout import STEM, notebook_path, select, write_atomically
 from classroom.notebook import make_notebook
-from classroom.slides.render import render, render_index
+from classroom.slides.index import card, render_index
+from classroom.slides.paper import print_deck
+from classroom.slides.render import render
 from classroom.source import read_chapter
 
 
@@ -65,18 +69,24 @@ def build_all(
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         results = dict(zip((s.stem for s in sources), pool.map(build, sources), strict=True))
     decks = [path for path in sorted(out.glob("*.html")) if STEM.fullmatch(path.stem)]
-    titles = [(path.name, path.stem.replace("_", " ")) for path in decks]
-    write_atomically(out / "index.html", render_index(titles))
+    write_atomically(out / "index.html", render_index([card(root, deck) for deck in decks]))
     return results
 
 
-def main(root: Path, chapters: Iterable[str | Path] = (), out: Path | None = None) -> int:
+def main(
+    root: Path,
+    chapters: Iterable[str | Path] = (),
+    out: Path | None = None,
+    on_paper: bool = False,
+) -> int:
     """build_all for the command line: says what it wrote and what it could not; 0 if all went."""
-    wrong = 0
-    for stem, result in build_all(root, chapters, out).items():
-        if isinstance(result, Path):
-            print(f"{result} ({result.stat().st_size / 1e6:.1f} MB)")
-        else:
-            wrong += 1
+    results = build_all(root, chapters, out)
+    decks = [result for result in results.values() if isinstance(result, Path)]
+    with open_browser() if on_paper else nullcontext() as browser:
+        for deck in decks:
+            for path in (deck, print_deck(deck, browser)) if on_paper else (deck,):
+                print(f"{path} ({path.stat().st_size / 1e6:.1f} MB)")
+    for stem, result in results.items():
+        if not isinstance(result, Path):
             print(f"{stem}: {result}", file=sys.stderr)
-    return 1 if wrong else 0
+    return int(len(decks) < len(results))

@@ -5,12 +5,12 @@ the file, a figure that was not drawn, text that is cut, too small or too faint,
 alternative text. Playwright drives a browser that is already on the machine; none is downloaded.
 """
 
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from classroom.browser import open_browser
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Request
@@ -18,23 +18,6 @@ if TYPE_CHECKING:
 SIZES = ((1280, 720), (1920, 1080))
 Walk = tuple[tuple[int, int], str]  # width and height, theme
 WALKS: tuple[Walk, ...] = ((SIZES[0], "light"), (SIZES[1], "light"), (SIZES[0], "dark"))
-BROWSERS = (
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "google-chrome-stable",
-    "chrome",
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-)
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--host-resolver-rules=MAP * ~NOTFOUND",
-]
 LOCAL = ("file:", "data:", "blob:", "about:")
 
 
@@ -50,29 +33,6 @@ class Problem:
     def __str__(self) -> str:
         place = f"slide {self.slide}" if self.slide else "deck"
         return f"{place}{f' at {self.size}' if self.size else ''}: {self.kind}: {self.detail}"
-
-
-def find_browser() -> str | None:
-    """The path of a Chromium or Chrome on this machine, or None."""
-    return next(filter(None, map(shutil.which, BROWSERS)), None)
-
-
-@contextmanager
-def open_browser(executable: str | None = None) -> Iterator["Browser"]:
-    """A browser without network, closed at the end. ValueError where the machine has none."""
-    from playwright.sync_api import sync_playwright
-
-    executable = executable or find_browser()
-    if executable is None:
-        raise ValueError(
-            "checking slides needs Chromium or Chrome; found none on the path. Install one."
-        )
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
-        try:
-            yield browser
-        finally:
-            browser.close()
 
 
 def check_deck(

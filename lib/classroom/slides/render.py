@@ -91,24 +91,17 @@ def render(notebook: NotebookNode, title: str | None = None, folder: Path | None
         block.number = number
     heading = next((slide.label for slide in slides if slide.title), "Slides")
     chapter = f"{slides[0].eyebrow} {heading}".strip() if slides[0].title else heading
-    return _template("template.html.j2").render(
+    return template("template.html.j2").render(
         title=title or chapter,
         slides=slides,
         figures=figures,
-        styles=[_reveal("dist/reveal.css"), _text("theme.css")],
+        styles=[_reveal("dist/reveal.css"), style_sheet()],
         libraries=[
             _script(_reveal("dist/reveal.js")),
             _script(_reveal("plugin/notes/notes.js")),
             *([_script(_plotly())] if figures else []),
         ],
         deck=_script(_text("figure.js") + _text("deck.js")),
-    )
-
-
-def render_index(decks: list[tuple[str, str]]) -> str:
-    """A page that lists decks: (file name, title) pairs in the order of the course."""
-    return _template("index.html.j2").render(
-        decks=decks, styles=[_text("theme.css")], title="Slides"
     )
 
 
@@ -166,7 +159,7 @@ def _set_title(slide: Slide) -> None:
         slide.eyebrow, slide.title = numbered[1].zfill(2), numbered[2]
 
 
-def _template(name: str):
+def template(name: str):
     environment = Environment(
         loader=FileSystemLoader(HERE),
         autoescape=select_autoescape(["html.j2"], default=True),
@@ -191,6 +184,11 @@ def _script(code: str) -> Markup:
     """
     code = re.sub(r"^//# sourceMappingURL=.*$", "", code, flags=re.MULTILINE)
     return Markup(re.sub(r"<(?=!--|/?script)", r"\\x3c", code, flags=re.IGNORECASE))
+
+
+def style_sheet() -> Markup:
+    """The style of decks and of the page that lists them."""
+    return _text("theme.css")
 
 
 def _text(name: str) -> Markup:

@@ -48,7 +48,9 @@ def nucleus(
     check_sampling(1.0, top_p)
     ordered, token = probabilities.sort(dim=-1, descending=True, stable=True)
     before = ordered.cumsum(dim=-1) - ordered  # probability of all likelier tokens
-    ordered = ordered.masked_fill(before >= top_p, 0.0)
+    surplus = before >= top_p
+    surplus[:, 0] = False  # float32 has no share as small as 1e-60, and one token must stay
+    ordered = ordered.masked_fill(surplus, 0.0)
     kept = torch.zeros_like(probabilities).scatter(-1, token, ordered)
     return kept / kept.sum(dim=-1, keepdim=True)
 

@@ -1,4 +1,4 @@
-"""Models and tokenizers from files and back: `load`, `save`, `tokenizer`, `smollm2`.
+"""Models, tokenizers and chat forms from files, and models back into them.
 
 Each file format has a module of its own; this one looks at a path and picks.
 """
@@ -8,12 +8,15 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from mixlab.weights.chat import chat, stop_tokens
 from mixlab.weights.packaged import smollm2
 from mixlab.weights.save import save
-from mixlab.weights.stored import read_json
+from mixlab.weights.stored import existing, read_json
 from mixlab.weights.tokenizer import tokenizer
 
-__all__ = ["load", "save", "smollm2", "tokenizer"]
+__all__ = ["chat", "load", "save", "smollm2", "stop_tokens", "tokenizer"]
+# Of config.json's model_type, those that transformer.py computes.
+FAMILIES = ("mistral", "ministral", "mixtral", "llama")
 
 
 def load(
@@ -22,7 +25,7 @@ def load(
     """Load a model; calling it maps tokens (batch, seq) to logits (batch, seq, vocab).
 
     Args:
-        path: a Hugging Face folder of Mistral, Mixtral or Mamba (`config.json` and
+        path: a Hugging Face folder of Mistral, Mixtral, Llama or Mamba (`config.json` and
             safetensors), a folder in Mistral's own format (`params.json` and consolidated
             safetensors) or in that of Mamba's authors (`config.json` with `ssm_cfg`, and
             safetensors or `pytorch_model.bin`), or a GGUF file of the llama family.
@@ -40,12 +43,7 @@ def load(
             missing, surplus or misshapen (the message names them), or of several dtypes and none
             is chosen.
     """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(
-            f"no model at {path}: expected a folder with config.json, or a .gguf file. The "
-            "course's own weights are at mixlab.smollm2()"
-        )
+    path = existing(path)
     if path.is_file():
         from mixlab.weights.gguf import load_gguf
 
@@ -65,7 +63,11 @@ def load(
 def _load_config_json(path: Path, dtype, device) -> nn.Module:
     config = read_json(path / "config.json")
     family = config.get("model_type")
-    if family in ("mistral", "mixtral"):
+    if family in FAMILIES:
+        if not any(path.glob("model*.safetensors")) and any(path.glob("consolidated*.safetensors")):
+            from mixlab.weights.mistral import load_mistral
+
+            return load_mistral(path, dtype=dtype, device=device)
         from mixlab.weights.huggingface import load_huggingface
 
         return load_huggingface(path, dtype=dtype, device=device)
@@ -74,7 +76,7 @@ def _load_config_json(path: Path, dtype, device) -> nn.Module:
     if family == "mamba" or is_authors(config):
         return load_mamba(path, dtype=dtype, device=device)
     raise ValueError(
-        f"config.json names the model family {family!r}: this library loads 'mistral', 'mixtral' "
-        "and 'mamba'. Other families compute other things from the same tensors, so loading one "
-        "anyway would give wrong logits without an error"
+        f"config.json names the model family {family!r}: this library loads "
+        f"{', '.join(map(repr, FAMILIES))} and 'mamba'. Other families compute other things from "
+        "the same tensors, so loading one anyway would give wrong logits without an error"
     )

@@ -104,6 +104,13 @@ def _check_fit(config, parts: dict, tensors: Mapping, source: str) -> None:
         for name, shape in wanted.items()
         if name in tensors and tensors[name].shape != tuple(shape)
     ]
+    untied = missing == ["output.weight"] and not config.tie_embeddings
+    hint = (
+        "The output layer may share the embedding's weights: then the configuration must say "
+        "tie_word_embeddings = true"
+        if untied
+        else "Is the configuration of another model, or the download incomplete?"
+    )
     problems = [
         f"{kind}: {_some(names)}"
         for kind, names in [("missing", missing), ("surplus", surplus), ("misshapen", misshapen)]
@@ -113,7 +120,7 @@ def _check_fit(config, parts: dict, tensors: Mapping, source: str) -> None:
         raise ValueError(
             f"the tensors of {source} don't fit the configuration that came with them; "
             + "; ".join(problems)
-            + ". Is the configuration of another model, or the download incomplete?"
+            + f". {hint}"
         )
 
 

@@ -6,6 +6,10 @@ are stored for the interleaved layout of RoPE and are reordered here: without th
 and every logit is wrong. Source: the format's specification, in the ggml project's docs.
 """
 
+import re
+import sys
+from collections.abc import Collection
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -54,13 +58,55 @@ def open_gguf(path: str | Path) -> GGUFReader:
             "Models in other formats are folders: give the one that holds it"
         )
     try:
-        return GGUFReader(path)
+        reader = GGUFReader(path)
     except Exception as error:
+        if "is not a valid GGMLQuantizationType" in str(error):
+            raise ValueError(
+                f"{path} stores a tensor in a type that the installed gguf {version('gguf')} "
+                f"doesn't know yet ({error}). Use a file of type F32, F16, BF16, Q8_0 or Q4_1"
+            ) from error
         # The reader maps the file and fails in many ways where the bytes end early.
         raise ValueError(
             f"{path} is a damaged or truncated GGUF file ({type(error).__name__}: {error}); it "
             f"has {path.stat().st_size:,} bytes. Copy or download it again"
         ) from error
+    if reader.endianess.name.lower() != sys.byteorder:
+        raise ValueError(
+            f"{path} is written for {reader.endianess.name.lower()}-endian machines, and this one "
+            f"is {sys.byteorder}-endian: convert it with gguf-convert-endian, which comes with gguf"
+        )
+    return reader
+
+
+def open_parts(path: str | Path) -> list[GGUFReader]:
+    """Open a GGUF file, or all parts of one that was split; the first holds the metadata.
+
+    Args:
+        path: of the file, or of any of its parts.
+
+    Raises:
+        ValueError: if a part is missing, or as `open_gguf` raises.
+    """
+    path = Path(path)
+    named = re.fullmatch(r"(.+)-(\d{5})-of-(\d{5})\.gguf", path.name)
+    if not named:
+        reader = open_gguf(path)
+        if (parts := read_field(reader, "split.count", 1)) > 1:
+            raise ValueError(
+                f"{path} is one of {parts} parts of a file, and not called so: expected a name "
+                f"such as model-00001-of-{parts:05}.gguf, with the others beside it"
+            )
+        return [reader]
+    files = [
+        path.with_name(f"{named[1]}-{part:05}-of-{named[3]}.gguf")
+        for part in range(1, int(named[3]) + 1)
+    ]
+    if absent := [file.name for file in files if not file.exists()]:
+        raise ValueError(
+            f"{path} is a part of a split file, and {', '.join(absent)} isn't in {path.parent}: "
+            "copy or download all parts"
+        )
+    return [open_gguf(file) for file in files]
 
 
 def read_field(reader: GGUFReader, key: str, default=None):
@@ -69,8 +115,8 @@ def read_field(reader: GGUFReader, key: str, default=None):
     return default if field is None else field.contents()
 
 
-def read_config(reader: GGUFReader) -> TransformerConfig:
-    """The configuration in the file's metadata.
+def read_config(reader: GGUFReader, names: Collection[str]) -> TransformerConfig:
+    """The configuration in the file's metadata, for tensors of these names.
 
     Raises:
         ValueError: if the architecture is not of the llama family, or uses something that this
@@ -95,7 +141,6 @@ def read_config(reader: GGUFReader) -> TransformerConfig:
             )
         return found
 
-    names = {tensor.name for tensor in reader.tensors}
     n_heads, n_experts = required("attention.head_count"), value("expert_count", 0)
     if not isinstance(n_heads, int) or n_heads < 1:
         raise ValueError(
@@ -105,7 +150,9 @@ def read_config(reader: GGUFReader) -> TransformerConfig:
     head_dim = value("attention.key_length") or required("embedding_length") // n_heads
     for what, expected, got in [
         ("rope.scaling.type", "none", value("rope.scaling.type", "none")),
-        ("rope.scale_linear", 1.0, value("rope.scale_linear", 1.0)),  # its older name
+        # A factor without a type means linear scaling, as its older name does.
+        ("rope.scaling.factor", 1.0, value("rope.scaling.factor", 0.0) or 1.0),
+        ("rope.scale_linear", 1.0, value("rope.scale_linear", 0.0) or 1.0),
         ("rope_freqs.weight", False, "rope_freqs.weight" in names),
         ("rope.dimension_count", head_dim, value("rope.dimension_count", head_dim)),
         ("attention.value_length", head_dim, value("attention.value_length", head_dim)),
@@ -120,6 +167,7 @@ def read_config(reader: GGUFReader) -> TransformerConfig:
                 f"this GGUF file asks for {what} = {got!r}; this model computes {expected!r} "
                 "only, and ignoring the difference would give wrong logits"
             )
+    _refuse_unknown(reader)
     return TransformerConfig(
         dim=required("embedding_length"),
         n_layers=required("block_count"),
@@ -139,6 +187,27 @@ def read_config(reader: GGUFReader) -> TransformerConfig:
     )
 
 
+# What a file may say of its model: read above, or changing nothing that is computed.
+_READ = """block_count context_length embedding_length feed_forward_length vocab_size expert_count
+    expert_used_count expert_shared_count expert_weights_scale expert_gating_func logit_scale
+    attention.head_count attention.head_count_kv attention.key_length attention.value_length
+    attention.layer_norm_rms_epsilon attention.layer_norm_epsilon attention.sliding_window
+    attention.scale attention.causal rope.freq_base rope.dimension_count rope.scale_linear
+    rope.scaling.type rope.scaling.factor rope.scaling.attn_factor rope.scaling.finetuned
+    rope.scaling.original_context_length tensor_data_layout""".split()
+
+
+def _refuse_unknown(reader: GGUFReader) -> None:
+    """Raise ValueError if the file asks for something that nothing here has heard of."""
+    for key in reader.fields:
+        asked = key.removeprefix("llama.")
+        if asked != key and asked not in _READ and (found := read_field(reader, key)):
+            raise ValueError(
+                f"this GGUF file asks for {key} = {found!r}, which this model doesn't compute, and "
+                "ignoring it could give wrong logits"
+            )
+
+
 def load_gguf(
     path: str | Path, dtype: torch.dtype | None = None, device: torch.device | str | None = None
 ) -> Transformer:
@@ -146,11 +215,12 @@ def load_gguf(
 
     Blocks are dequantised to float32, exactly as stored, before any conversion to `dtype`.
     """
-    reader = open_gguf(path)
-    config = read_config(reader)
+    readers = open_parts(path)
+    stored_tensors = [tensor for reader in readers for tensor in reader.tensors]
+    config = read_config(readers[0], {tensor.name for tensor in stored_tensors})
     heads = {"wq.weight": config.n_heads, "wk.weight": config.n_kv_heads}
     tensors = {}
-    for tensor in reader.tensors:
+    for tensor in stored_tensors:
         name = rename(tensor.name, _NAMES)
         stored = _stored(tensor, path)
         n_heads = heads.get(name.rpartition("attention.")[2])

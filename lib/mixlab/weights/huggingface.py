@@ -1,4 +1,4 @@
-"""Load and save Hugging Face folders of Mistral and Mixtral: config.json beside safetensors files.
+"""Load Hugging Face folders of Mistral, Mixtral and Llama: config.json beside safetensors files.
 
 Hugging Face stores query and key rows for the half layout of RoPE, which is ours, so tensors only
 change names. Source of the names: the checkpoint indices of Mistral-7B-v0.1 and
@@ -58,8 +58,18 @@ _DEFAULTS = dict(
     vocab_size=32_000,
     max_position_embeddings=131_072,
 )
+_MISTRAL = dict(sliding_window=4096, rms_norm_eps=1e-6, rope_theta=10_000.0)
 _FAMILIES = {
-    "mistral": dict(sliding_window=4096, rms_norm_eps=1e-6, rope_theta=10_000.0),
+    "mistral": _MISTRAL,
+    "ministral": _MISTRAL,
+    "llama": dict(
+        sliding_window=None,
+        rms_norm_eps=1e-6,
+        rope_theta=10_000.0,
+        num_key_value_heads=None,  # as many as queries
+        intermediate_size=11_008,
+        max_position_embeddings=2048,
+    ),
     "mixtral": dict(
         sliding_window=None,
         rms_norm_eps=1e-5,
@@ -96,7 +106,6 @@ def read_config(path: Path) -> TransformerConfig:
         ("attention_bias", False, given.get("attention_bias") or False),
         ("mlp_bias", False, given.get("mlp_bias") or False),
         ("quantization_config", None, given.get("quantization_config")),
-        ("layer_types", None, given.get("layer_types")),
     ]:
         if got != expected:
             raise ValueError(
@@ -112,7 +121,7 @@ def read_config(path: Path) -> TransformerConfig:
         head_dim=given.get("head_dim") or given["hidden_size"] // n_heads,
         hidden_dim=given["intermediate_size"],
         vocab_size=given["vocab_size"],
-        window=given["sliding_window"],
+        window=_windows(file, given),
         n_experts=given.get("num_local_experts", 1),
         experts_per_token=given.get("num_experts_per_tok", 1),
         rope_theta=fraction(rope.get("rope_theta") or given["rope_theta"]),
@@ -122,8 +131,32 @@ def read_config(path: Path) -> TransformerConfig:
     )
 
 
-def our_tensors(theirs: dict[str, Stored]) -> dict[str, Stored]:
-    """Hugging Face's tensors under this library's names; unknown names stay as they are."""
+def _windows(file: Path, given: dict) -> int | tuple[int | None, ...] | None:
+    """The window: one for all layers, or one for each where the file names their types."""
+    window, types = given["sliding_window"], given.get("layer_types")
+    if not types:
+        return window
+    known = {"full_attention": None, "sliding_attention": window}
+    if not isinstance(types, list):
+        raise ValueError(f"{file} must give layer_types as a list, one a layer: got {types!r}")
+    if unknown := [kind for kind in types if str(kind) not in known]:
+        raise ValueError(
+            f"{file} asks for layer_types with {unknown[0]!r}; this model computes "
+            f"{' and '.join(map(repr, known))} only, and another would give wrong logits"
+        )
+    if window is None and "sliding_attention" in types:
+        raise ValueError(
+            f"{file} gives layers of type 'sliding_attention' and no sliding_window: expected how "
+            "many keys such a layer sees"
+        )
+    return tuple(known[kind] for kind in types)
+
+
+def our_tensors(theirs: dict[str, Stored], config: TransformerConfig) -> dict[str, Stored]:
+    """Hugging Face's tensors under this library's names; unknown names stay as they are.
+
+    A mixture of one expert is a dense layer: its router has nothing to choose.
+    """
     ours = {}
     # rotary_emb.inv_freq was written by old versions; it follows from rope_theta.
     kept = {n: x for n, x in theirs.items() if not n.endswith(".rotary_emb.inv_freq")}
@@ -134,7 +167,21 @@ def our_tensors(theirs: dict[str, Stored]) -> dict[str, Stored]:
             ours[name.replace("w13", "w3")] = stored.map(lambda w, half=half: w[:, half:])
         else:
             ours[name] = stored
-    return ours
+    return _dense(ours) if config.n_experts == 1 else ours
+
+
+def _dense(tensors: dict[str, Stored]) -> dict[str, Stored]:
+    """Experts of which there is one, as the dense layer that they are."""
+    found = {}
+    for name, stored in tensors.items():
+        layer, _, part = name.rpartition(".feed_forward.")
+        if part in ("w1", "w2", "w3"):
+            found[f"{name}.weight"] = stored.map(lambda w: w.squeeze(0))
+        elif part.startswith("experts.0."):
+            found[f"{layer}.feed_forward.{part.removeprefix('experts.0.')}"] = stored
+        elif part != "gate.weight":
+            found[name] = stored
+    return found
 
 
 def load_huggingface(
@@ -143,5 +190,5 @@ def load_huggingface(
     """Load a folder written by `save_pretrained`; arguments and errors as in `mixlab.load`."""
     path = Path(path)
     config = read_config(path)
-    tensors = our_tensors(open_safetensors(find_safetensors(path, "model")))
+    tensors = our_tensors(open_safetensors(find_safetensors(path, "model")), config)
     return build(config, tensors, dtype=dtype, device=device, source=str(path))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
+from zipfile import is_zipfile
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -71,6 +72,26 @@ def renamed(tensors: Mapping[str, Stored], names: Mapping[str, str]) -> dict[str
     return found
 
 
+def existing(path: str | Path) -> Path:
+    """The path of what is there.
+
+    Raises:
+        FileNotFoundError: if nothing is; the message says what else the text may have meant.
+    """
+    path = Path(path)
+    if path.exists():
+        return path
+    if re.fullmatch(r"[\w-]+/[\w.-]+", str(path)) and path.suffix != ".gguf":
+        raise FileNotFoundError(
+            f"no model at {path}: is it a name on a model hub? This library downloads nothing; "
+            f"fetch it first, as with `hf download {path} --local-dir models`, and give the folder"
+        )
+    raise FileNotFoundError(
+        f"no model at {path}: expected a folder with config.json, or a .gguf file. The course's "
+        "own weights are at mixlab.smollm2()"
+    )
+
+
 def read_json(path: Path) -> dict:
     """The object in a JSON file.
 
@@ -105,6 +126,7 @@ def find_safetensors(folder: Path, stem: str) -> list[Path]:
     Raises:
         ValueError: if there is none, shards are missing, or the index is none.
     """
+    whole = folder / f"{stem}.safetensors"
     if (index := folder / f"{stem}.safetensors.index.json").exists():
         weight_map = read_json(index).get("weight_map")
         if not isinstance(weight_map, dict) or not all(
@@ -116,12 +138,14 @@ def find_safetensors(folder: Path, stem: str) -> list[Path]:
             )
         named = sorted(set(weight_map.values()))
         if absent := [name for name in named if not (folder / name).exists()]:
+            if whole.exists():  # the folder was saved again, and its old index stayed
+                return [whole]
             raise ValueError(
                 f"{index.name} names files that are not in {folder}: {', '.join(absent)}. "
                 "Was the download cut short?"
             )
         return [folder / name for name in named]
-    if (whole := folder / f"{stem}.safetensors").exists():
+    if whole.exists():
         return [whole]
     if shards := sorted(folder.glob(f"{stem}*.safetensors")):
         return shards
@@ -138,9 +162,10 @@ def open_bin(file: Path) -> dict[str, Stored]:
     Raises:
         ValueError: if the file is damaged, or holds anything but named tensors.
     """
+    mapped = is_zipfile(file)  # what PyTorch before 1.6 wrote can't be
     try:
         # weights_only: such files are pickles, and a pickle can run code.
-        loaded = torch.load(file, map_location="cpu", mmap=True, weights_only=True)
+        loaded = torch.load(file, map_location="cpu", mmap=mapped, weights_only=True)
     except (RuntimeError, UnpicklingError, EOFError, ValueError, OSError) as error:
         raise ValueError(
             f"{file} holds no tensors alone, or is damaged ({str(error)[:80]}); it has "

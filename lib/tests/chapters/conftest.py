@@ -4,17 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from classroom.slides import find_browser, open_browser
 from mixlab.chapters.stage.host import Piece
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator:
-    pytest.importorskip("playwright", reason="looking at pages needs the test extra: make setup")
-    if find_browser() is None:
-        pytest.skip("no Chromium or Chrome on the path")
-    with open_browser() as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@
 
 import os
 import resource
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 from classroom.build import BUDGET_SECONDS
 from classroom.drift import run_differences
 from classroom.layout import find_root, notebook_path, sources
-from classroom.slides import WALKS, check_deck, find_browser, open_browser
+from classroom.slides import WALKS, check_deck
 from classroom.slides.decks import run_lesson, write_deck
 from tests.thorough import some
 
@@ -44,15 +43,6 @@ def test_a_lesson_prints_what_its_notebook_keeps_in_its_time(stem):
     lesson, seconds = ran(stem)
     assert run_differences(notebook_path(ROOT, "lesson", stem), lesson) == []
     assert seconds < PATIENCE * BUDGET_SECONDS
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator:
-    pytest.importorskip("playwright", reason="looking at slides needs the test extra: make setup")
-    if find_browser() is None:
-        pytest.skip("no Chromium or Chrome on the path")
-    with open_browser() as opened:
-        yield opened
 
 
 @pytest.mark.slow

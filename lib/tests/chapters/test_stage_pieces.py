@@ -5,7 +5,11 @@ from pathlib import Path
 
 import anywidget
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook, new_output
+from PIL import Image
 
+from classroom.slides import render
+from classroom.slides.picture import take_film
 from mixlab.chapters.stage import host
 from mixlab.chapters.stage.host import piece
 from tests.chapters.stage_page import AS_WIDGET, finish, said
@@ -104,3 +108,16 @@ def test_its_state_has_no_name_that_a_widget_needs(open_piece, name):
     asked = set(page.evaluate("[...asked]"))
     assert "step" in asked
     assert not asked & set(dir(anywidget.AnyWidget))
+
+
+def test_a_film_shows_a_piece_from_its_first_step_to_its_last(browser, tmp_path):
+    shown = piece("ring", "A claim", text="a b c", window=2)._repr_mimebundle_()
+    facts = {"slideshow": {"slide_type": "slide"}, "classroom": {"alt": "A ring of two slots."}}
+    cell = new_code_cell("", outputs=[new_output("display_data", data=shown)], metadata=facts)
+    deck = tmp_path / "deck.html"
+    deck.write_text(render(new_notebook(cells=[cell])), encoding="utf-8")
+    with Image.open(take_film(deck, 1, tmp_path / "ring.gif", "x", 640, browser)) as film:
+        assert film.n_frames > 3 * 5  # three moves: two words, and the cut
+        first = film.convert("RGB").tobytes()
+        film.seek(film.n_frames - 1)
+        assert film.convert("RGB").tobytes() != first

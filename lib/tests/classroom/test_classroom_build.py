@@ -1,15 +1,19 @@
 """Building: three notebooks, the same bytes each time, drift found and named."""
 
+import base64
+import io
 import json
 import re
 import shutil
 import subprocess
 import sys
+from copy import deepcopy
 
 import nbformat
 import pytest
+from PIL import Image
 
-from classroom import build
+from classroom import build, stills
 from classroom.__main__ import main
 from classroom.build import build_chapter
 from classroom.drift import drift, orphans
@@ -53,7 +57,6 @@ def test_what_a_lesson_keeps(built_course):
     assert printing.outputs[0].text == "window 3\n"
     assert printing.outputs[1].data == {"text/plain": "4"}
     figure = cell(book, "from IPython")
-    assert figure.outputs == []
     assert figure.metadata.tags == ["nbval-ignore-output"]
     assert figure.metadata.classroom.alt.startswith("A line")
     failing = cell(book, "window / 0")
@@ -102,6 +105,40 @@ def test_what_a_student_gets(built_course):
         "ex-02-2-prompt-2",
         "ex-02-2-answer",
         "ex-02-2-check",
+    ]
+
+
+@pytest.mark.skipif(not stills.can_draw(), reason="no Chromium, or no Playwright")
+def test_a_lesson_keeps_a_still_of_each_figure(course, no_kernel):
+    lesson = notebook(course, "lesson")
+    assert stills.cells_without_still(lesson) == []
+    still = cell(lesson, "from IPython").outputs[0]
+    picture = base64.b64decode(still.data["image/png"])
+    image = Image.open(io.BytesIO(picture))
+    assert len(picture) < 60_000
+    assert image.width / still.metadata["image/png"]["width"] == pytest.approx(1.5, abs=0.01)
+    assert len(image.convert("RGB").getcolors()) > 2
+    assert still.data["text/plain"].startswith("A line")
+
+
+def test_a_still_of_the_same_figure_is_taken_over(built_course, monkeypatch):
+    lesson = notebook(built_course, "lesson")
+    ran = deepcopy(lesson)
+    run_notebook(ran, built_course)
+    monkeypatch.setattr(stills, "open_browser", None)  # would fail if it were opened
+    figure = cell(lesson, "from IPython")
+    assert stills.stills_of(ran, lesson)[figure.id] == figure.outputs
+
+
+def test_without_a_browser_a_lesson_is_built_and_the_check_says_what_is_missing(
+    course, monkeypatch
+):
+    monkeypatch.setattr(stills, "find_browser", lambda: None)
+    edit(source_of(course), "window = 3", "window = 4")
+    edit(source_of(course), "[1, 2, 3]", "[1, 2, 5]")
+    build_chapter(course, source_of(course), say=lambda _: None)
+    assert drift(course, source_of(course)) == [
+        "course/02_windows.ipynb: 02-lesson-003 keeps no still; build it where Chromium is"
     ]
 
 

@@ -10,10 +10,11 @@ import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from classroom.slides.index import card, render_index
 from classroom.slides.markdown import Pictures, render_markdown
 from classroom.slides.mathml import MathError, to_mathml
 from classroom.slides.output_blocks import PIECE, figure_block
-from classroom.slides.render import SlideError, render, render_index
+from classroom.slides.render import SlideError, render
 from classroom.slides.sanitise import sanitise
 
 PLOTLY = "application/vnd.plotly.v1+json"
@@ -331,9 +332,23 @@ def test_rendering_is_deterministic():
     assert render(notebook) == render(notebook)
 
 
-def test_the_list_of_decks_links_each():
-    page = render_index([("02_sliding_window.html", "02 <sliding> window")])
-    assert '<a href="02_sliding_window.html">02 &lt;sliding&gt; window</a>' in page
+def test_the_list_of_decks_shows_each_with_its_question(tmp_path):
+    still = new_output(
+        "display_data", data={"image/png": "AAAA"}, metadata={"classroom_still": "1"}
+    )
+    lesson = new_notebook(
+        cells=[
+            markdown("# 02 · <Sliding> window\n\n*What does it save?*"),
+            new_code_cell("x", outputs=[still]),
+        ]
+    )
+    (tmp_path / "course").mkdir()
+    nbformat.write(lesson, tmp_path / "course" / "02_sliding_window.ipynb")
+    decks = [Path("02_sliding_window.html"), Path("17_scan.html")]
+    page = " ".join(render_index([card(tmp_path, deck) for deck in decks]).split())
+    assert '<a href="02_sliding_window.html"> <img src="data:image/png;base64,AAAA"' in page
+    assert "<b>02 · &lt;Sliding&gt; window</b> <span>What does it save?</span>" in page
+    assert page.index("<h2>Window</h2>") < page.index("<h2>Scan</h2>") < page.index("17 scan")
 
 
 # ---- maths ------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from classroom.slides import Problem, build_all, check_deck, find_browser, open_browser, render
+from classroom.slides import Problem, build_all, check_deck, find_browser, render
+from classroom.slides.paper import print_deck
 from classroom.slides.picture import take_picture
 
 pytest.importorskip("playwright", reason="looking at slides needs the test extra: make setup")
@@ -26,12 +27,6 @@ ACTIVE = f"{PLOT}.layout.sliders[0].active"
 WIDTH_OF_BAND = (
     f"(() => {{ const z = {PLOT}._fullData[0].z; return [...z[15]].reduce((a, b) => a + b) }})()"
 )
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator:
-    with open_browser() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")
@@ -264,12 +259,37 @@ def test_printing_puts_one_slide_on_a_page_with_its_figures(browser, deck):
     context = browser.new_context(color_scheme="dark", offline=True)
     opened = context.new_page()
     opened.goto(deck.as_uri() + "?print-pdf")
+    until(opened, "'printable' in document.documentElement.dataset")
     drawn = "[...document.querySelectorAll('.plot')].every((p) => p.querySelector('.main-svg'))"
-    until(opened, f"document.querySelector('.pdf-page') && {drawn}")
+    assert opened.evaluate(drawn)
     slides = opened.evaluate("Reveal.getTotalSlides()")
-    pdf = opened.pdf(prefer_css_page_size=True, print_background=True)
-    assert len(re.findall(rb"/Type\s*/Page\b(?!s)", pdf)) == slides
     assert opened.evaluate("document.documentElement.dataset.theme") == "light"
+    context.close()
+    pdf = print_deck(deck, browser).read_bytes()
+    assert len(re.findall(rb"/Type\s*/Page\b(?!s)", pdf)) == slides
+
+
+def test_an_upright_screen_gets_upright_slides(browser, deck):
+    context = browser.new_context(viewport={"width": 390, "height": 844}, offline=True)
+    opened = context.new_page()
+    opened.goto(deck.as_uri())
+    assert opened.evaluate("document.documentElement.dataset.shape") == "portrait"
+    for number in range(opened.evaluate("Reveal.getTotalSlides()")):
+        opened.evaluate("number => deck.visit(number)", number)
+        slide = opened.locator("section.present .slide")
+        box = slide.bounding_box()
+        assert (round(box["x"]), round(box["width"])) == (0, 390)
+        assert slide.locator(".body").evaluate("(b) => b.scrollHeight <= b.clientHeight + 1")
+        for shown in opened.locator("section.present :is(h1, h2, p, .plot, .picture)").all():
+            inner = shown.bounding_box()
+            if inner and inner["width"] > 1:  # not what is there for a screen reader alone
+                assert inner["x"] + inner["width"] <= 391
+    opened.evaluate("deck.visit(3)")
+    address = opened.url
+    with opened.expect_navigation():
+        opened.set_viewport_size({"width": 844, "height": 390})
+    assert opened.evaluate("document.documentElement.dataset.shape") == "landscape"
+    assert opened.url == address
     context.close()
 
 

@@ -1,5 +1,7 @@
 """GGUF files written here in every storage type that the course names, and damaged ones."""
 
+import sys
+
 import gguf
 import numpy as np
 import pytest
@@ -89,7 +91,7 @@ def write(path, built, kind=Type.F32, architecture="llama", tensors=None, withou
         add = {float: writer.add_float32, str: writer.add_string}.get(
             type(value), writer.add_uint32
         )
-        add(f"{architecture}.{key}", value)
+        add(key if key.startswith("split.") else f"{architecture}.{key}", value)
     for name, array in (stored(built) if tensors is None else tensors).items():
         packed = kind if array.ndim > 1 else Type.F32
         if packed == Type.Q4_1:
@@ -183,6 +185,8 @@ def test_unknown_architecture(tmp_path, architecture):
         ({"rope.dimension_count": 8}, "rope.dimension_count = 8"),
         ({"expert_shared_count": 1}, "expert_shared_count = 1"),
         ({"expert_gating_func": 2}, "expert_gating_func = 2"),
+        ({"rope.scaling.factor": 4.0}, "rope.scaling.factor = 4.0"),
+        ({"attention.some_new_trick": 3}, "llama.attention.some_new_trick = 3"),
         ({"attention.sliding_window": 0}, "window must be at least 1"),
     ],
 )
@@ -224,3 +228,38 @@ def test_other_files_are_not_gguf(tmp_path):
     (tmp_path / "m.gguf").write_bytes(b"PK\x03\x04 a zip file")
     with pytest.raises(ValueError, match=r"expected it to begin with b'GGUF', got b'PK"):
         mixlab.load(tmp_path / "m.gguf")
+
+
+def test_a_file_in_parts_is_read_from_any_of_them(tmp_path):
+    built = model()
+    tensors = list(stored(built).items())
+    paths = [tmp_path / f"m-0000{part}-of-00002.gguf" for part in (1, 2)]
+    write(paths[0], built, tensors=dict(tensors[:7]), **{"split.count": 2})
+    write(paths[1], built, tensors=dict(tensors[7:]), without=["block_count", "embedding_length"])
+    for path in paths:
+        assert torch.equal(mixlab.load(path)(TOKENS), built(TOKENS))
+    paths[1].unlink()
+    with pytest.raises(ValueError, match=r"m-00002-of-00002\.gguf isn't in"):
+        mixlab.load(paths[0])
+
+
+def test_a_type_that_the_package_does_not_know_is_no_damage(tmp_path):
+    path = write(tmp_path / "m.gguf", model())
+    content = bytearray(path.read_bytes())
+    # A tensor's head: its name, two axes, their sizes, its type.
+    at = content.index(b"blk.0.attn_q.weight") + len(b"blk.0.attn_q.weight") + 4 + 2 * 8
+    content[at : at + 4] = (999).to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"type that the installed gguf .* doesn't know yet"):
+        mixlab.load(path)
+
+
+def test_a_file_for_other_machines_is_refused(tmp_path):
+    path = tmp_path / "m.gguf"
+    other = gguf.GGUFEndian.BIG if sys.byteorder == "little" else gguf.GGUFEndian.LITTLE
+    writer = gguf.GGUFWriter(path, "llama", endianess=other)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    with pytest.raises(ValueError, match=r"-endian machines.*gguf-convert-endian"):
+        mixlab.load(path)

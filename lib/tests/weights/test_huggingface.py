@@ -14,6 +14,7 @@ from mixlab.transformer.model import Transformer
 from mixlab.weights.huggingface import read_config
 from tests.weights.transformers_models import logits, reference
 
+MODEL = "model.safetensors"
 VARIANTS = {
     "no window": dict(),
     "window": dict(sliding_window=7),
@@ -52,6 +53,82 @@ def test_any_number_of_experts(n_experts, k, folder):
     torch.testing.assert_close(
         logits(mixlab.load(folder), tokens), logits(theirs, tokens), rtol=0, atol=1e-4
     )
+
+
+def test_a_mixture_of_one_expert_is_a_dense_model(folder):
+    theirs = reference("mixtral", num_local_experts=1, num_experts_per_tok=1)
+    theirs.save_pretrained(folder)
+    tokens = torch.arange(60)[None]
+    expected = logits(theirs, tokens)
+    torch.testing.assert_close(logits(mixlab.load(folder), tokens), expected, rtol=0, atol=1e-4)
+    save_file({n: x.contiguous() for n, x in theirs.state_dict().items()}, folder / MODEL)
+    torch.testing.assert_close(logits(mixlab.load(folder), tokens), expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("changes", [{}, dict(num_key_value_heads=None, tie_word_embeddings=True)])
+def test_llama_computes_the_same(folder, changes):
+    theirs = reference("llama", **changes)
+    theirs.save_pretrained(folder)
+    tokens = torch.arange(90)[None]
+    torch.testing.assert_close(
+        logits(mixlab.load(folder), tokens), logits(theirs, tokens), rtol=0, atol=1e-4
+    )
+
+
+def test_what_llama_s_config_leaves_out_is_its_own_default(folder):
+    reference("llama").save_pretrained(folder)
+    written = json.loads((folder / "config.json").read_text())
+    for key in ("num_key_value_heads", "rms_norm_eps", "max_position_embeddings", "head_dim"):
+        written.pop(key)
+    (folder / "config.json").write_text(json.dumps(written))
+    config = read_config(folder)
+    assert (config.n_kv_heads, config.head_dim, config.window) == (4, 16, None)
+    assert (config.norm_eps, config.max_seq) == (1e-6, 2048)
+
+
+def test_each_layer_may_have_its_own_window(folder):
+    types = ["sliding_attention", "full_attention", "sliding_attention"]
+    theirs = reference("ministral", num_hidden_layers=3, sliding_window=5, layer_types=types)
+    theirs.save_pretrained(folder)
+    ours = mixlab.load(folder)
+    assert ours.config.window == (5, None, 5)
+    tokens = torch.arange(90)[None]
+    torch.testing.assert_close(logits(ours, tokens), logits(theirs, tokens), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"layer_types": ["chunked_attention", "full_attention"]}, "chunked_attention"),
+        ({"layer_types": ["sliding_attention"] * 2, "sliding_window": None}, "no sliding_window"),
+        ({"layer_types": ["full_attention"]}, "one for each of the 2 layers"),
+    ],
+)
+def test_layers_of_other_types_are_refused(folder, changes, message):
+    reference().save_pretrained(folder)
+    written = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(written | changes))
+    with pytest.raises(ValueError, match=message):
+        mixlab.load(folder)
+
+
+def test_a_folder_saved_again_as_one_file_beside_a_stale_index(folder):
+    theirs = reference()
+    theirs.save_pretrained(folder)
+    index = {"weight_map": {"lm_head.weight": "model-00001-of-00002.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    tokens = torch.arange(60)[None]
+    torch.testing.assert_close(
+        logits(mixlab.load(folder), tokens), logits(theirs, tokens), rtol=0, atol=1e-4
+    )
+
+
+def test_a_model_without_its_head_hears_of_tied_embeddings(folder):
+    reference(tie_word_embeddings=True).save_pretrained(folder)
+    written = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(written | {"tie_word_embeddings": False}))
+    with pytest.raises(ValueError, match=r"must say\s+tie_word_embeddings = true"):
+        mixlab.load(folder)
 
 
 def test_experts_stacked_as_transformers_keeps_them_in_memory(folder):
@@ -220,7 +297,7 @@ def test_what_this_model_does_not_compute_is_refused(asked, message, folder):
         read_config(write_config(folder, model_type="mistral", **asked))
 
 
-@pytest.mark.parametrize("family", ["llama", "qwen2", None])
+@pytest.mark.parametrize("family", ["gemma", "qwen2", None])
 def test_other_families_are_refused(family, folder):
     with pytest.raises(ValueError, match=f"model family {family!r}"):
         mixlab.load(write_config(folder, model_type=family))

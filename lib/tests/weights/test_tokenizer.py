@@ -1,7 +1,10 @@
 """Tokenizers rebuilt from files split hard strings exactly as transformers does."""
 
+import json
+
 import gguf
 import pytest
+from tokenizers import Tokenizer
 
 import mixlab
 
@@ -98,7 +101,7 @@ def test_a_path_that_holds_nothing(tmp_path):
         mixlab.tokenizer(tmp_path / "nowhere.gguf")
 
 
-def small_gguf(path, types=(1, 1, 1, 1, 4, 3)):
+def small_gguf(path, types=(1, 1, 1, 1, 4, 3), bos=False, eos=False):
     """A vocabulary of six: letters, one merge, a word that was added, and a special token."""
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_tokenizer_model("gpt2")
@@ -107,6 +110,10 @@ def small_gguf(path, types=(1, 1, 1, 1, 4, 3)):
     writer.add_token_merges(["a b"])
     if types:
         writer.add_token_types(list(types))
+    writer.add_bos_token_id(5)
+    writer.add_eos_token_id(5)
+    writer.add_add_bos_token(bos)
+    writer.add_add_eos_token(eos)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.close()
@@ -125,4 +132,37 @@ def test_damaged_tokenizers(tmp_path):
         mixlab.tokenizer(small_gguf(tmp_path / "small.gguf", types=()))
     (tmp_path / "tokenizer.json").write_text('{"version": ')
     with pytest.raises(ValueError, match="is no tokenizer"):
+        mixlab.tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize(("bos", "eos"), [(True, False), (False, True), (True, True)])
+def test_texts_begin_and_end_as_the_file_says(tmp_path, bos, eos):
+    encode = mixlab.tokenizer(small_gguf(tmp_path / "small.gguf", bos=bos, eos=eos))
+    assert encode.encode("ab").tokens == ["<|end|>"] * bos + ["ab"] + ["<|end|>"] * eos
+    assert encode.encode("ab", add_special_tokens=False).tokens == ["ab"]
+
+
+def test_what_a_training_run_cut_and_filled_texts_to_is_not_how_a_text_is_read(ours, tmp_path):
+    ours.save(str(tmp_path / "tokenizer.json"))
+    changed = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    changed.enable_truncation(4)
+    changed.enable_padding(length=8)
+    changed.save(str(tmp_path / "tokenizer.json"))
+    for text in (HARD[2], "hello"):
+        assert mixlab.tokenizer(tmp_path).encode(text).ids == ours.encode(text).ids
+
+
+@pytest.mark.parametrize("file", ["added_tokens.json", "tokenizer_config.json"])
+def test_tokens_that_stand_beside_tokenizer_json(ours, tmp_path, file):
+    ours.save(str(tmp_path / "tokenizer.json"))
+    facts = {"content": "<|tool|>", "special": True}
+    beside = {
+        "added_tokens.json": {"<|tool|>": 49_152},
+        "tokenizer_config.json": {"added_tokens_decoder": {"49152": facts}},
+    }
+    (tmp_path / file).write_text(json.dumps(beside[file]))
+    assert mixlab.tokenizer(tmp_path).encode("a<|tool|>b").ids[1] == 49_152
+    wrong = json.dumps(beside[file]).replace("49152", "50000")
+    (tmp_path / file).write_text(wrong)
+    with pytest.raises(ValueError, match="as number 50000"):
         mixlab.tokenizer(tmp_path)

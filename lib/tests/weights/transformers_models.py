@@ -4,7 +4,7 @@ import torch
 
 
 def reference(family="mistral", seed=0, **changes):
-    """A MistralForCausalLM or MixtralForCausalLM whose attention and experts are far from flat."""
+    """A model of transformers whose attention and experts are far from flat."""
     import transformers
 
     sizes = dict(
@@ -16,10 +16,11 @@ def reference(family="mistral", seed=0, **changes):
         intermediate_size=96,
         vocab_size=128,
         rms_norm_eps=1e-5,
-        sliding_window=None,
         attn_implementation="eager",
     )
-    name = {"mistral": "Mistral", "mixtral": "Mixtral"}[family]
+    name = family.capitalize()
+    if family != "llama":
+        sizes["sliding_window"] = None
     if family == "mixtral":
         sizes |= dict(num_local_experts=4, num_experts_per_tok=2)
     config = getattr(transformers, f"{name}Config")(**(sizes | changes))

@@ -68,6 +68,8 @@ def slider(steps: list[dict], prefix: str, active: int = 0, left: int = 0, **pla
         active=active,
         currentvalue=dict(prefix=prefix, font_size=14),
         pad=dict(t=64, l=left),
+        bgcolor="#9AA5B1",  # of the handle, which is nearly white by default
+        bordercolor="#5B6770",
         **place,
     )
 
