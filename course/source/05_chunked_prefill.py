@@ -197,8 +197,9 @@ figures.grids([found], "Written first, a chunk of 4 loses a triangle of 6 pairs"
 
 # %% [markdown] slide="notes"
 # 0, 1, 6, 28 (two minutes). Wrong answers: $n^2/2$ (the diagonal is not lost), "none for 2". With
-# $n = 1$ nothing is lost: that is why decoding may write first, and copies nothing. Every longer
-# chunk must read first. An engine tested by writing tokens one at a time never sees the difference.
+# $n = 1$ nothing is lost: that is why decoding may write first, and copies nothing. Over a full ring
+# every longer chunk must read first. An engine tested by writing one token at a time never sees the
+# difference.
 
 # %% [markdown] slide="slide"
 # ## Computed and thrown away

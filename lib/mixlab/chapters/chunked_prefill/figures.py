@@ -139,7 +139,7 @@ def costs(
     """
     titles = ["time a token (ms)", "tensors held by a pass (MB)"]
     shown = make_subplots(1, 2, subplot_titles=titles, horizontal_spacing=0.12)
-    looks = [(theme.BLUE, "solid", 4), (theme.GREEN, "dash", 2), (theme.PINK, "dot", 2)]
+    looks = [(theme.BLUE, "solid", 4), (theme.GREEN, "dash", 2), (theme.SKY, "dot", 3)]
     for (name, values), (color, dash, width) in zip(times.items(), looks, strict=True):
         line = dict(color=color, dash=dash, width=width)
         mode = "lines+markers" if dash == "solid" else "lines"
