@@ -536,8 +536,8 @@ cache.truncate([3])
 #
 # </details>
 #
-# **Next.** *How do prompts of different lengths share one pass, and one cache?* First
-# [the exercises](../work/04_rolling_cache.ipynb), then [chapter 06](06_packed_prompts.ipynb).
+# **Next.** *How is a long prompt read in pieces, so that nobody can tell?* First
+# [the exercises](../work/04_rolling_cache.ipynb), then [chapter 05](05_chunked_prefill.ipynb).
 
 # %% [markdown] to="exercise"
 # # 04 · The rolling cache: exercises

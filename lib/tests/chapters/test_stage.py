@@ -47,11 +47,11 @@ def test_a_module_has_the_form_of_anywidget(name):
 
 def test_every_file_belongs_to_a_piece():
     engines = {engine.module for engine in host.ENGINES.values()}
-    assert {path.name for path in FILES.glob("*.js")} == {
-        "stage.js",
-        *engines,
-        *(f"{name}.js" for name in PIECES),
+    shared = {
+        f"{n}.js" for path in FILES.glob("*.js") for n in host.IMPORT.findall(path.read_text())
     }
+    own = {f"{name}.js" for name in PIECES}
+    assert {path.name for path in FILES.glob("*.js")} == {"stage.js"} | engines | shared | own
     assert set(host.ENGINES) <= set(PIECES)
 
 

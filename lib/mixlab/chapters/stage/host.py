@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 # Marks the HTML beside it as a piece, for whoever builds decks: it holds the title, and runs.
 MIME = "application/vnd.classroom.piece+json"
 MEANINGS = ("now", "seen", "gone", "wrong", "waste")
-_IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";$', re.MULTILINE)
+IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";$', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def module(name: str) -> str:
     Raises:
         ValueError: if there is no such piece.
     """
-    own = _IMPORT.sub(lambda shared: _text(f"{shared[1]}.js"), _piece(name, "js"))
+    own = IMPORT.sub(lambda shared: _text(f"{shared[1]}.js"), _piece(name, "js"))
     engine = [ENGINES[name].text()] if name in ENGINES else []
     return "\n".join([_text("stage.js"), *engine, own])
 

@@ -1,0 +1,1 @@
+"""Chapter 05: a prompt read in chunks, and the faults that a chunk's border hides."""
