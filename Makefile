@@ -64,13 +64,15 @@ style: $(VENV)/ready-to-test
 	@$(PY) -m ruff check --quiet --config lib/pyproject.toml lib
 	@$(PY) -m ruff format --check --quiet --config lib/pyproject.toml lib
 
-chapter: $(VENV)/ready-to-test ## Build, lint, test and render one chapter (NN=04)
+chapter: style ## Build, lint, test and render one chapter (NN=04)
 	@test -n "$(NN)" || { echo "make: which chapter? make chapter NN=04"; exit 2; }
 	@$(PY) -m classroom notebooks $(NN)
 	@$(PY) -m classroom lint $(NN)
 	cd lib && MIXLAB_DECKS=$(CURDIR)/build/slides OMP_NUM_THREADS=1 ../$(PY) -m pytest $(PYTEST) \
 	  tests/chapters tests/checks/test_exercises.py \
-	  -k "$(NN) or $(patsubst course/source/$(NN)_%.py,%,$(wildcard course/source/$(NN)_*.py))"
+	  -k "$(NN) or of_all or $(patsubst course/source/$(NN)_%.py,%,$(wildcard course/source/$(NN)_*.py))"
+	@OMP_NUM_THREADS=1 IPYTHONDIR=$(CURDIR)/build/ipython $(PY) -m pytest $(NBVAL) solutions/$(NN)_*.ipynb \
+	  || { echo "make: solutions/ holds another run; after a change to an exercise: $(PY) -m classroom notebooks --execute $(NN)"; exit 1; }
 	@echo "The deck: build/slides/$(patsubst course/source/%.py,%.html,$(wildcard course/source/$(NN)_*.py))"
 
 new-chapter: setup ## Begin a chapter: source, folder, one exercise (NN=05 STEM=chunked_prefill)

@@ -406,6 +406,7 @@ assert not whole_ring[:, [0, 4]].any()  # nobody sees the oldest
 # Common answers: the second, because it reads from rings (but a chunk's keys are put in order first);
 # never.
 
+
 # %% slide="slide" show="output" alt="Above, the words of three prompts: orange frames around the three new tokens, grey what has left the window. Below, the first pass that writes: three queries over the slots of three rings, which hold positions 3 4 5, then 6 7 5, then 0, 1 and an empty slot. Each query sees its own ring. Steps show all six passes, from nine queries of the first chunk on."
 def in_order(one):
     prompts = [one.key_position[one.key_prompt == prompt] for prompt in range(3)]

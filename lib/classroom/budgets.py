@@ -80,7 +80,8 @@ def measure(chapter: Chapter) -> Measures:
     texts = [count_words(cell.source) for cell in lesson if cell.type == "markdown"]
     code = [code_lines(cell) for cell in lesson if cell.type == "code"]
     return Measures(
-        cells=len(lesson),
+        # A teacher's notes are nothing that a student works through.
+        cells=sum(cell.slide != "notes" for cell in lesson),
         words=sum(texts),
         longest_text=max(texts, default=0),
         longest_code=max(code, default=0),
@@ -108,7 +109,8 @@ def budget_problems(chapter: Chapter) -> list[Problem]:
         ("exercises", measures.exercises, EXERCISES),
     ):
         if not low <= number <= high:
-            whole(f"{what}: {number}; {low} to {high} are allowed.")
+            fix = "Replace one." if what == "exercises" and number > high else ""
+            whole(f"{what}: {number}; {low} to {high} are allowed.", fix)
     if measures.words > PROSE_WORDS:
         whole(f"{measures.words} words of prose; at most {PROSE_WORDS} are allowed.", "Cut.")
     if measures.median_code > CODE_MEDIAN_LINES:

@@ -44,11 +44,11 @@ def told(exercise: str, answer) -> str:
     return "passed"
 
 
-def test_every_exercise_of_the_course_has_a_file_and_every_file_an_exercise():
+def test_of_all_each_exercise_has_a_file_and_each_file_an_exercise():
     chapters = {path.stem: read_chapter(path) for path in sources(ROOT)}
     asked = {ident: stem for stem, one in chapters.items() for ident in one.exercises}
     found = {ident: f"{ident[:2]}_{name.split('.')[2]}" for ident, name in files().items()}
-    assert found == asked
+    assert found == asked  # the first line of an exercise's file begins with its id
 
 
 @pytest.mark.parametrize("exercise", by_chapter())
@@ -72,13 +72,18 @@ def test_right_answers_share_one_line_and_stay_within_the_tolerance(exercise, ca
 def test_a_mistake_is_told_by_its_own_words(exercise):
     """By no other's: what is hidden behind an earlier mistake could never be said."""
     known = find(exercise).KNOWN
-    assert len(known.mistakes) + len(known.slips) >= 4
+    n_wrong = len(known.mistakes) + len(known.slips)
+    assert n_wrong >= 4, f"{exercise} has {n_wrong} mistakes and slips: at least 4 are asked"
     told_otherwise = {
         words: message
         for words, answer in [*each(known.mistakes), *each(known.slips)]
         if words not in (message := told(exercise, answer)) or exercise not in message
     }
-    assert not told_otherwise
+    assert not told_otherwise, (
+        f"{exercise}: a mistake that is told another's words behaves like it on all examples. "
+        "Merge the two, put the special one first, or add an example that tells them apart: "
+        f"{told_otherwise}"
+    )
 
 
 @pytest.mark.parametrize("exercise", by_chapter())
@@ -101,9 +106,9 @@ def _differs(asked, answer, arguments, expected) -> bool:
 @pytest.mark.parametrize("exercise", by_chapter())
 def test_the_upper_half_stands_alone_and_knows_nothing(exercise):
     upper, cut, lower = text_of(exercise).partition(f"\n{CUT}\n")
-    assert cut
+    assert cut, f"{exercise} lacks the line {CUT!r}: it stands between ASKED and KNOWN"
     assert "KNOWN = Known(" in lower
-    assert len(find(exercise).ASKED.hints) >= 2
+    assert len(find(exercise).ASKED.hints) >= 2, f"{exercise} has fewer than two hints"
     names = {"__name__": "above"}
     exec(compile(upper, exercise, "exec"), names)
     assert "ASKED" in names
@@ -113,7 +118,8 @@ def test_the_upper_half_stands_alone_and_knows_nothing(exercise):
 @pytest.mark.parametrize("exercise", by_chapter())
 def test_a_file_is_short_and_independent_of_the_library(exercise):
     text = text_of(exercise)
-    assert len(text.splitlines()) <= LONGEST
+    n_lines = len(text.splitlines())
+    assert n_lines <= LONGEST, f"{exercise}'s file has {n_lines} lines: at most {LONGEST}"
     own = find(exercise).__name__.rpartition(".")[0]
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom) and node.module.startswith("mixlab."):
@@ -129,7 +135,7 @@ def test_what_a_mistake_is_told_ends_with_a_stop(exercise):
         assert re.search(r"[.?)…]$", words), words
 
 
-def test_the_first_right_answer_is_held_against_the_examples_too():
+def test_of_all_the_first_right_answer_is_held_against_the_examples_too():
     """If a small example refuted it, every message would be wrong."""
     for exercise in files():
         asked, known = find(exercise).ASKED, find(exercise).KNOWN
