@@ -454,9 +454,9 @@ figures.after_capital(runs, title="Δ is largest as a capital is about to leave 
 # %% [markdown] slide="notes"
 # (4 minutes.) Most say "at the capital", and some "at no dot". While a capital is under the taps,
 # the block sees it and need not remember it. Before it leaves, it must be written: so with 3 taps
-# the peak comes after two tokens, with 2 after one. In other runs of ours the token after a capital
-# came close to the peak, and with 6 taps the rule failed in two of three: it is what these models
-# found, not a law.
+# the peak comes after two tokens, with 2 after one. That is our reading. Of three training recipes
+# that we tried, this is the one in which all five runs agree; in two of the ten other runs the peak came
+# one token after the capital, and with 6 taps in two of three. Most models found it; it is no law.
 
 # %% slide="slide" show="output" alt="A bucket with the delta that a model has learnt, over a text of three capitals. Each capital is poured in three tokens late, as it lies under the oldest of four taps, where the bar of delta is highest. Under the dots after that the level stays flat."
 learnt = [round(float(delta), 3) for delta in runs["4 taps, three seeds"][0][:5]]
