@@ -109,6 +109,7 @@ def attend(q, keys, values):
     return (keys @ q / len(q) ** 0.5).softmax(0) @ values
 
 
+# %% slide="same"
 def write_with_cache(q, k, v):
     """One token after the other, (seq, head_dim) each; nothing is computed twice."""
     keys, values, out = [], [], []
@@ -119,13 +120,14 @@ def write_with_cache(q, k, v):
     return torch.stack(out)
 
 
+# %% slide="same"
 q, k, v = torch.randn(3, 20, 16)
 whole = dense_attention(q[None, None], k[None, None], v[None, None])[0, 0]
 assert torch.allclose(write_with_cache(q, k, v), whole, atol=1e-5)
 print("token by token, with a cache = the whole text at once")
 
 
-# %% slide="slide" show="output" alt="Processor time for one new token of a real model against the length of the text. Recomputing everything climbs steadily up to 192 tokens; with a cache the line stays flat near the bottom."
+# %%
 def milliseconds(run, *arguments):
     start = time.process_time()  # of this process: others disturb it less than a clock's
     run(*arguments)
@@ -139,6 +141,8 @@ for length in lengths:
     _, cache = model.prefill(text[:, known : length - 1], cache)  # all but the last token
     cached.append(milliseconds(model.step, text[:, length - 1], cache))
     known = length
+
+# %% slide="slide" show="output" alt="Processor time for one new token of a real model against the length of the text. Recomputing everything climbs steadily up to 192 tokens; with a cache the line stays flat near the bottom."
 assert recomputed[-1] > 5 * cached[-1]
 series.lines(
     lengths,
@@ -236,12 +240,10 @@ piece("ring", title, text=" ".join(words), window=4)
 # Figure 2 of "Mistral 7B" (Jiang et al. 2023) has this sentence and this window; its section 2
 # calls the ring a *rolling buffer cache*. The first four words fill the slots from left to right.
 # Then the ring *wraps*: *the* lands on *The* and *mat* on *cat*, and the slots' order is no longer
-# the text's. The page computes what you see; the cell asserts the rule on the library's own cache,
-# fed with tokens that say who they are.
+# the text's. The cell asserts the rule on the library's own cache.
 #
-# Point at a word or a slot, drag the $W$ under the text, type a sentence of your own, and cut the
-# ring: at $W = 1$ only the token itself is left. A window of $W + 1$ keys, as the paper's text has
-# it, would need one slot more.
+# Drag the $W$ under the text: at 1 only the token itself is left. A window of $W + 1$ keys, as the
+# paper's text has it, would need one slot more.
 
 # %% [markdown] slide="slide"
 # ## A ring, in one head
@@ -261,6 +263,7 @@ def write_with_ring(q, k, v, window):
     return torch.stack(out)
 
 
+# %% slide="same"
 for window in range(1, 25):
     masked = dense_attention(q[None, None], k[None, None], v[None, None], window)[0, 0]
     assert torch.allclose(write_with_ring(q, k, v, window), masked, atol=1e-5)
@@ -274,18 +277,18 @@ print("ring = mask, for every window from 1 to beyond the text")
 # position, the scores of all 49,152 next tokens must agree.
 
 # %% slide="same" show="both"
-sentence = (
-    "The cat sat on the mat because the mat was warm, and the dog that had chased it all "
-    "morning slept beside it. "
-)
+sentence = "The cat sat on the mat because the mat was warm, and the dog that had chased it "
+sentence += "all morning slept beside it. "
 model.set_window(8)
 read = torch.tensor([text_tokenizer.encode(sentence).ids])
 expected, ring = model(read)[0], model.init_state(batch=1)
 for position, token in enumerate(read[0]):
     logits, ring = model.step(token[None], ring)
     assert torch.allclose(logits[0], expected[position], atol=1e-2)
-_, everything = model.prefill(read, GrowingCache(model.config, batch=1))
 print(read.shape[1], "tokens, and every score agrees")
+
+# %% slide="same" show="both"
+_, everything = model.prefill(read, GrowingCache(model.config, batch=1))
 print("keys of a layer:", tuple(ring.layers[0].keys.shape), "texts, slots, heads, numbers")
 print(f"all keys and values: {everything.n_bytes:,} bytes; in the ring {ring.n_bytes:,}")
 assert everything.n_bytes * 8 == ring.n_bytes * 26
@@ -342,13 +345,13 @@ print(len(orders), "orders, one result")
 # *The cat sat on the mat* isn't *The mat sat on the cat*. A query must know who came first, and the
 # key itself tells it. Before a key is cached, *RoPE* (rotary position embedding; "RoFormer",
 # section 3.2.2) takes its numbers in pairs, each pair a point in the plane, and turns it around 0 by
-# an angle that grows with its position, every pair at a speed of its own. Queries are turned likewise.
+# an angle that grows with its position, every pair at its own speed. Queries are turned likewise.
 #
-# Turning both by the same angle changes no score. So a score depends on the angle *between* the two:
-# the same words at the same distance score the same, wherever they stand.
+# Turning both by the same angle changes no score: the same words at the same distance score the
+# same, wherever they stand.
 
 
-# %% slide="same" show="both"
+# %% slide="slide" show="both"
 def turned(x, position):
     """A query or key, (head_dim,), at its position."""
     half, out = len(x) // 2, x.clone()
@@ -360,6 +363,7 @@ def turned(x, position):
     return out
 
 
+# %% slide="same" show="both"
 cos, sin = rope_table(torch.arange(20), head_dim=16)
 for position, row in enumerate(rotate(q, cos, sin)):
     assert torch.allclose(turned(q[position], position), row, atol=1e-5)  # loop = library
@@ -415,6 +419,8 @@ lying, chunk = [4, 5, 2, 3, 6, 7, 8], [6, 7, 8]  # positions: the ring, then the
 assert tuple(lying[:4]) == steps[-1].held
 band = window_mask(3, n_keys=7, window=4)  # (queries, keys)
 print("the band shows *and*:", *(story[p] for p, seen in zip(lying, band[0], strict=True) if seen))
+
+# %%
 moved = band[:, [sorted(lying).index(p) for p in lying]]  # each column goes where its key lies
 tries = {
     "slots as they lie": (lying, band),
@@ -426,14 +432,15 @@ for name, (keys, mask) in tries.items():
     out = scores.masked_fill(~mask, -torch.inf).softmax(1) @ v[keys]
     print(f"{name:<32}:", "right" if torch.allclose(out, right[chunk], atol=1e-5) else "wrong")
 
-# %% slide="slide" show="output" alt="Two masks of three queries over seven keys. Left, over the slots as they lie, eight cells bear a cross: four needed keys are hidden, and four are seen that have left the window or come later. Right, over the keys in order, every cell is right."
+# %%
 shown = list(tries)[:2]
 needed = {n: np.array([[0 <= i - j < 4 for j in tries[n][0]] for i in chunk]) for n in tries}
 wrong = {n: needed[n] != mask.numpy() for n, (_, mask) in tries.items()}
 assert [int(cells.sum()) for cells in wrong.values()] == [8, 0, 0]
-assert (
-    wrong["slots as they lie"] & needed["slots as they lie"]
-).sum() == 4  # hidden, though needed
+hidden_though_needed = wrong["slots as they lie"] & needed["slots as they lie"]
+assert hidden_though_needed.sum() == 4
+
+# %% slide="slide" show="output" alt="Two masks of three queries over seven keys. Left, over the slots as they lie, eight cells bear a cross: four needed keys are hidden, and four are seen that have left the window or come later. Right, over the keys in order, every cell is right."
 order_figures.chunk_order(
     {name: [f"{story[p]}<br>{p}" for p in tries[name][0]] for name in shown},
     {name: tries[name][1].numpy() for name in shown},
@@ -530,7 +537,7 @@ cache.truncate([3])
 # <details><summary>Answers</summary>
 #
 # 1. Slot 2, over position 14; positions 15–20.
-# 2. Each is asked once, by its own token.
+# 2. Each is asked once.
 # 3. $2 \cdot 24 \cdot 4 \cdot 64 \cdot 2 = 24{,}576$.
 # 4. Always: its successor sees the same $W - 1$ before it.
 #

@@ -15,8 +15,8 @@
 # block and say which of its three skips is which; read $\Delta$ as a clock, and say where the
 # paper's theorem and the released code part; compute when a state is cheaper than a cache.
 #
-# **You need** Python, PyTorch and no calculus: short steps in code stand for the one derivative.
-# Chapter 17 for the cell in which a loop becomes a scan, chapter 04 for the cache.
+# **You need** Python, PyTorch, no calculus: short steps in code stand for the one derivative.
+# Chapter 17 for a loop that becomes a scan, chapter 04 for the cache.
 #
 # **Time**: 60 minutes, and a little more for the exercises in
 # [work/19_mamba.ipynb](../work/19_mamba.ipynb), your copy of
@@ -62,7 +62,7 @@ generator = torch.manual_seed(0)
 # $a$ and $b$, if they could change from token to token, would hold the 8 until then?
 
 
-# %% slide="fragment" show="output" alt="Two memories on one scale, six stacked bars each, for the tokens 8, 1, 1, 3, 1, 1. Left, the leaky one: of the 8 there are 4, 2, 1 and falling, and noise comes on top. Right, the choosing one: 8, 8, 8 of the 8, then 3, 3, 3 of the 3, and never any noise."
+# %%
 def bucket(u, a, b):
     h, levels = 0.0, []
     for u_t, a_t, b_t in zip(u, a, b, strict=True):
@@ -71,21 +71,19 @@ def bucket(u, a, b):
     return levels
 
 
-u = [8.0, 1.0, 1.0, 3.0, 1.0, 1.0]
-whose = {
-    "of the 8": [8, 0, 0, 0, 0, 0],
-    "of the 3": [0, 0, 0, 3, 0, 0],
-    "noise": [0, 1, 1, 0, 1, 1],
-}
+# %%
+u, noise = [8.0, 1.0, 1.0, 3.0, 1.0, 1.0], [0, 1, 1, 0, 1, 1]
+whose = {"of the 8": [8, 0, 0, 0, 0, 0], "of the 3": [0, 0, 0, 3, 0, 0], "noise": noise}
 halves, chosen = [0.5] * 6, [1, 0, 0, 1, 0, 0]
-leaky, choosing = bucket(u, halves, halves), bucket(u, [1 - b for b in chosen], chosen)
+rules = {
+    "a = b = ½ at every token": (halves, halves),
+    "a and b chosen by the token": ([1 - b for b in chosen], chosen),
+}
+leaky, choosing = (bucket(u, *rule) for rule in rules.values())
+
+# %% slide="fragment" show="output" alt="Two memories on one scale, six stacked bars each, for the tokens 8, 1, 1, 3, 1, 1. Left, the leaky one: of the 8 there are 4, 2, 1 and falling, and noise comes on top. Right, the choosing one: 8, 8, 8 of the 8, then 3, 3, 3 of the 3, and never any noise."
 shares = {
-    "a = b = ½ at every token": {
-        name: bucket(part, halves, halves) for name, part in whose.items()
-    },
-    "a and b chosen by the token": {
-        name: bucket(part, [1 - b for b in chosen], chosen) for name, part in whose.items()
-    },
+    name: {who: bucket(part, *rule) for who, part in whose.items()} for name, rule in rules.items()
 }
 for levels, parts in zip((leaky, choosing), shares.values(), strict=True):
     assert np.allclose(levels, np.sum(list(parts.values()), axis=0))  # the shares add up
@@ -162,7 +160,7 @@ for size in (0.001, 0.1, 1.6):
     assert B_code == delta * one
     print(f"Δ|A| = {size:<5}  the code's B is {B_code / B_paper:.2f} times the paper's")
 
-# %% slide="slide" show="output" alt="A text of three capitals and ten dots, a bar of its delta above each token: 1 at capitals, 0 at dots. Below, the level: it stays flat under dots and changes at capitals alone. At the end the bucket holds 67 percent A, 24 percent F and 9 percent C, each in its colour."
+# %%
 text = "C·····F···A··"
 traced = trace_bucket(text, delta=[1, 0])  # Δ of a capital, Δ of a dot; a capital brings u = 1
 before = np.r_[0, traced.levels[:-1]]
@@ -170,6 +168,8 @@ for letter, was, level in zip(text, before, traced.levels, strict=True):
     assert np.isclose(level, was if letter == "·" else np.exp(-1) * was + 1)
 parts = traced.shares[-1] / traced.levels[-1]
 assert [f"{parts[text.index(letter)]:.0%}" for letter in "CFA"] == ["9%", "24%", "67%"]
+
+# %% slide="slide" show="output" alt="A text of three capitals and ten dots, a bar of its delta above each token: 1 at capitals, 0 at dots. Below, the level: it stays flat under dots and changes at capitals alone. At the end the bucket holds 67 percent A, 24 percent F and 9 percent C, each in its colour."
 leaking = trace_bucket(text, delta=[1, 0.3])
 assert leaking.levels[5] < traced.levels[5] / 4  # five dots later
 assert trace_bucket("C", [2, 0]).levels[0] == 2  # the code's B: above the largest input
@@ -203,7 +203,7 @@ assert torch.allclose(let_in, torch.sigmoid(r)), (
     f"theorem: σ(6) = 0.9975, code: {let_in.item():.1f}"
 )
 
-# %% slide="slide" show="output" alt="Three curves against r from minus 6 to 6. What is kept falls from 1 to 0. The theorem's input weight, a sigmoid, rises from 0 to 1 and stays there. The code's, softplus, follows it up to about minus 1 and then rises without bound, to 6."
+# %%
 r = torch.linspace(-6, 6, 25)
 kept = torch.exp(-F.softplus(r))
 assert torch.allclose(kept, 1 - torch.sigmoid(r), atol=1e-6)
@@ -211,6 +211,8 @@ exact = discretize_diagonal(torch.tensor(-1.0), torch.tensor(1.0), F.softplus(r)
 assert torch.allclose(exact, torch.sigmoid(r), atol=1e-6)  # Theorem 1 holds for zero-order hold
 code = discretize_diagonal(torch.tensor(-1.0), torch.tensor(1.0), F.softplus(r), "mamba")[1]
 assert torch.allclose(code, F.softplus(r))
+
+# %% slide="slide" show="output" alt="Three curves against r from minus 6 to 6. What is kept falls from 1 to 0. The theorem's input weight, a sigmoid, rises from 0 to 1 and stays there. The code's, softplus, follows it up to about minus 1 and then rises without bound, to 6."
 assert 0.1 / (1 - np.exp(-0.1)) < 1.051  # code over theorem at the largest Δ of training's start
 series.lines(
     r.tolist(),
@@ -262,6 +264,7 @@ def scan_loop(u, delta, A, B, C):
     return torch.stack(y)
 
 
+# %%
 def scan_vectorised(u, delta, A, B, C):
     A_bar = torch.exp(delta[:, :, None] * A)  # (seq, d_inner, d_state)
     written = (delta * u)[:, :, None] * B[:, None]
@@ -269,6 +272,7 @@ def scan_vectorised(u, delta, A, B, C):
     return torch.einsum("tdn,tn->td", h, C)
 
 
+# %%
 assert np.allclose(np.exp(0.5 * np.array([-1, -4])), [0.61, 0.14], atol=0.005)
 seq, d_inner, d_state = 50, 6, 4
 u, delta = torch.randn(seq, d_inner), torch.rand(seq, d_inner)
@@ -377,6 +381,7 @@ class Constant(nn.Module):  # stands for x_proj, and gives every token the same 
         return self.value.expand(*u.shape[:-1], -1)
 
 
+# %%
 shape = dict(dim=32, n_layers=1, vocab_size=7, d_state=8, expand=1, dt_rank=8, dt_min=0.1, dt_max=1)
 
 
@@ -389,6 +394,7 @@ def trained(seed, taps=4, constant=False):
     return model
 
 
+# %%
 selective = [trained(seed) for seed in range(3)]
 shorter, fixed = {taps: trained(0, taps) for taps in (3, 2)}, trained(0, constant=True)
 print([sum(p.numel() for p in m.parameters()) for m in (selective[0], fixed)], "parameters")
@@ -431,7 +437,7 @@ series.lines(
 # **Predict:** a capital comes, and dots follow. Where is the waiting channels' $\Delta$ largest: at
 # the capital, or one, two or three dots later?
 
-# %% slide="fragment" show="output" alt="Delta against tokens since the last capital, for five trained models. Three with four taps: low at the capital, highest three tokens later, zero from the fourth on. One with three taps is highest after two tokens, one with two taps after one token."
+# %%
 text = "C·········F·········A··········B··········D·········"
 since = np.array(kinds_of(text, 7))
 
@@ -443,6 +449,7 @@ def waiting(model, taps=4):
     return [traced.delta[since == age][:, waits].mean() for age in range(7)]
 
 
+# %% slide="fragment" show="output" alt="Delta against tokens since the last capital, for five trained models. Three with four taps: low at the capital, highest three tokens later, zero from the fourth on. One with three taps is highest after two tokens, one with two taps after one token."
 runs = {"4 taps, three seeds": [waiting(model) for model in selective]}
 runs |= {f"{taps} taps": [waiting(model, taps)] for taps, model in shorter.items()}
 for taps, profiles in zip((4, 3, 2), runs.values(), strict=True):
@@ -456,7 +463,7 @@ figures.after_capital(runs, title="Δ is largest as a capital is about to leave 
 # the block sees it and need not remember it. Before it leaves, it must be written: so with 3 taps
 # the peak comes after two tokens, with 2 after one. That is our reading. Of three training recipes
 # that we tried, this is the one in which all five runs agree; in two of the ten other runs the peak came
-# one token after the capital, and with 6 taps in two of three. Most models found it; it is no law.
+# one token after the capital, and with 6 taps in two of three. Most found it; it is no law.
 
 # %% slide="slide" show="output" alt="A bucket with the delta that a model has learnt, over a text of three capitals. Each capital is poured in three tokens late, as it lies under the oldest of four taps, where the bar of delta is highest. Under the dots after that the level stays flat."
 learnt = [round(float(delta), 3) for delta in runs["4 taps, three seeds"][0][:5]]

@@ -102,7 +102,7 @@ def prefill(chunks: Sequence, words: Sequence[str], title: str) -> go.Figure:
     shown.frames = [go.Frame(name=name, data=parts(n)) for n, name in enumerate(steps)]
     ticks = dict(tickvals=list(range(seq)), ticktext=list(words), showgrid=False)
     shown.update_xaxes(
-        title_text="key", tickangle=0, range=[-0.6, seq - 0.4], constrain="domain", **ticks
+        title_text="key", tickangle=-60, range=[-0.6, seq - 0.4], constrain="domain", **ticks
     )
     shown.update_yaxes(title_text="query", title_standoff=14, range=[seq - 0.4, -0.6], **ticks)
     shown.update_yaxes(scaleanchor="x", constrain="domain")
