@@ -19,7 +19,7 @@
 # **You need** queries, keys, values and the window's rule, from
 # [chapter 02](02_sliding_window.ipynb).
 #
-# **Time**: 55 minutes, and an hour for the exercises in
+# **Time**: 50 minutes, and an hour for the exercises in
 # [work/04_rolling_cache.ipynb](../work/04_rolling_cache.ipynb), your copy of
 # [these](../exercises/04_rolling_cache.ipynb).
 
@@ -287,7 +287,7 @@ for position, token in enumerate(read[0]):
     assert torch.allclose(logits[0], expected[position], atol=1e-2)
 print(read.shape[1], "tokens, and every score agrees")
 
-# %% slide="same" show="both"
+# %%
 _, everything = model.prefill(read, GrowingCache(model.config, batch=1))
 print("keys of a layer:", tuple(ring.layers[0].keys.shape), "texts, slots, heads, numbers")
 print(f"all keys and values: {everything.n_bytes:,} bytes; in the ring {ring.n_bytes:,}")

@@ -342,6 +342,7 @@ def log_probabilities(tokens, size, carry=True):
     return torch.stack(found)
 
 
+# %% slide="same" show="output"
 story = "The cat sat on the mat because the mat was warm, and the dog that had chased it all"
 story = torch.tensor(text_tokenizer.encode(story + " morning slept beside it. ").ids)
 right = model(story[None])[0, :-1].log_softmax(-1).gather(1, story[1:, None])[:, 0]

@@ -376,7 +376,7 @@ ours = {
     "decoding": padded_keys_mask([1, 1, 1], in_use, 3),
 }
 
-# %% slide="same"
+# %%
 for mask, one in zip(ours.values(), passes[:3], strict=True):
     assert (mask.numpy() == one.mask).all()  # the diagram's, of the library's own cache
 for name, bias in theirs.items():

@@ -22,6 +22,7 @@
 
   const rgba = (color) => {
     const parts = (color.match(/[\d.]+/g) || []).map(Number);
+    if (/^color\(srgb /.test(color)) for (const n of [0, 1, 2]) parts[n] *= 255;  // of color-mix
     return parts.length < 3 ? [0, 0, 0, 0] : [...parts.slice(0, 3), parts[3] ?? 1];
   };
   const luminance = ([r, g, b]) => {
