@@ -41,7 +41,7 @@ def test_a_chapter_that_fails_costs_no_other_its_deck(root, capsys):
     ]
     assert "<code>42</code>" in (slides / "01_topic.html").read_text()
     index = (slides / "index.html").read_text()
-    assert '<a href="01_topic.html">01 topic</a>' in index
+    assert '<a href="01_topic.html">' in index
     assert "02_topic" not in index
 
 

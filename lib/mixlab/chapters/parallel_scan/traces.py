@@ -226,7 +226,8 @@ def winner(all_traces: Mapping[str, ScanTrace], processors: int) -> str:
 def borders(all_traces: Mapping[str, ScanTrace], most: int) -> list[tuple[int, str]]:
     """Who wins from which number of processors on, up to `most`.
 
-    Looked for at the powers of two, and between two of them that have different winners.
+    Looked for at the powers of two, and between two of them that have different winners: a way that
+    wins only between two numbers with one winner isn't found.
 
     >>> borders(racers(16, chunk_size=4), most=16)
     [(1, 'sequential'), (2, 'blelloch'), (6, 'chunked'), (15, 'hillis_steele')]

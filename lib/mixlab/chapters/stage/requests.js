@@ -10,7 +10,7 @@ const WIDE = {
 };
 const TALL = {
   width: 390, top: 20, line: 30, left: 88, pitch: 24, high: 19, grid: 92, cells: [286, 300], most: 30,
-  middle: 240, foot: 108, tracks: [22, 216], track: 150, name: 14.5,
+  middle: 240, foot: 108, tracks: [22, 216], track: 150, name: 12,
 };
 
 // ---- truth, under the names it has in mixlab.chapters.packed_prompts.traces ----------------------------

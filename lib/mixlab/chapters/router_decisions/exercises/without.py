@@ -17,28 +17,20 @@ def draw(rng):
         tokens = n_experts if number == 1 else int(rng.integers(1, 12))
         k = int(rng.integers(1, 4)) if number else 2
         n_removed = int(rng.integers(1, n_experts - k + 1)) if number != 6 else 0
-        if number in (2, 3):
-            n_removed = n_experts - k  # nobody is left to choose from
+        n_removed = n_experts - k if number in (2, 3) else n_removed  # nobody to choose from
         level = {7: 400, 8: -400}.get(number, -3 * (number % 2))
         logits = torch.from_numpy(rng.standard_normal((tokens, n_experts)) + level).float()
         removed = rng.permutation(n_experts)[:n_removed].tolist()
-        if number in (2, 3):  # and who is left is the worst, so that the worst score is no way out
+        if number in (2, 3):  # who is left is the worst: the worst score is no way out
             kept = [expert for expert in range(n_experts) if expert not in removed]
             logits[:, kept[-1]] = logits.min(dim=1).values - 1
         if removed:  # what the first token would choose is gone
             logits[0, removed[0]] = logits[0].max() + (1, 30, 150)[number % 3]
         drawn.append((logits, removed, k))
-    return [*drawn, *lonely(rng)]
-
-
-def lonely(rng):
-    """Twice a single expert that is left, and the worst: to make the others as bad won't do."""
-    n_experts, drawn = int(rng.integers(4, 10)), []
-    for left in rng.permutation(n_experts)[:2]:
-        logits = torch.from_numpy(rng.standard_normal((int(rng.integers(3, 9)), n_experts))).float()
+    for left in rng.permutation(9)[:2]:  # to make all others as bad as the worst won't do
+        logits = torch.from_numpy(rng.standard_normal((5, 9))).float()
         logits[:, left] = logits.min(dim=1).values - 1
-        removed = [expert for expert in rng.permutation(n_experts).tolist() if expert != left]
-        drawn.append((logits, removed, 1))
+        drawn.append((logits, [expert for expert in range(9) if expert != left], 1))
     return drawn
 
 
@@ -46,10 +38,7 @@ def call(answer, logits, removed, k):
     given = logits.clone()
     weights = answer(logits, removed, k)
     if not torch.equal(logits, given):
-        raise Unreadable(
-            "`logits` holds other numbers than before the call. Whoever made these scores may need "
-            "them again: change a copy"
-        )
+        raise Unreadable("`logits` holds other numbers than before the call: change a copy")
     return weights
 
 
@@ -65,7 +54,6 @@ ASKED = Asked(
         (torch.tensor([[-0.5, 1.0, 3.0, 2.0, -1.0]]), [2, 3], 1),
         (torch.tensor([[100.0, 1.0, 0.5, -1.0], [-401.0, -400.0, -403.0, -402.0]]), [0, 1], 2),
         (torch.tensor([[0.0, 3.0, 2.0, 1.0]]), [1], 3),  # the worst score is among the best
-        (torch.tensor([[1.0, 2.0, 3.0, 0.0]]), [2], 3),
     ),
     hints=(
         "The router should choose as if the removed experts had never been offered. What must "
@@ -126,17 +114,10 @@ def chosen_first(renormalise):
     return weights
 
 
-def into_the_input(logits, removed, k):
-    logits[:, removed] = -torch.inf
-    return routing()(logits, [], k)
-
-
 def renumbered(logits, removed, k):
     """The experts that are left, counted anew from 0."""
     kept = [expert for expert in range(logits.shape[1]) if expert not in removed]
-    out = torch.zeros_like(logits)
-    out[:, : len(kept)] = routing()(logits, removed, k)[:, kept]
-    return out
+    return torch.nn.functional.pad(routing()(logits, removed, k)[:, kept], (0, len(removed)))
 
 
 MISTAKES = {
@@ -173,15 +154,14 @@ MISTAKES = {
         weigh=lambda scores, left, chosen: scores.softmax(dim=0)
     ),
     "your k experts share the weight equally: weight them with the softmax of their scores.": (
-        routing(weigh=lambda scores, left, chosen: torch.full_like(scores, 1 / scores.shape[1]))
+        routing(weigh=lambda scores, left, chosen: (0 * scores).softmax(1))
     ),
     "your weights are the scores over their sum. A softmax takes exp first.": routing(
         weigh=lambda scores, left, chosen: scores / scores.sum(1, keepdim=True)
     ),
-    "each of your weights is made of one score alone. A softmax shares 1 among the k.": (
-        routing(weigh=lambda scores, left, chosen: scores),
-        routing(weigh=lambda scores, left, chosen: scores.sigmoid()),
-        routing(weigh=lambda scores, left, chosen: torch.ones_like(scores)),
+    "each of your weights is made of one score alone. A softmax shares 1 among the k.": tuple(
+        routing(weigh=lambda scores, left, chosen, of=of: of(scores))
+        for of in (torch.clone, torch.sigmoid, torch.ones_like)
     ),
     "all experts that are left get a weight, or one too many. Only the k best run.": (
         routing(many=lambda k, n, removed: n - len(removed)),
@@ -197,8 +177,9 @@ KNOWN = Known(
     mistakes=MISTAKES,
     slips={
         "expected shape": lambda x, removed, k: gone(x, removed).topk(k).values.softmax(1),
-        "change a copy": into_the_input,
-        "first wrong place: token": lambda x, removed, k: routing()(x, removed, k).exp() - 1,
+        "change a copy": lambda x, removed, k: routing()(
+            x.index_fill_(1, torch.tensor(removed, dtype=torch.long), -torch.inf), [], k
+        ),
     },
     show=lambda logits, removed, k: (
         f"weights_without(logits of shape {tuple(logits.shape)}, removed={removed}, k={k})"
