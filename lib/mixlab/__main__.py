@@ -2,12 +2,14 @@
 
 import argparse
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 from tokenizers.decoders import DecodeStream
 
 import mixlab
+from mixlab.weights.chat import NoChat
 
 
 def arguments(given: list[str] | None) -> argparse.Namespace:
@@ -71,11 +73,8 @@ def answer(chosen: argparse.Namespace) -> None:
 def prompt_of(path: Path, tokenizer, chosen: argparse.Namespace) -> list[int]:
     """The prompt's token ids, in the model's chat form if it has one and nobody minds."""
     if not chosen.plain:
-        try:
+        with suppress(NoChat):
             return mixlab.chat(path, chosen.prompt)
-        except ValueError as error:
-            if "no chat template" not in str(error):
-                raise
     return tokenizer.encode(chosen.prompt).ids
 
 

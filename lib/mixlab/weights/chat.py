@@ -17,6 +17,10 @@ from mixlab.weights.tokenizer import tokenizer
 Message = Mapping[str, str]
 
 
+class NoChat(ValueError):
+    """A model's files say nothing of conversations: it continues text."""
+
+
 def chat(path: str | Path, messages: str | Sequence[Message]) -> list[int]:
     """The prompt, as token ids, after which the model answers.
 
@@ -27,7 +31,8 @@ def chat(path: str | Path, messages: str | Sequence[Message]) -> list[int]:
 
     Raises:
         FileNotFoundError: if there is no model at `path`.
-        ValueError: if its files hold no template, or the template refuses the messages.
+        NoChat: if its files hold no template.
+        ValueError: if the template refuses the messages.
 
     >>> from mixlab.weights import smollm2
     >>> prompt = chat(smollm2(), "Hi!")
@@ -44,7 +49,7 @@ def chat(path: str | Path, messages: str | Sequence[Message]) -> list[int]:
             )
     facts = _facts(existing(path))
     if not facts["template"]:
-        raise ValueError(
+        raise NoChat(
             f"{path} holds no chat template, so it is a model that continues text: give "
             "mixlab.generate the ids of a text that the answer would follow"
         )

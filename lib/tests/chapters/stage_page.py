@@ -32,3 +32,13 @@ def finish(page) -> None:
     """End the move under way."""
     page.evaluate("document.getAnimations().forEach((one) => one.finish())")
     page.wait_for_timeout(100)
+
+
+def hold(page, milliseconds: int) -> None:
+    """Stop the move under way so long after its beginning."""
+    page.evaluate(
+        "(at) => { const [clock] = document.querySelector('.stage > svg').getAnimations();"
+        "clock.pause(); clock.currentTime = at; }",
+        milliseconds,
+    )
+    page.wait_for_timeout(100)

@@ -10,7 +10,7 @@ from mixlab.chapters.stage import host
 from mixlab.chapters.transformer_to_mistral import forms
 from mixlab.chapters.transformer_to_mistral.block import seen
 from mixlab.transformer.config import TransformerConfig
-from tests.chapters.stage_page import AS_WIDGET, finish, said
+from tests.chapters.stage_page import AS_WIDGET, finish, hold, said
 
 pytestmark = pytest.mark.browser
 
@@ -154,14 +154,9 @@ def test_a_part_is_one_node_for_life_and_moves(opened):
     page.evaluate("window.norm = document.querySelector('.norm')")
     old = page.evaluate(place)
     page.keyboard.press(".")
-    page.evaluate(
-        "window.clock = document.querySelector('.stage > svg').getAnimations()[0];"
-        "clock.pause(); clock.currentTime = 500;"
-    )
-    page.wait_for_timeout(100)
+    hold(page, 500)
     halfway = page.evaluate(place)
-    page.evaluate("clock.finish()")
-    page.wait_for_timeout(100)
+    finish(page)
     assert len({old, halfway, page.evaluate(place)}) == 3
     assert page.evaluate("norm === document.querySelector('.norm')")
 

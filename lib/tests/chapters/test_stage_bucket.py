@@ -11,7 +11,7 @@ import torch
 from mixlab.chapters.mamba.bucket import DOT, kinds_of, trace_bucket
 from mixlab.chapters.stage import host
 from mixlab.ssm.selective_scan import selective_scan_reference
-from tests.chapters.stage_page import AS_WIDGET, LOWERED, finish, said
+from tests.chapters.stage_page import AS_WIDGET, LOWERED, finish, hold, said
 
 browser_test = pytest.mark.browser
 
@@ -250,11 +250,7 @@ def test_a_letter_flies_from_the_text_into_the_bucket_and_stays_with_its_share(o
     at = "letter.style.transform"
     text = page.evaluate(at)
     page.keyboard.press(".")
-    page.evaluate(
-        "window.clock = document.querySelector('.stage > svg').getAnimations()[0];"
-        "clock.pause(); clock.currentTime = 650;"
-    )
-    page.wait_for_timeout(100)
+    hold(page, 650)
     assert page.evaluate("letter.hasAttribute('data-flies')")
     flying = page.evaluate(at)
     assert "The level is 1.50" in said(page)  # what is true holds at once

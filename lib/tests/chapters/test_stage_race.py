@@ -7,7 +7,7 @@ import pytest
 from mixlab.chapters.parallel_scan.traces import borders, racers, schedule, winner
 from mixlab.chapters.stage import host
 from mixlab.chapters.stage.host import piece
-from tests.chapters.stage_page import AS_WIDGET, said
+from tests.chapters.stage_page import AS_WIDGET, finish, hold, said
 
 pytestmark = pytest.mark.browser
 NAMES = ["loop", "Blelloch", "chunks", "Hillis–Steele"]
@@ -128,12 +128,7 @@ def test_a_step_runs_the_race_from_the_start(open_piece):
     whole = page.evaluate(width)
     page.locator(".grip").focus()
     page.keyboard.press(".")
-    page.evaluate(
-        "window.clock = document.querySelector('.stage > svg').getAnimations()[0];"
-        "clock.pause(); clock.currentTime = 500;"
-    )
-    page.wait_for_timeout(100)
+    hold(page, 500)
     assert 0 < page.evaluate(width) < 0.6 * whole
-    page.evaluate("clock.finish()")
-    page.wait_for_timeout(100)
+    finish(page)
     assert page.evaluate(width) == pytest.approx(whole, rel=0.01)

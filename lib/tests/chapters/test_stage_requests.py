@@ -9,7 +9,7 @@ from mixlab.chapters.packed_prompts.figures import prompt_color
 from mixlab.chapters.packed_prompts.traces import PADDING, trace_request
 from mixlab.chapters.stage import host
 from mixlab.chapters.stage.host import piece
-from tests.chapters.stage_page import AS_WIDGET, LOWERED, finish, said
+from tests.chapters.stage_page import AS_WIDGET, LOWERED, finish, hold, said
 
 pytestmark = pytest.mark.browser
 
@@ -165,13 +165,8 @@ def test_a_key_is_one_node_for_life_and_flies_into_its_column(open_piece):
     places = [page.evaluate("key.style.transform")]
     page.locator(".row").first.focus()
     page.keyboard.press(".")
-    page.evaluate(
-        "window.clock = document.querySelector('.stage > svg').getAnimations()[0];"
-        "clock.pause(); clock.currentTime = 400;"
-    )
-    page.wait_for_timeout(100)
+    hold(page, 400)
     places.append(page.evaluate("key.style.transform"))
-    page.evaluate("clock.finish()")
     finish(page)
     places.append(page.evaluate("key.style.transform"))
     assert len({*places}) == 3

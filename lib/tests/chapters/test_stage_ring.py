@@ -10,7 +10,7 @@ import torch
 from mixlab.chapters.stage import host
 from mixlab.traces.rolling_cache import trace_decode
 from mixlab.transformer.rolling_layer import unrotate
-from tests.chapters.stage_page import AS_WIDGET, LOWERED, finish, said
+from tests.chapters.stage_page import AS_WIDGET, LOWERED, finish, hold, said
 
 pytestmark = pytest.mark.browser
 
@@ -177,16 +177,11 @@ def test_a_token_is_one_node_for_life_and_flies(opened):
     word = page.evaluate("document.querySelectorAll('.word')[5].style.transform")
     assert page.evaluate(place) == word
     page.keyboard.press(".")
-    page.evaluate(
-        "window.clock = document.querySelector('.stage > svg').getAnimations()[0];"
-        "clock.pause(); clock.currentTime = 400;"
-    )
-    page.wait_for_timeout(100)
+    hold(page, 400)
     # What is true holds at once; on the way is only the picture.
     assert page.evaluate("document.querySelectorAll('.slot')[1].dataset.held") == "5"
     assert page.evaluate(place) not in (word, rest)
-    page.evaluate("clock.finish()")
-    page.wait_for_timeout(100)
+    finish(page)
     assert page.evaluate(place) == rest
     assert page.evaluate("mat === document.querySelectorAll('.chip')[5]")
 

@@ -17,7 +17,7 @@ from mixlab.small_mixtral import folder
 from mixlab.small_mixtral.corpus import KINDS, documents
 from mixlab.traces.router import trace_router, twins, without_experts
 from mixlab.transformer.model import Transformer, next_token_loss
-from tests.chapters.stage_page import AS_WIDGET, finish, said
+from tests.chapters.stage_page import AS_WIDGET, finish, hold, said
 
 pytestmark = pytest.mark.browser
 
@@ -287,11 +287,7 @@ def test_a_token_is_one_node_for_life_and_flies_to_its_next_lane(opened):
     page.evaluate("window.cat = document.querySelectorAll('.chip')[8]")
     rest = page.evaluate("cat.style.transform")
     page.keyboard.press(".")
-    page.evaluate(
-        "window.clock = document.querySelector('.stage > svg').getAnimations()[0];"
-        "clock.pause(); clock.currentTime = 400;"
-    )
-    page.wait_for_timeout(100)
+    hold(page, 400)
     between = page.evaluate("cat.style.transform")
     finish(page)
     end = page.evaluate("cat.style.transform")

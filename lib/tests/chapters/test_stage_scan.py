@@ -10,7 +10,7 @@ import pytest
 from mixlab.chapters.parallel_scan.traces import made_of, trace_scan
 from mixlab.chapters.stage import host
 from mixlab.chapters.stage.host import piece
-from tests.chapters.stage_page import AS_WIDGET, finish, said
+from tests.chapters.stage_page import AS_WIDGET, finish, hold, said
 
 pytestmark = pytest.mark.browser
 METHODS = {
@@ -175,14 +175,9 @@ def test_a_copy_travels_from_the_row_that_is_read(open_piece):
     heights = [page.evaluate("tile.style.transform")]
     page.locator(".row").first.focus()
     page.keyboard.press(".")
-    page.evaluate(
-        "window.clock = document.querySelector('.stage > svg').getAnimations()[0];"
-        "clock.pause(); clock.currentTime = 500;"
-    )
-    page.wait_for_timeout(100)
+    hold(page, 500)
     heights.append(page.evaluate("tile.style.transform"))
     assert page.evaluate("tile.style.opacity") == "1"
-    page.evaluate("clock.finish()")
     finish(page)
     heights.append(page.evaluate("tile.style.transform"))
     x, y = zip(*([float(n[:-2]) for n in one[10:-1].split(",")] for one in heights), strict=True)

@@ -10,7 +10,7 @@ import pytest
 from mixlab.chapters.receptive_field.traces import cone, reach, relay
 from mixlab.chapters.stage import host
 from mixlab.transformer.window import first_visible, n_visible_pairs, window_mask
-from tests.chapters.stage_page import AS_WIDGET, LOWERED, finish, said
+from tests.chapters.stage_page import AS_WIDGET, LOWERED, finish, hold, said
 
 pytestmark = pytest.mark.browser
 
@@ -310,11 +310,7 @@ def test_a_word_comes_one_layer_at_a_time(open_piece):
     x, y = page.evaluate(at)
     page.locator(".stage-bar button").first.focus()
     page.keyboard.press(".")
-    page.evaluate(
-        "window.clock = document.querySelector('.stage > svg').getAnimations()[0];"
-        "clock.pause(); clock.currentTime = 700;"
-    )
-    page.wait_for_timeout(100)
+    hold(page, 700)
     # What is true holds at once; on the way is only the picture.
     assert "The₀ → sat₂ → the₄" in said(page)
     x_between, y_between = page.evaluate(at)

@@ -4,10 +4,9 @@ A piece is `<name>.js` behind `stage.js`, one ES module in the form that anywidg
 (`export default { render({ model, el }) }`), and `<name>.css` behind `stage.css`. Shown by a cell,
 module and style go into the page as they are: JupyterLab runs them with the output, a deck and a
 plain page likewise, from a file and with the network cut. A browser draws; Python says which piece
-opens with which title and state. What two pieces share beyond the stage, such as a trace, is a
-module without a style sheet: `import { … } from "./<name>.js";` is replaced by its text. What a
-piece computes with besides, an engine and the files that this reads, goes into its module too, so
-that a module is always whole.
+opens with which title and state. What pieces share beyond the stage, or compute with, is a module
+without a style sheet: `import { … } from "./<name>.js";` is replaced by its text. Files that a
+piece reads go into its module too, so that a module is always whole.
 """
 
 import json
@@ -29,26 +28,9 @@ MEANINGS = ("now", "seen", "gone", "wrong", "waste")
 IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";$', re.MULTILINE)
 
 
-@dataclass(frozen=True)
-class Engine:
-    """What a piece computes with.
-
-    Attributes:
-        module: the name of its file, whose text stands before the piece's.
-        files: what it reads, which it finds in `FILES`: name to content in base64.
-    """
-
-    module: str
-    files: tuple[Path, ...]
-
-    def text(self) -> str:
-        """The files and the module, as a part of a piece's module."""
-        contents = {path.name: b64encode(path.read_bytes()).decode() for path in self.files}
-        return f"const FILES = {json.dumps(contents)};\n{_text(self.module)}"
-
-
+# The files that a piece reads: it finds their contents, in base64, by their names in `FILES`.
 MODEL = ("config.json", "model.safetensors", "tokenizer.json")
-ENGINES = {"router": Engine("small_mixtral.js", tuple(folder() / name for name in MODEL))}
+READS = {"router": tuple(folder() / name for name in MODEL)}
 
 
 def module(name: str) -> str:
@@ -58,8 +40,9 @@ def module(name: str) -> str:
         ValueError: if there is no such piece.
     """
     own = IMPORT.sub(lambda shared: _text(f"{shared[1]}.js"), _piece(name, "js"))
-    engine = [ENGINES[name].text()] if name in ENGINES else []
-    return "\n".join([_text("stage.js"), *engine, own])
+    contents = {path.name: b64encode(path.read_bytes()).decode() for path in READS.get(name, ())}
+    files = [f"const FILES = {json.dumps(contents)};"] if contents else []
+    return "\n".join([_text("stage.js"), *files, own])
 
 
 def style(name: str) -> str:

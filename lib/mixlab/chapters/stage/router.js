@@ -1,6 +1,6 @@
 // What the routers of the small Mixtral decide: a token lies in the lane of each expert that it chose,
 // and flies to others from layer to layer. k is dragged, experts are switched off, and it costs so much.
-
+import { gather, model, read, shown_piece, twins } from "./small_mixtral.js";
 const MOST_TOKENS = 40, MOST_LETTERS = 200, MOST_EXPERTS = 8, REMEMBERED = 8;
 const PAD = 6, SPACE = 7, DOT = 26, TIGHT = 0.6; // pixels; and how narrow a chip may be to show letters
 
