@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,18 +33,24 @@ def find_browser() -> str | None:
     return next(filter(None, map(shutil.which, BROWSERS)), None)
 
 
+def missing() -> str:
+    """What a browser that draws pictures lacks on this machine, with the remedy; "" if nothing."""
+    if find_spec("playwright") is None:
+        return "Playwright; install it: make .venv/ready-to-test"
+    if find_browser() is None:
+        return "Chromium or Chrome on the path; install one"
+    return ""
+
+
 @contextmanager
-def open_browser(executable: str | None = None) -> Iterator["Browser"]:
-    """A browser without network, closed at the end. ValueError where the machine has none."""
+def open_browser() -> Iterator["Browser"]:
+    """A browser without network, closed at the end. ValueError where something is missing."""
+    if lacking := missing():
+        raise ValueError(f"to look at figures and slides takes {lacking}.")
     from playwright.sync_api import sync_playwright
 
-    executable = executable or find_browser()
-    if executable is None:
-        raise ValueError(
-            "looking at figures and slides needs Chromium or Chrome; found none on the path."
-        )
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=ARGUMENTS)
         try:
             yield browser
         finally:

@@ -14,6 +14,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from classroom.browser import missing
 from classroom.cells import read_notebook
 from classroom.chapter import Cell, Chapter
 from classroom.execute import run_notebook
@@ -23,7 +24,7 @@ from classroom.notebook import make_notebook, to_text
 from classroom.outputs import keep_text_outputs, output_errors, outputs_digest
 from classroom.problems import ChapterError, Problem
 from classroom.source import read_chapter
-from classroom.stills import can_draw, cells_without_still, draws_figures, stills_of
+from classroom.stills import cells_without_still, draws_figures, stills_of
 from classroom.work import save_written
 
 BUDGET_SECONDS = 60
@@ -78,7 +79,7 @@ def compose(root: Path, chapter: Chapter, execute: bool, say: Say) -> dict[Path,
 
 def _has_outputs(notebook: NotebookNode, path: Path) -> bool:
     """Take outputs over; False if there are none, or a figure's still is missing that could be."""
-    return carry_outputs(notebook, path) and not (cells_without_still(notebook) and can_draw())
+    return carry_outputs(notebook, path) and not (cells_without_still(notebook) and not missing())
 
 
 def kinds(chapter: Chapter) -> list[str]:

@@ -18,7 +18,7 @@ from nbformat.v4 import new_output
 from PIL import Image, ImageChops, ImageOps
 from plotly.offline import get_plotlyjs
 
-from classroom.browser import find_browser, open_browser
+from classroom.browser import missing, open_browser
 from classroom.outputs import PIECE, PLOTLY, STILL
 
 if TYPE_CHECKING:
@@ -37,15 +37,6 @@ DRAW = """async ([figure, width]) => {
   delete layout.sliders; delete layout.updatemenus; // nothing can be pressed
   await Plotly.newPlot(place, { data: figure.data, layout, config: { staticPlot: true } });
 }"""
-
-
-def can_draw() -> bool:
-    """Whether stills can be drawn here: with Playwright, and a browser for it."""
-    try:
-        import playwright  # noqa: F401
-    except ImportError:
-        return False
-    return find_browser() is not None
 
 
 def draws_figures(cell: NotebookNode) -> bool:
@@ -70,11 +61,11 @@ def stills_of(lesson: NotebookNode, before: NotebookNode | None) -> dict[str, li
     stills = _kept(before)
     cells = list(filter(draws_figures, lesson.cells))
     figures = {_mark(*figure): (cell, figure) for cell in cells for figure in _figures(cell)}
-    missing = figures.keys() - stills.keys()
-    if missing and can_draw():
+    undrawn = figures.keys() - stills.keys()
+    if undrawn and not missing():
         with open_browser() as browser:
             page = _page(browser)
-            for mark in missing:
+            for mark in undrawn:
                 cell, figure = figures[mark]
                 picture = _smaller(_drawn(page, *figure))
                 stills[mark] = _output(picture, mark, cell.metadata.classroom.alt)

@@ -4,7 +4,7 @@
 `check_deck` opens a deck in a browser and lists what a class would stumble over.
 """
 
-from classroom.browser import find_browser, open_browser
+from classroom.browser import open_browser
 from classroom.slides.decks import build_all, main
 from classroom.slides.look import WALKS, Problem, check_deck
 from classroom.slides.render import SlideError, render
@@ -15,7 +15,6 @@ __all__ = [
     "SlideError",
     "build_all",
     "check_deck",
-    "find_browser",
     "main",
     "open_browser",
     "render",

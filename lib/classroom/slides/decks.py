@@ -13,7 +13,7 @@ from pathlib import Path
 from jupyter_core.utils import ensure_event_loop
 from nbformat import NotebookNode
 
-from classroom.browser import open_browser
+from classroom.browser import missing, open_browser
 from classroom.build import run_and_judge
 from classroom.layout import STEM, notebook_path, select, write_atomically
 from classroom.notebook import make_notebook
@@ -80,6 +80,8 @@ def main(
     on_paper: bool = False,
 ) -> int:
     """build_all for the command line: says what it wrote and what it could not; 0 if all went."""
+    if on_paper and (lacking := missing()):
+        raise ValueError(f"to print decks takes {lacking}.")
     results = build_all(root, chapters, out)
     decks = [result for result in results.values() if isinstance(result, Path)]
     with open_browser() if on_paper else nullcontext() as browser:

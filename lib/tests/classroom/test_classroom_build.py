@@ -13,7 +13,7 @@ import nbformat
 import pytest
 from PIL import Image
 
-from classroom import build, stills
+from classroom import browser, build, stills
 from classroom.__main__ import main
 from classroom.build import build_chapter
 from classroom.drift import drift, orphans
@@ -108,7 +108,7 @@ def test_what_a_student_gets(built_course):
     ]
 
 
-@pytest.mark.skipif(not stills.can_draw(), reason="no Chromium, or no Playwright")
+@pytest.mark.skipif(bool(browser.missing()), reason="no Chromium, or no Playwright")
 def test_a_lesson_keeps_a_still_of_each_figure(course, no_kernel):
     lesson = notebook(course, "lesson")
     assert stills.cells_without_still(lesson) == []
@@ -133,7 +133,7 @@ def test_a_still_of_the_same_figure_is_taken_over(built_course, monkeypatch):
 def test_without_a_browser_a_lesson_is_built_and_the_check_says_what_is_missing(
     course, monkeypatch
 ):
-    monkeypatch.setattr(stills, "find_browser", lambda: None)
+    monkeypatch.setattr(browser, "find_browser", lambda: None)
     edit(source_of(course), "window = 3", "window = 4")
     edit(source_of(course), "[1, 2, 3]", "[1, 2, 5]")
     build_chapter(course, source_of(course), say=lambda _: None)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from classroom import browser
 from classroom.slides import build_all, main
 
 LESSON = """# %% [markdown] slide="slide"
@@ -50,3 +51,10 @@ def test_one_chapter_can_be_asked_for_and_an_unknown_one_is_an_error(root):
     assert build_all(root, ["3"], out) == {"03_topic": out / "03_topic.html"}
     with pytest.raises(ValueError, match="no chapter '9'"):
         build_all(root, ["9"], out)
+
+
+def test_without_a_browser_nothing_runs_before_printing_is_refused(root, monkeypatch):
+    monkeypatch.setattr(browser, "find_browser", lambda: None)
+    with pytest.raises(ValueError, match="to print decks takes"):
+        main(root, on_paper=True)
+    assert not (root / "build").exists()

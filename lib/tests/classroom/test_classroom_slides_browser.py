@@ -8,15 +8,11 @@ from pathlib import Path
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from classroom.slides import Problem, build_all, check_deck, find_browser, render
+from classroom.slides import Problem, build_all, check_deck, render
 from classroom.slides.paper import print_deck
 from classroom.slides.picture import take_picture
 
-pytest.importorskip("playwright", reason="looking at slides needs the test extra: make setup")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(find_browser() is None, reason="no Chromium or Chrome on the path"),
-]
+pytestmark = pytest.mark.browser
 
 SIZES = [(1280, 720), (1920, 1080)]
 FEATURES = Path(__file__).parents[1] / "fixtures" / "slides" / "90_deck_features.py"
