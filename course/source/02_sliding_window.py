@@ -356,7 +356,7 @@ growth = {name: (t[-1] / t[0]) ** (1 / 3) for name, t in times.items()}  # for t
 assert growth["band"] < 3 < min(growth["all scores, then mask"], growth["fused kernel, mask"])
 assert times["band"][-1] < min(t[-1] for name, t in times.items() if name != "band") / 2
 title = "W = 128: masks cost the square, a band the length"
-guides = {f"slope {n}": (n, times["band"][0] / 16) for n in (1, 2)}
+guides = {f"slope {n}": (n, times["band"][0] / 50) for n in (1, 2)}
 axes = dict(x_title="tokens", y_title="milliseconds a layer", log_x=True, log_y=True)
 series.lines(lengths, times, title=title, slopes=guides, named_at_ends=True, **axes)
 

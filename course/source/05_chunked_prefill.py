@@ -657,8 +657,7 @@ check("05.5", keep)
 # and returns a list for each token, in order: the positions of the keys that its query was handed.
 # Write `is_exact(read)`: True only if every query gets just what the window shows it, each key
 # once, in any order, **however the prompt is cut**. The chunkers are made for windows from 1 to 12
-# and up to 40 tokens. Every wrong one shows itself at some window from 1 to 6 within 26 tokens.
-# Return False, don't `assert`.
+# and up to 40 tokens. Return False, don't `assert`.
 
 
 # %% exercise="05.6" role="answer"

@@ -48,6 +48,9 @@ FAMILIES = {
     "of the ring one chunk's length": lambda r: r.keys(2 * r.s - r.e),
     "of the ring at most {m} keys": lambda r: r.keys(r.s - r.m),
     "all W keys of the ring to the first row": lambda r: seen(r.w + (r.p == r.s), r.p),
+    "at W = 1 the ring's key as well": lambda r: (
+        r.keys() if r.w > 1 or not r.s else [r.s - 1, *r.keys()]
+    ),
     "W + {m} keys": lambda r: seen(r.w + r.m, r.p),
     "its own key again, and not the oldest, from the second chunk on": lambda r: (
         [*r.keys()[1:], r.p] if r.chunk else r.keys()

@@ -25,8 +25,8 @@ ASKED = Asked(
     hints=(
         "For one window and one list of chunks: `read(window, lengths)` gives a list for each "
         "token. Compare each with the positions that the window shows, in whatever order.",
-        "Equal chunks aren't all there is. Which list ends in a short chunk? Which has a long one "
-        "after a short one? A chunk may be longer than the window, and more than twice as long.",
+        "Every wrong one shows itself at some window from 1 to 6 within 26 tokens. Which list ends "
+        "in a short chunk? Which has a long one after a short one, or one longer than two windows?",
         "Windows from 1 to 6, and about 24 tokens in chunks of 1, of 2, … up to all at once; then "
         "some uneven lists, such as [1, 9, 2, 12] and [5, 1, 4, 13, 1].",
     ),
