@@ -9,6 +9,7 @@ and a line of code is one of the student's own.
 import importlib.util
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from classroom.answers import Answer
 from classroom.environment import CELL_SECONDS
@@ -37,6 +38,10 @@ NOTHING = Answer(())
 # Of what the check says on public inputs, numbers alone: words might be anything that it saw.
 NUMBER = r"(True|False|nan|-?inf|[-+\d.e,() ]{1,40}?)"
 RESULT = re.compile(rf"expected(?: shape)?: {NUMBER} got(?: shape)?: {NUMBER} (?:Probably|hint)")
+LIBRARY = (
+    "The answer uses {name}. An answer stands on its own, on Python, NumPy and PyTorch: what is "
+    "ready-made is there to compare with, outside the answer."
+)
 WRONG = "The answer is wrong on inputs of the check."
 ON_FRESH = (
     "Right on the public inputs, wrong on fresh ones. Does the answer hold for every size, or only "
@@ -63,12 +68,7 @@ def explain(
     if judged.kind == "empty" and "NotImplementedError" in code:
         return "not answered", "", ""
     if judged.kind == "library":
-        module = next((m for m in exercise.forbids if m in judged.text), "the library")
-        return (
-            "library",
-            f"The answer uses {module}, which holds what this exercise asks you to write.",
-            "",
-        )
+        return "library", LIBRARY.format(name=_ready_made(exercise, judged.text)), ""
     if judged.kind == "syntax":
         said = SYNTAX.get(judged.error, SYNTAX["SyntaxError"])
         return "wrong", " ".join([said, *slips]), ""
@@ -86,6 +86,14 @@ def explain(
         return "wrong", " ".join(filter(None, [message, said])) or WRONG, misconception
     status = judged.kind if judged.kind in ("timeout", "died", "flood", "unreported") else "wrong"
     return status, message, ""
+
+
+def _ready_made(exercise: Exercise, said: str) -> str:
+    """The module's name, if it is one of the library's or a package that no answer may use."""
+    lib = Path(__file__).parents[2]
+    ours = (path.relative_to(lib).with_suffix("") for path in (lib / "mixlab").rglob("*.py"))
+    names = sorted((".".join(path.parts) for path in ours), key=len, reverse=True)
+    return next((name for name in (*names, *exercise.peers) if name in said), "the library")
 
 
 def _not_installed(code: str) -> str:

@@ -100,16 +100,10 @@ def grade_command(
 
 
 def _peers(references: dict[str, Reference]) -> tuple[Path, ...]:
-    """Where packages that exercises forbid are installed; what stands in for them comes first, but
+    """Where packages that no answer may use are installed; what stands in for them comes first, but
     an answer might look further."""
-    forbidden = {
-        module
-        for reference in references.values()
-        for exercise in reference.exercises.values()
-        for module in exercise.forbids
-        if "." not in module
-    }
-    return installed(*forbidden)
+    every = (one for reference in references.values() for one in reference.exercises.values())
+    return installed(*{name for exercise in every for name in exercise.peers})
 
 
 def _warm_up() -> None:

@@ -1,16 +1,15 @@
 """What of the library an answer may see, and what its examiner needs.
 
-An answer's part holds no exercise files, of which even the upper halves hand out what other
-exercises ask for. A forbidden module becomes a stub that any use of raises, so that calling the
-library's own implementation is found however it is reached: by alias, by importlib, by reading its
-source. So does a forbidden package of somebody else's, in whose place another one is found first.
+An answer's part holds how to talk with an examiner. Every other module is a stub that any use of
+raises, so that to call the library's own implementation is found however it is reached: by alias,
+by importlib, by reading its source. So does a package of somebody else's that holds what the course
+asks for, in whose place another one is found first. A run that teaches has the chapter's exercises
+too, whole; a graded one has none, of which even the upper halves hand out what others ask for.
 The examiner's part is a zip, which a box gets as an open file and no answer can name. Of an
 exercise's file it has the text above the cut, and nothing else.
 """
 
 import json
-import os
-import shutil
 import tempfile
 import zipfile
 from pathlib import Path
@@ -19,7 +18,7 @@ STUB = '''"""Taken away while this exercise is graded. To import a name is no us
 
 
 class TakenAway:
-    """Stands for what the exercise asks for; any use is found."""
+    """Stands for what an exercise may ask for; any use is found."""
 
     def __init__(self, name):
         object.__setattr__(self, "_name", name)
@@ -32,7 +31,7 @@ class TakenAway:
 
 
 def __getattr__(name):
-    if name.startswith("__"):
+    if name.startswith("__") or name in {parts}:
         raise AttributeError(name)
     return TakenAway(name)
 '''
@@ -48,7 +47,10 @@ from mixlab.examination.candidate import CheckFailed, check, final_check, hint  
 CUT = "# --- kept back while grading ---"  # in an exercise's file: below it stands what is right
 BOTH = ("channel.py", "derivatives.py", "measuring.py", "scans.py", "wire.py")
 # What of a package each part gets.
-CANDIDATE = {"checks": ("messages.py",), "examination": ("candidate.py", *BOTH)}
+CANDIDATE = {
+    "checks": ("messages.py", "ready_made.py"),
+    "examination": ("__init__.py", "candidate.py", *BOTH),
+}
 EXAMINER = {
     "checks": ("exercise.py", "messages.py", "readers.py"),
     "examination": ("examiner.py", "results.py", *BOTH),
@@ -58,42 +60,46 @@ FACTS = "examined.json"  # in the examiner's zip
 
 
 def stage_library(
-    library: Path, target: Path, topic: str, forbids: tuple[str, ...], teaching: bool
+    library: Path, target: Path, peers: tuple[str, ...], topic: str | None = None
 ) -> None:
-    """Copy `library` (the folder that holds the package mixlab) to `target`, reduced.
+    """Lay out in `target` what of the package mixlab, in the folder `library`, an answer may see.
 
-    With `teaching`, for the run that only words the feedback, the checks stay as they are, and so
-    do the whole exercise files of the chapter of this `topic`. Its inputs are then not hidden.
+    With a `topic`, for the run that only words the feedback, checks are whole, and so are the
+    exercise files of that chapter. Its inputs are then not hidden.
+
+    Args:
+        peers: packages of somebody else's that are taken away.
     """
-    source, package = library / "mixlab", target / "mixlab"
-
-    def left_out(folder: str, names: list[str]) -> set[str]:
-        out = {name for name in names if name == "__pycache__" or name.endswith(".pyc")}
-        at = Path(folder).relative_to(source)
-        if at.name in CANDIDATE and at.parent == Path():
-            out |= set(TRUSTED_ONLY) if teaching else set(names) - set(CANDIDATE[at.name])
-        elif at.parent == Path("chapters") and not (teaching and at.name == topic):
-            out.add("exercises")
-        elif at == Path("kernels"):
-            # Triton's interpreter would run them, and nothing in a box has a GPU.
-            out |= {name for name in names if name.startswith("selective_scan")}
-        return out
-
-    shutil.copytree(source, package, ignore=left_out, copy_function=_copy)
-    (package / "__init__.py").write_text(PACKAGE)
-    (package / "examination" / "__init__.py").write_text(PACKAGE)
-    if not teaching:
-        (package / "checks" / "__init__.py").write_text(CHECKS)
-    for module in forbids:
-        if not module.startswith("mixlab."):
-            (target / module).mkdir()
-            (target / module / "__init__.py").write_text(TAKEN_AWAY.replace("{module}", module))
+    source = library / "mixlab"
+    for path in source.rglob("*.py"):
+        if path == source / "checks" / "__init__.py" and topic is None:
+            text = CHECKS
+        elif _is_seen(path.relative_to(source), topic):
+            text = path.read_text(encoding="utf-8")
+        elif path.parent.name in CANDIDATE:
             continue
-        path = target / Path(*module.split("."))
-        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-        if not path.exists():
-            raise ValueError(f"an exercise forbids {module}, which is not in {library}/mixlab")
-        path.write_text(STUB.replace("{module}", module))
+        else:
+            text = _stub(path, ".".join(path.relative_to(library).with_suffix("").parts))
+        to = target / path.relative_to(library)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        to.write_text(text, encoding="utf-8")
+    for name in peers:
+        (target / name).mkdir()
+        (target / name / "__init__.py").write_text(TAKEN_AWAY.replace("{module}", name))
+
+
+def _is_seen(path: Path, topic: str | None) -> bool:
+    part = str(path.parent)
+    if part in CANDIDATE:
+        return path.name in CANDIDATE[part] if topic is None else path.name not in TRUSTED_ONLY
+    return topic is not None and path.parent == Path("chapters", topic, "exercises")
+
+
+def _stub(path: Path, name: str) -> str:
+    """What stands in for a module; a package still leads to its parts."""
+    parts = {part.stem for part in path.parent.iterdir()} if path.name == "__init__.py" else ()
+    text = STUB.replace("{module}", name.removesuffix(".__init__"))
+    return text.replace("{parts}", repr(sorted(parts)))
 
 
 def stage_examiner(
@@ -128,14 +134,3 @@ def _lay_out(package: Path, files: dict[str, Path]) -> None:
     for name, file in files.items():
         above, _, _ = file.read_text(encoding="utf-8").partition(f"\n{CUT}\n")
         (package / name).write_text(above, encoding="utf-8")
-
-
-def _copy(source: str, target: str) -> None:
-    """Copy a file; weights are linked, where that can be done."""
-    if not source.endswith(".py") and os.path.getsize(source) > 100_000:
-        try:
-            os.link(source, target, follow_symlinks=False)
-            return
-        except OSError:
-            pass
-    shutil.copyfile(source, target)

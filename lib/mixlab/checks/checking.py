@@ -5,6 +5,7 @@ from collections import Counter
 from mixlab.checks.exercise import find
 from mixlab.checks.explain import examine
 from mixlab.checks.messages import CheckFailed, UnknownExerciseError, wrapped
+from mixlab.checks.ready_made import ready_made_in
 
 __all__ = ["CheckFailed", "check", "hint"]
 
@@ -34,6 +35,11 @@ def hold(exercise: str, answer, seed: int) -> int:
         Exception: as `check`.
     """
     module = find(exercise)
+    if name := ready_made_in(answer):
+        raise CheckFailed(
+            f"{exercise}: the answer calls {name}. An answer stands on its own, on Python, NumPy "
+            "and PyTorch; use what is ready-made to compare with, outside the answer."
+        )
     inputs = module.ASKED.inputs(seed)
     for arguments in inputs:
         examine(exercise, module.ASKED, module.KNOWN, answer, arguments)

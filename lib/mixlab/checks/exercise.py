@@ -40,7 +40,6 @@ class Asked:
         read: maps what the answer returned to an array, or raises Unreadable.
         call: calls the answer with one argument tuple; plain application by default.
         atol: tolerance of real numbers.
-        forbids: library modules that hold the implementation that is asked for.
         room: bytes that an answer may hold, if that is part of the exercise. A grader sees to it
             from outside the answer's process.
         hints: where to look; the idea; nearly the answer.
@@ -51,7 +50,6 @@ class Asked:
     read: Callable
     call: Callable = lambda answer, *arguments: answer(*arguments)
     atol: float = 1e-4
-    forbids: tuple[str, ...] = ()
     room: int | None = None
     hints: tuple[str, ...] = ()
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from mixlab.checks.exercise import Asked, Known, each
-from mixlab.checks.forbidden import call_answer
 from mixlab.checks.messages import CheckFailed, Unreadable
 from mixlab.checks.patience import patience
 from mixlab.checks.readers import read_verdict
@@ -46,7 +45,7 @@ def examine(exercise: str, asked: Asked, known: Known, answer, arguments: tuple)
     call = known.show(*arguments)
     try:
         with patience(exercise, call):
-            got = call_answer(exercise, asked, answer, arguments)
+            got = asked.outcome(answer, arguments)
     except CheckFailed:
         raise
     except Unreadable as error:
@@ -137,7 +136,7 @@ def mistake_of(exercise: str, asked: Asked, known: Known, answer) -> str | None:
     results = []
     for arguments in asked.examples:
         try:
-            results.append((arguments, call_answer(exercise, asked, answer, arguments)))
+            results.append((arguments, asked.outcome(answer, arguments)))
         except Unreadable:
             results.append((arguments, np.array("unreadable")))  # which is no mistake's result
         except Exception:

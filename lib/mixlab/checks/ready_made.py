@@ -1,6 +1,6 @@
 """Where an answer could be found ready-made: no answer may stand on it.
 
-That is packages that hold what the course asks for, and the exercises' own files.
+That is the course's own library, and packages that hold what the course asks for.
 
 A grader takes them away. A student's own check looks for their names in the answer, so that nobody
 learns of it only when it is too late.
@@ -18,7 +18,14 @@ PACKAGES = (
     *("flash_attn", "mamba_ssm", "mambapy", "megablocks", "mistral_inference"),
     *("transformers", "vllm", "xformers"),
 )
+READY_MADE = re.compile(
+    rf"({'|'.join(PACKAGES)})(\.|$)"
+    r"|mixlab$|mixlab\.(?!checks\b|examination\b)"
+    r"|(torch\.)?_higher_order_ops"  # where PyTorch keeps a scan
+)
 EXERCISE_FILES = re.compile(r"mixlab\.chapters\.\w+\.exercises\b")
+
+MOST_PARTS = 100  # of a list or dictionary that is looked through
 
 INSTALLED = (
     *(sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")),
@@ -45,25 +52,25 @@ def ready_made_in(answer) -> str | None:
         name = _of_ready_made(value)
         if name and not (value is answer and EXERCISE_FILES.match(name)):  # a test's own answer
             return name
+        if isinstance(value, partial):
+            wanted.append(value.func)
         for function in _functions(value):
             for code in _codes(function.__code__):
                 for name in code.co_names:
                     if _is_ready_made(name):  # imported where it is used
                         return name
                     if name in function.__globals__:
-                        wanted.append(function.__globals__[name])
+                        wanted += _with_parts(function.__globals__[name])
             for cell in function.__closure__ or ():
                 try:
-                    wanted.append(cell.cell_contents)
+                    wanted += _with_parts(cell.cell_contents)
                 except ValueError:  # not yet filled
                     continue
     return None
 
 
 def _is_ready_made(name) -> bool:
-    if not isinstance(name, str):
-        return False
-    return name.partition(".")[0] in PACKAGES or bool(EXERCISE_FILES.match(name))
+    return isinstance(name, str) and bool(READY_MADE.match(name))
 
 
 def _of_ready_made(value) -> str | None:
@@ -77,11 +84,15 @@ def _of_ready_made(value) -> str | None:
     return name if _is_ready_made(name) else None
 
 
+def _with_parts(value) -> list:
+    """A value, and what it holds if it is a short list, tuple or dictionary."""
+    held = list(value.values()) if type(value) is dict else value
+    return [value, *held] if type(held) in (list, tuple) and len(held) <= MOST_PARTS else [value]
+
+
 def _functions(value) -> Iterator[FunctionType]:
     """The Python functions that a call of `value` may run, as far as they are a student's own."""
-    if isinstance(value, partial):
-        yield from _functions(value.func)
-    elif isinstance(value, MethodType):
+    if isinstance(value, MethodType):
         yield from _functions(value.__func__)
     elif isinstance(value, FunctionType):
         if _is_own(value):

@@ -9,6 +9,7 @@ import os
 from multiprocessing.connection import Connection
 
 from mixlab.checks.messages import CheckFailed, TooCostly
+from mixlab.checks.ready_made import ready_made_in
 from mixlab.examination.channel import Channel, rebuilt
 from mixlab.examination.measuring import MANNERS
 from mixlab.examination.wire import MOST_OF_AN_ITERATOR, Gone
@@ -46,6 +47,8 @@ def final_check(exercise: str, answer) -> None:
     Raises:
         Exception: whatever the answer raises, or the examiner has to say.
     """
+    if name := ready_made_in(answer):
+        raise CheckFailed(f"library: the answer uses {name}")
     with Connection(int(os.environ[CHANNEL])) as connection:
         try:
             print(Candidate(connection, MANNERS).request("examine", exercise, answer))

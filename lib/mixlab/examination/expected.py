@@ -2,7 +2,7 @@
 
 `python -m mixlab.examination.expected` reads JSON from standard input: {"base": number,
 "exercises": {id: [cell source, …, check cell source]}}, the cells being the solution's. It writes
-JSON: {id: {"seed", "expected", "atol", "module", "forbids", "room", "calls", "sayings", "hints"}}.
+JSON: {id: {"seed", "expected", "atol", "module", "peers", "room", "calls", "sayings", "hints"}}.
 `expected` is what a right answer returns on the seed's inputs, by which the solution has been
 judged; `calls` and `sayings` are all that the check may say, on public inputs, about a call and
 about a misunderstanding. It runs the solution, and belongs in a process of its own.
@@ -80,7 +80,7 @@ def expect(cells: list[str], base: int) -> dict:
         "expected": to_text(expected),
         "atol": asked.atol,
         "module": module.__name__,
-        "forbids": [*asked.forbids, *PACKAGES],
+        "peers": list(PACKAGES),
         "room": asked.room,
         "calls": sorted({known.show(*arguments) for arguments in public}),
         "sayings": [*known.mistakes, *sorted(advice), *MEANINGS.values(), ASSERTED],

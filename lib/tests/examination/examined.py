@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 
 from mixlab.checks.exercise import files, find
-from mixlab.checks.forbidden import call_answer
 from mixlab.examination.candidate import Candidate
 from mixlab.examination.examiner import examine
 from mixlab.examination.measuring import MANNERS
@@ -15,7 +14,7 @@ from mixlab.examination.results import to_text
 def results(exercise: str, answer, seed: int) -> str:
     """The line of an answer that is called beside its examiner."""
     asked = find(exercise).ASKED
-    values = [call_answer(exercise, asked, answer, arguments) for arguments in asked.inputs(seed)]
+    values = [asked.outcome(answer, arguments) for arguments in asked.inputs(seed)]
     return f"{exercise} ✓ {to_text(values)}"
 
 

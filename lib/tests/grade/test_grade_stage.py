@@ -21,25 +21,27 @@ def _names(folder):
     return {path.name for path in folder.iterdir() if path.suffix == ".py"}
 
 
-def _staged(target, teaching):
-    stage_library(ROOT / "lib", target, "rolling_cache", ("mixlab.transformer.rope",), teaching)
-    forbidden = target / "mixlab" / "transformer" / "rope.py"
-    assert "Taken away" in forbidden.read_text()
+def _staged(target, topic=None):
+    stage_library(ROOT / "lib", target, ("vllm",), topic)
+    assert "answer uses vllm" in (target / "vllm" / "__init__.py").read_text()
     return target / "mixlab"
 
 
 def test_an_answer_sees_no_checks_and_no_exercise(tmp_path):
     """Only how to talk with an examiner; what exercises hand out answers other exercises."""
-    mixlab = _staged(tmp_path, teaching=False)
-    assert _names(mixlab / "checks") == {"__init__.py", "messages.py"}
+    mixlab = _staged(tmp_path)
+    assert _names(mixlab / "checks") == {"__init__.py", "messages.py", "ready_made.py"}
     assert _names(mixlab / "examination") == {"__init__.py", "candidate.py", *TALK}
-    assert not list(mixlab.rglob("exercises"))
+    seen = [p for p in mixlab.rglob("*.py") if "Taken away" not in p.read_text(encoding="utf-8")]
+    assert {path.parent.name for path in seen} == {"checks", "examination"}
 
 
 def test_only_the_chapters_own_exercises_are_there_to_teach(tmp_path):
     """A stack of windowed layers, handed out by chapter 03, holds the masks that 02 asks for."""
-    mixlab = _staged(tmp_path, teaching=True)
-    assert [path.parent.name for path in mixlab.rglob("exercises")] == ["rolling_cache"]
+    mixlab = _staged(tmp_path, "rolling_cache")
+    seen = {p.parent for p in mixlab.rglob("*.py") if "Taken away" not in p.read_text("utf-8")}
+    parts = {"checks", "examination", "chapters/rolling_cache/exercises"}
+    assert seen == {mixlab / part for part in parts}
     assert _names(mixlab / "checks") == _names(WHOLE)
     assert _names(mixlab / "examination") == {"__init__.py", *TALK}
 
@@ -103,9 +105,35 @@ def test_an_examiner_draws_every_exercises_inputs_from_what_it_has(examiners_zip
     assert done.returncode == 0, done.stderr
 
 
-def test_kernels_for_a_gpu_are_not_there(tmp_path):
-    """Triton's interpreter would run the selective scan, which chapter 19 asks for, on a CPU."""
-    stage_library(ROOT / "lib", tmp_path / "out", "mamba", (), False)
-    kernels = _names(tmp_path / "out" / "mixlab" / "kernels")
-    assert kernels
-    assert not [name for name in kernels if "selective_scan" in name]
+USES = [
+    "from mixlab.transformer.window import window_mask\nwindow_mask(5, 3)",
+    "import mixlab.ssm.scan\nmixlab.ssm.scan.recurrence(1)",
+    "import mixlab\nmixlab.load(1)",
+    "import importlib\nimportlib.import_module('mixlab.kernels.selective_scan').selective_scan()",
+    "from mixlab.chapters.sliding_window import figures\nfigures.anything()",
+    "import vllm",
+]
+NO_USE = [
+    "from mixlab.checks import check, hint, CheckFailed",
+    "from mixlab import checks, generate",
+    "import mixlab.transformer.window as theirs",
+    "from mixlab.transformer import window, no_such_name",
+]
+
+
+@pytest.mark.parametrize("topic", [None, "rolling_cache"])
+def test_any_use_of_the_library_is_found_and_to_import_it_is_none(topic, tmp_path):
+    _staged(tmp_path, topic)
+    code = (
+        "import json, sys\nsys.path.insert(0, sys.argv[1])\n"
+        "for text in json.loads(sys.argv[2]):\n"
+        "    try: exec(text, {})\n"
+        "    except AssertionError as error: print(str(error).startswith('library: the answer'))\n"
+        "    else: print(None)\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path), json.dumps([*USES, *NO_USE])],
+        capture_output=True,
+        text=True,
+    )
+    assert told.stdout.split() == ["True"] * len(USES) + ["None"] * len(NO_USE), told.stderr

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from mixlab.chapters.chunked_prefill.exercises import OURS
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.messages import Unreadable
 from mixlab.checks.readers import kind_of
@@ -32,7 +31,6 @@ def read(value) -> np.ndarray:
 ASKED = Asked(
     draw=draw,
     read=read,
-    forbids=OURS,
     examples=((11, 4, 4), (11, 4, 3), (8, 4, 4), (3, 4, 5), (6, 2, 4), (4, 1, 2), (5, 9, 2)),
     hints=(
         "Cut 11 words in chunks of 3 on paper. How long is the last chunk? Which keys does its "

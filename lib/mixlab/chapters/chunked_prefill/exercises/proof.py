@@ -3,7 +3,6 @@
 from collections import Counter
 from operator import eq, ge, le
 
-from mixlab.chapters.chunked_prefill.exercises import OURS
 from mixlab.chapters.chunked_prefill.exercises.chunkers import FAMILIES, NUMBERS, reader_of, seen
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.readers import read_verdict
@@ -20,7 +19,6 @@ def draw(rng):
 ASKED = Asked(
     draw=draw,
     read=read_verdict,
-    forbids=OURS,
     examples=tuple((reader_of(family, NUMBERS.get(family, (0,))[0]),) for family in FAMILIES),
     hints=(
         "For one window and one list of chunks: `read(window, lengths)` gives a list for each "

@@ -5,18 +5,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-OURS = (
-    "mixlab.ssm.selective_scan",
-    "mixlab.ssm.selective_scan_shared",
-    "mixlab.ssm.chunked_scan",
-    "mixlab.ssm.scan",
-    "mixlab.ssm.convolution",
-    "mixlab.ssm.discretize",
-    "mixlab.ssm.short_convolution",
-    "mixlab.ssm.mamba_block",
-    "mixlab.chapters.mamba.traces",
-)
-
 
 def real(rng: np.random.Generator, *shape: int) -> Tensor:
     """Normal numbers."""

@@ -84,7 +84,6 @@ def draw(rng):
 ASKED = Asked(
     draw=draw,
     read=read_verdict,
-    forbids=shared.OURS,
     examples=tuple((layer_of(family, numbers[0]),) for family, (_, *numbers) in FAMILIES.items()),
     hints=(
         "Make a batch of rows with different numbers of real tokens, and hold each row's "

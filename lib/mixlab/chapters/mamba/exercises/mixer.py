@@ -30,7 +30,6 @@ def scan(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
 ASKED = Asked(
     draw=lambda rng: [(x, w, scan) for x, w in shared.draw_blocks(rng)],
     read=read_reals(2),
-    forbids=shared.OURS,
     examples=tuple((x, w, scan) for x, w in shared.EXAMPLES),
     hints=(
         "Go through the wiring diagram from left to right and compare piece by piece. Two "

@@ -73,7 +73,6 @@ ASKED = Asked(
     draw=draw,
     call=call,
     read=np.asarray,
-    forbids=shared.OURS,
     examples=tuple(
         (x, w, remembered(np.random.default_rng(len(x)), w, empty))
         for empty, blocks in ((True, shared.EXAMPLES), (False, shared.EXAMPLES[::2]))

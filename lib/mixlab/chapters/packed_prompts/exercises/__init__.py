@@ -7,15 +7,6 @@ import torch
 
 VOCAB = 50  # token ids of the layers that 06.6 hands out
 
-OURS = (
-    "mixlab.transformer.packed_masks",
-    "mixlab.transformer.packing",
-    "mixlab.transformer.window",
-    "mixlab.kernels.flex_attention",
-    "mixlab.kernels.xformers_attention",
-    "mixlab.chapters.packed_prompts.traces",
-)
-
 
 def ints(rng, low, high, size):
     return rng.integers(low, high, size).tolist()

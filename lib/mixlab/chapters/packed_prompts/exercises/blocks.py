@@ -9,7 +9,6 @@ from mixlab.checks.readers import read_mask
 ASKED = Asked(
     draw=shared.draw_blocks,
     read=read_mask(),
-    forbids=shared.OURS,
     examples=(([4, 4, 1], [4, 4, 1], 3), ([1, 3], [3, 5], 3), ([2, 1, 3], [2, 4, 6], 2)),
     hints=(
         "Build one block alone first: n queries and m keys of one prompt, where the queries "

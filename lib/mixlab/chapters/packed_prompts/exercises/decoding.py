@@ -22,7 +22,6 @@ def draw(rng):
 ASKED = Asked(
     draw=draw,
     read=read_mask(),
-    forbids=shared.OURS,
     examples=(([6, 8, 2], 3, 3), ([6, 9, 2], 4, 2), ([1, 7], 5, 4)),
     hints=(
         "Which position does slot s hold, after `n` tokens? Try n = 8 and 3 slots: positions "

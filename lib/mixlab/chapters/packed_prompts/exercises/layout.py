@@ -47,7 +47,6 @@ def read(value):
 ASKED = Asked(
     draw=draw,
     read=read,
-    forbids=shared.OURS,
     examples=(([0, 0, 0], [3, 5, 2]), ([4, 4, 1], [2, 3, 0]), ([9], [4]), ([2, 6], [4, 1])),
     hints=(
         "Take it prompt by prompt. One that has seen 7 tokens and brings 3 gives them the "

@@ -21,7 +21,6 @@ ASKED = Asked(
     draw=draw,
     read=read_real,
     atol=1e-6,
-    forbids=shared.OURS,
     examples=(([3, 5, 2], 3), ([5, 8, 1, 6, 2], 2), ([4, 4, 9], 2), ([2, 7, 3, 5], 2)),
     hints=(
         "Count slots, batch by batch: a batch of three prompts, the longest of 7 tokens, "

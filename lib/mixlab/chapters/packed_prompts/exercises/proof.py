@@ -8,7 +8,7 @@ from itertools import chain
 
 import torch
 
-from mixlab.chapters.packed_prompts.exercises import FAMILIES, NUMBERS, OURS, VOCAB, layer_of
+from mixlab.chapters.packed_prompts.exercises import FAMILIES, NUMBERS, VOCAB, layer_of
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.readers import read_verdict
 
@@ -27,7 +27,6 @@ ASKED = Asked(
     # A name would tell the right layers from the wrong ones without a test.
     call=lambda answer, layer: answer(lambda tokens, lengths: layer(tokens, lengths)),
     read=read_verdict,
-    forbids=OURS,
     examples=tuple((layer_of(family, NUMBERS.get(family, (0,))[0]),) for family in FAMILIES),
     hints=(
         "What would each prompt get alone? `layer(tokens_of_one_prompt, [its_length])`. The "

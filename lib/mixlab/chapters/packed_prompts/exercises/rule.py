@@ -64,7 +64,6 @@ ASKED = Asked(
     draw=shared.draw_blocks,
     read=read_mask(),
     call=call,
-    forbids=shared.OURS,
     examples=(([2, 3], [2, 3], 2), ([1, 3], [3, 5], 3), ([2, 1, 3], [2, 4, 6], 2)),
     hints=(
         "Evaluate the rule on a whole grid, as the lesson does, and print it as 0 and 1. Look "

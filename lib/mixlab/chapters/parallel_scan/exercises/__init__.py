@@ -13,7 +13,6 @@ import numpy as np
 
 from mixlab.checks.messages import Unreadable
 
-OURS = ("mixlab.ssm.scan", "mixlab.chapters.parallel_scan.traces")
 MOST_TIMES = 64  # items of a sequence that one prefix may hold, as a multiple of all
 
 

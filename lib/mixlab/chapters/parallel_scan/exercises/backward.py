@@ -7,7 +7,6 @@ from operator import mul
 
 import numpy as np
 
-from mixlab.chapters.parallel_scan.exercises import OURS
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.messages import Unreadable
 from mixlab.checks.readers import kind_of
@@ -71,7 +70,6 @@ ASKED = Asked(
     draw=draw,
     call=call,
     read=lambda texts: texts,
-    forbids=(*OURS, "mixlab.ssm.chunked_scan", "mixlab.ssm.selective_scan"),
     examples=(
         example("1/2 1/4 1/2 1", "1 2 4 1", "1 3 2 5", 2),
         example("1/2 0 1 1/3", "4 1 2 1", "1 0 2 1", 8),

@@ -12,7 +12,6 @@ ASKED = Asked(
     draw=shared.draw,
     call=call,
     read=lambda texts: texts,
-    forbids=shared.OURS,
     examples=(("abcd",), ("abcdefg",), ("a",), ("abcdefghij",), ("ab",), ("abcdefghijklmnopq",)),
     hints=(
         "Run it on list('abcd') with `lambda x, y: x + y` and print items after each reach. "

@@ -12,7 +12,6 @@ ASKED = Asked(
     draw=shared.draw,
     call=call,
     read=lambda texts: texts,
-    forbids=shared.OURS,
     examples=(
         *(("abcdefgh",), ("abcdefg",), ("a",), ("abcdefghijklmnop",), ("abc",), ("abcdefghi",)),
         ("abcdefghijklmnopqrstuvwxyzABCDEFG",),

@@ -7,7 +7,6 @@ from another. Random weights come from a seed, in double precision.
 
 import torch
 
-OURS = ("mixlab.chapters.receptive_field.traces",)
 DIM = 4
 LONGEST = 100  # tokens
 FARTHEST = 64  # distances beyond it share a weight

@@ -46,7 +46,6 @@ EXAMPLES = sorted(
 ASKED = Asked(
     draw=draw,
     read=read_mask(1),
-    forbids=shared.OURS,
     examples=tuple((f, 7, shared.DIM) for f in EXAMPLES),
     hints=(
         "Take the lines one by one. At which states does a ReLU pass nothing on? And a product of "

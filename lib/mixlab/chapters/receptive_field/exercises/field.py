@@ -2,7 +2,6 @@
 
 import math
 
-import mixlab.chapters.receptive_field.exercises as shared
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.readers import read_count
 
@@ -28,7 +27,6 @@ def draw(rng):
 ASKED = Asked(
     draw=draw,
     read=read_count,
-    forbids=shared.OURS,
     examples=(
         ([3, 3], 10),
         ([4, 2, 1], 30),

@@ -78,7 +78,6 @@ def draw(rng):
 ASKED = Asked(
     draw=draw,
     read=read_verdict,
-    forbids=shared.OURS,
     examples=tuple(models(np.random.default_rng(0), SIZES, lambda numbers: numbers[0])),
     hints=(
         "Decide for every pair of tokens whether token i should depend on token j: the distance "

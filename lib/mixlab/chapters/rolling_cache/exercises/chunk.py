@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 
-from mixlab.chapters.rolling_cache.exercises import ATTENTION, OURS
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.messages import Unreadable
 from mixlab.checks.readers import read_reals
@@ -59,7 +58,6 @@ ASKED = Asked(
     draw=draw,
     call=call,
     read=read_reals(2),
-    forbids=(*OURS, *ATTENTION),
     examples=tuple(
         (window, chunks, *qkv(np.random.default_rng(sum(chunks)), sum(chunks)))
         for window, chunks in ((4, (3, 3)), (3, (1, 1, 1, 1, 2)), (4, (4, 3, 4)), (2, (1, 2, 1)))

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from mixlab.chapters.rolling_cache.exercises import OURS
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.readers import read_count
 
@@ -25,7 +24,6 @@ def draw(rng):
 ASKED = Asked(
     draw=draw,
     read=read_count,
-    forbids=OURS,
     examples=(
         ((4,), (9,), 2, 1, 8, 2),
         ((6, None), (9, 1), 4, 2, 8, 2),

@@ -4,7 +4,6 @@ from collections import Counter
 from functools import partial
 from operator import eq, ge, le
 
-from mixlab.chapters.rolling_cache.exercises import OURS
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.readers import read_verdict
 
@@ -97,7 +96,6 @@ def draw(rng):
 ASKED = Asked(
     draw=draw,
     read=read_verdict,
-    forbids=OURS,
     examples=tuple((cache_of(family, NUMBERS.get(family, (0,))[0]),) for family in FAMILIES),
     hints=(
         "For one window: make a cache, call it with 0, 1, 2, … and compare what it returns "

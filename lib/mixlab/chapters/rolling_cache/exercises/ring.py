@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from mixlab.chapters.rolling_cache.exercises import OURS
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.messages import Unreadable
 from mixlab.checks.readers import kind_of
@@ -51,7 +50,6 @@ ASKED = Asked(
     draw=draw,
     call=call,
     read=np.asarray,
-    forbids=OURS,
     examples=((4, [7, 0, 3, 5, 8, 2]), (1, [6, 4, 0]), (3, [0, 0, 9, 1, 0, 2, 4])),
     hints=(
         "The ring needs one more thing to remember than its slots: how many items it has been "

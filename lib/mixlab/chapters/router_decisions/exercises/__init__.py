@@ -5,12 +5,6 @@ import numpy as np
 from mixlab.checks.messages import Unreadable
 from mixlab.checks.readers import kind_of, read_real
 
-OURS = (
-    "mixlab.traces.router",
-    "mixlab.traces.router_decisions",
-    "mixlab.chapters.router_decisions.repetition",
-)
-
 
 def read_pair(value) -> np.ndarray:
     """A reader of two real numbers, as a tuple, a list or an array."""

@@ -2,7 +2,6 @@
 
 from math import comb, perm, prod
 
-from mixlab.chapters.router_decisions.exercises import OURS
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.readers import read_real
 
@@ -21,7 +20,6 @@ ASKED = Asked(
     draw=draw,
     read=read_real,
     atol=1e-6,
-    forbids=OURS,
     examples=((8, 2), (5, 2), (6, 3), (4, 3), (8, 6)),
     hints=(
         "Having something in common is many cases. Having nothing in common is one: find its "

@@ -4,7 +4,6 @@ from contextlib import suppress
 
 import numpy as np
 
-from mixlab.chapters.router_decisions.exercises import OURS
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.messages import Unreadable
 from mixlab.checks.readers import read_mask
@@ -45,7 +44,6 @@ def read(value):
 ASKED = Asked(
     draw=draw,
     read=read,
-    forbids=OURS,
     examples=(
         (np.array([[[0, 1], [2, 1]], [[1, 0], [1, 2]]]), 4),
         (np.array([[[3, 0], [1, 3]], [[0, 2], [3, 2]], [[0, 1], [1, 0]]]), 4),

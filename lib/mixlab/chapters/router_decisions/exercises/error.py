@@ -4,7 +4,7 @@ from math import sqrt
 
 import numpy as np
 
-from mixlab.chapters.router_decisions.exercises import OURS, choices, read_pair
+from mixlab.chapters.router_decisions.exercises import choices, read_pair
 from mixlab.checks.exercise import Asked, Known
 
 
@@ -25,7 +25,6 @@ ASKED = Asked(
     draw=draw,
     read=read_pair,
     atol=1e-6,
-    forbids=OURS,
     examples=((TEXTS, 0), (TEXTS[:4], 1), (TEXTS[::2], 3)),
     hints=(
         "Which are the independent observations? Not the tokens. Make one number of each text.",

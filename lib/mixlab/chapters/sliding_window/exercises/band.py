@@ -65,7 +65,6 @@ ASKED = Asked(
     call=call,
     read=read,
     room=192 * 2**20,  # a plot and all that it imports takes half of it
-    forbids=shared.OURS,
     examples=tuple(
         given(np.random.default_rng(7), *size, 4) for size in ((6, 3), (5, 1), (4, 7), (40, 3))
     ),

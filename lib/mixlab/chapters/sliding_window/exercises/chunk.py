@@ -23,7 +23,6 @@ def draw(rng):
 ASKED = Asked(
     draw=draw,
     read=read_mask(),
-    forbids=shared.OURS,
     examples=((2, 3, 3), (4, 0, 2), (1, 6, 4), (5, 2, 3)),
     hints=(
         "Draw two queries with three cached keys on paper: 2 rows, 5 columns. Which column is "

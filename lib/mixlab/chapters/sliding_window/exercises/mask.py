@@ -19,7 +19,6 @@ def draw(rng):
 ASKED = Asked(
     draw=draw,
     read=read_mask(),
-    forbids=shared.OURS,
     examples=((6, 3), (4, 1), (3, 5), (5, 4), (300, 7)),
     hints=(
         "Number the rows and the columns: `torch.arange(seq)[:, None]` is every query's "

@@ -91,7 +91,6 @@ def draw(rng):
 ASKED = Asked(
     draw=draw,
     read=read_verdict,
-    forbids=shared.OURS,
     examples=tuple((mask_of(family, NUMBERS.get(family, (0,))[0]),) for family in FAMILIES),
     hints=(
         "A test needs sizes at which a wrong mask differs from a right one. With window >= seq, a "

@@ -9,13 +9,6 @@ from torch.nn import functional as F
 from mixlab.checks.messages import Unreadable
 from mixlab.checks.readers import kind_of
 
-OURS = (
-    "mixlab.transformer.sparse_moe",
-    "mixlab.transformer.router_losses",
-    "mixlab.kernels.grouped_experts",
-    "mixlab.traces.router",
-)
-
 
 def normal(rng: np.random.Generator, *shape: int) -> torch.Tensor:
     """Standard normal numbers in float32."""

@@ -2,7 +2,7 @@
 
 import torch
 
-from mixlab.chapters.sparse_moe.exercises import OURS, rounded, router_scores
+from mixlab.chapters.sparse_moe.exercises import rounded, router_scores
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.messages import Unreadable
 from mixlab.checks.readers import kind_of, read_reals
@@ -47,7 +47,6 @@ ASKED = Asked(
     draw=draw,
     call=call,
     read=read_reals(1),
-    forbids=OURS,
     examples=(
         (torch.tensor([[1.0, 0.0], [2.0, 0.5]]), 1),
         (torch.tensor([[2.0, 1.0, 0.0], [1.0, 2.0, 0.5], [3.0, 0.0, 1.0]]), 2),

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from mixlab.chapters.sparse_moe.exercises import OURS, counted_experts, normal, weights_of_experts
+from mixlab.chapters.sparse_moe.exercises import counted_experts, normal, weights_of_experts
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.readers import read_reals
 
@@ -48,7 +48,6 @@ ASKED = Asked(
     draw=draw,
     call=call,
     read=read_reals(2),
-    forbids=OURS,
     examples=(
         example([[0, 1], [1, 0], [1, 0]], [0.75, 0.6, 0.9], 2, 9),
         example([[1, 0], [0, 1], [1, 2], [1, 0], [3, 2]], [0.9, 0.7, 0.6, 0.8, 0.7], 4, 2),

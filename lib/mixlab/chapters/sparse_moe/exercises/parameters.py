@@ -41,7 +41,6 @@ def read(value) -> np.ndarray:
 ASKED = Asked(
     draw=draw,
     read=read,
-    forbids=("mixlab.transformer.config", "mixlab.transformer.model"),
     examples=(
         (4, 6, 10, 2, 4, 2, 3, 3, 1),
         (3, 5, 7, 3, 2, 1, 2, 4, 2),

@@ -4,7 +4,6 @@ import numpy as np
 import torch
 
 from mixlab.chapters.sparse_moe.exercises import (
-    OURS,
     normal,
     router_scores,
     run_expert,
@@ -41,7 +40,6 @@ ASKED = Asked(
     draw=draw,
     call=call,
     read=read_reals(2),
-    forbids=OURS,
     examples=(
         example([[0.0, 2.0, 1.0, -1.0], [1.0, 0.0, -1.0, 2.0], [2.0, 1.5, 0.0, 0.5]], 2),
         example([[3.0, 0.0, 1.0, 0.5], [0.0, 0.5, 2.0, 1.0]], 3),

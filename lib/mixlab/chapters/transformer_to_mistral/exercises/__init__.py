@@ -2,14 +2,6 @@
 
 import torch
 
-LIBRARY = (
-    "mixlab.common.norm",
-    "mixlab.transformer.attention",
-    "mixlab.transformer.rope",
-    "mixlab.transformer.config",
-    "mixlab.transformer.model",
-)
-
 
 def normal(rng, *shape):
     """Random numbers of size 1, in float64."""

@@ -4,12 +4,10 @@ from collections import namedtuple
 
 import numpy as np
 
-from mixlab.chapters.transformer_to_mistral.exercises import LIBRARY
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.messages import Unreadable
 from mixlab.checks.readers import kind_of, read_count
 
-FORMS = "mixlab.chapters.transformer_to_mistral.forms"
 KINDS = ("tables", "attention", "feed-forward", "norms")
 Sizes = namedtuple("Sizes", "dim n_layers n_heads n_kv_heads head_dim hidden_dim vocab_size tied")
 
@@ -39,7 +37,6 @@ def read(value) -> np.ndarray:
 ASKED = Asked(
     draw=draw,
     read=read,
-    forbids=(*LIBRARY, FORMS),
     examples=(
         (4, 2, 4, 2, 3, 6, 10, False),
         (5, 3, 2, 1, 2, 7, 11, True),

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from mixlab.chapters.transformer_to_mistral.exercises import LIBRARY, normal
+from mixlab.chapters.transformer_to_mistral.exercises import normal
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.readers import read_reals
 
@@ -23,7 +23,6 @@ def told(h, kv, tokens, d):
 ASKED = Asked(
     draw=draw,
     read=read_reals(3),
-    forbids=LIBRARY,
     examples=(told(4, 2, 2, 4), told(6, 2, 3, 1), told(3, 3, 2, 9), told(2, 1, 1, 4)),
     hints=(
         "Six query heads, two key heads: write down for each query head which key head it reads. "
