@@ -358,7 +358,7 @@ assert times["band"][-1] < min(t[-1] for name, t in times.items() if name != "ba
 title = "W = 128: masks cost the square, a band the length"
 guides = {f"slope {n}": (n, times["band"][0] / 50) for n in (1, 2)}
 axes = dict(x_title="tokens", y_title="milliseconds a layer", log_x=True, log_y=True)
-series.lines(lengths, times, title=title, slopes=guides, named_at_ends=True, **axes)
+series.lines(lengths, times, title=title, slopes=guides, **axes)
 
 # %% [markdown] slide="slide"
 # ## The band

@@ -510,6 +510,7 @@ series.lines(
     x_title="distance to the message (tokens)",
     y_title="how often it says the message",
     marks={f"{n} · 3": n * 3 for n in accuracy},
+    named_at_ends=False,  # they end together
 )
 
 # %% [markdown] slide="slide"

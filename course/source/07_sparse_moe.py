@@ -390,7 +390,7 @@ series.lines(
     x_title="tokens in the batch",
     y_title="time (dense, the active size = 1)",
     log_x=True,
-).update_layout(legend=dict(orientation="h", x=0, y=-0.2))
+)
 
 # %% [markdown] slide="notes"
 # All three lines run the same code on the same weights; only the choices differ. At one token, two

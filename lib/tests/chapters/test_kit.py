@@ -62,20 +62,30 @@ def test_lines_differ_in_more_than_colour():
     )
     assert len({(line.line.dash, line.marker.symbol) for line in shown.data}) == 2
     assert list(shown.layout.xaxis.ticktext) == ["1", "2", "4"]
-    assert shown.layout.annotations[0].text == "here"
-    assert shown.layout.annotations[0].x == pytest.approx(math.log10(2))
+    here = next(note for note in shown.layout.annotations if note.text == "here")
+    assert here.x == pytest.approx(math.log10(2))
     assert shown.layout.shapes[0].x0 == 2
 
 
 def test_lines_are_named_at_their_ends_beside_guides_of_a_slope():
     words = dict(title="A claim", x_title="x", y_title="y", log_x=True, log_y=True)
     values = {"a": [1, 10], "b": [2, 3]}
-    shown = series.lines([10, 100], values, slopes={"x²": (2, 5)}, named_at_ends=True, **words)
+    shown = series.lines([10, 100], values, slopes={"x²": (2, 5)}, **words)
     assert list(shown.data[2].y) == [5, 500]
     ends = {name.text: (name.x, name.y) for name in shown.layout.annotations}
     assert ends["x²"] == pytest.approx((2, math.log10(500)))
     assert ends["a"] == pytest.approx((2, 1))
     assert not shown.layout.showlegend
+
+
+def test_names_of_curves_that_end_close_to_each_other_give_way():
+    values = {"a": [0, 100], "b": [0, 99], "c": [0, 10]}
+    shown = series.lines([1, 2], values, title="A claim", x_title="x", y_title="y")
+    at = {n.text: series.PLOT_HEIGHT * n.y / 100 + n.yshift for n in shown.layout.annotations}
+    assert at["a"] - at["b"] >= series.NAME_HEIGHT - 1e-6
+    assert at["c"] == pytest.approx(series.PLOT_HEIGHT / 10)
+    apart = dict(title="A claim", x_title="x", y_title="y", named_at_ends=False)
+    assert series.lines([1, 2], values, **apart).layout.showlegend
 
 
 def test_a_mask_s_steps_mark_what_each_changes():

@@ -9,6 +9,8 @@ import plotly.graph_objects as go
 from mixlab.chapters.kit import theme
 
 _DASHES = ("solid", "dash", "dot", "dashdot")
+# Pixels, about: of a plot without its margins, of a line of a name, of one of its characters.
+PLOT_HEIGHT, NAME_HEIGHT, CHARACTER = 300, 19, 7
 _SYMBOLS = ("circle", "square", "diamond", "x")
 
 
@@ -22,7 +24,7 @@ def lines(
     marks: Mapping[str, Real] | None = None,
     ends: Mapping[str, tuple[Sequence[Real], Sequence[Real]]] | None = None,
     slopes: Mapping[str, tuple[Real, Real]] | None = None,
-    named_at_ends: bool = False,
+    named_at_ends: bool = True,
     log_x: bool = False,
     log_y: bool = False,
 ) -> go.Figure:
@@ -37,7 +39,8 @@ def lines(
         ends: name to the lower and upper ends of each number's interval, drawn as bars.
         slopes: words to an exponent and a number at the first x: a dotted guide through there that
             rises by this power of x.
-        named_at_ends: names stand at the curves' right ends, and not in a legend.
+        named_at_ends: names stand at the curves' right ends; in a legend where curves end at one
+            height.
         log_x, log_y: logarithmic axes; on a logarithmic x axis each x has its tick.
     """
     shown = theme.figure(title, height=440)
@@ -65,12 +68,11 @@ def lines(
         guide = [first * (at / x[0]) ** exponent for at in x]
         style = dict(mode="lines", line=dict(color="#888", width=1.5, dash="dot"))
         shown.add_scatter(x=list(x), y=guide, **style, hoverinfo="skip", showlegend=False)
-        _name(shown, words, x[-1], guide[-1], "#666", log_x, log_y)
+        _name(shown, words, _place(x[-1], log_x), _place(guide[-1], log_y), "#666")
     for words, where in (marks or {}).items():
         shown.add_vline(x=where, line=dict(dash="dash", color="#666"))
         # On a logarithmic axis Plotly takes a line's x as it is, but the logarithm of words'.
-        at = math.log10(where) if log_x else where
-        place = dict(x=at, y=1, yref="paper", xanchor="center", yanchor="bottom")
+        place = dict(x=_place(where, log_x), y=1, yref="paper", xanchor="center", yanchor="bottom")
         shown.add_annotation(text=words, showarrow=False, font_size=13, **place)
     shown.update_xaxes(title_text=x_title)
     shown.update_yaxes(title_text=y_title)
@@ -81,27 +83,60 @@ def lines(
         shown.update_yaxes(type="log", dtick=1)
     else:
         shown.update_yaxes(rangemode="tozero")
-    # At the foot of the figure, where no line runs through it.
-    legend = dict(orientation="h", x=0, y=0.01, yref="container", yanchor="bottom")
-    shown.update_layout(showlegend=len(values) > 1, legend=legend)
-    if len(values) > 1:
-        shown.update_layout(margin_b=110, height=470)
+    shown.update_layout(showlegend=False)
     if marks:
         shown.update_layout(margin_t=110)
-    if named_at_ends:
-        for (name, numbers), color in zip(values.items(), theme.CYCLE, strict=False):
-            _name(shown, name, x[-1], numbers[-1], color, log_x, log_y)
-        shown.update_layout(showlegend=False, height=440, margin=dict(b=60, r=190))
+    if len(values) > 1 and named_at_ends:
+        name_ends(shown, x, values, log_x, log_y)
+    elif len(values) > 1:
+        # At the foot of the figure, where no line runs through it.
+        legend = dict(orientation="h", x=0, y=0.01, yref="container", yanchor="bottom")
+        shown.update_layout(showlegend=True, legend=legend, margin_b=110, height=470)
     return shown
 
 
-def _name(
-    shown: go.Figure, words: str, x: Real, y: Real, color: str, log_x: bool, log_y: bool
+def name_ends(
+    shown: go.Figure,
+    x: Sequence[Real],
+    values: Mapping[str, Sequence[Real]],
+    log_x: bool,
+    log_y: bool,
+    **axes: str,
 ) -> None:
+    """Names beside the right ends of curves, in their colours; those that would overlap give way.
+
+    Args:
+        x: where the curves' numbers were taken.
+        values: name to a curve's numbers, in the order of the colours.
+        log_x, log_y: whether the axes are logarithmic.
+        axes: `xref` and `yref` of the panel.
+    """
+    left, right = _place(x[0], log_x), _place(x[-1], log_x)
+    # Plotly would make room for the names inside of the plot.
+    shown.update_xaxes(range=[left - 0.04 * (right - left), right + 0.02 * (right - left)])
+    heights = [_place(at, log_y) for numbers in values.values() for at in numbers if at is not None]
+    low, high = min(heights) if log_y else min(0, *heights), max(heights)
+    pixels = PLOT_HEIGHT / (high - low or 1)
+    ends = {name: _place(numbers[-1], log_y) for name, numbers in values.items()}
+    colors = dict(zip(values, theme.CYCLE, strict=False))
+    below = -math.inf
+    for name, end in sorted(ends.items(), key=lambda pair: pair[1]):
+        below = max(end * pixels, below + NAME_HEIGHT * (1 + name.count("<br>")))
+        shift = below - end * pixels
+        _name(shown, name, right, end, colors[name], yshift=shift, **axes)
+    longest = max(len(line) for name in values for line in name.split("<br>"))
+    shown.update_layout(margin_r=30 + CHARACTER * longest)
+
+
+def _place(at: Real, log: bool) -> Real:
+    """Where Plotly puts a number on an axis."""
+    return math.log10(at) if log else at
+
+
+def _name(shown: go.Figure, words: str, x: Real, y: Real, color: str, **place) -> None:
     """A curve's name beside its right end."""
-    place = dict(x=math.log10(x) if log_x else x, y=math.log10(y) if log_y else y)
-    look = dict(xanchor="left", xshift=9, showarrow=False, font=dict(color=color, size=14))
-    shown.add_annotation(text=words, **place, **look)
+    look = dict(xanchor="left", xshift=9, showarrow=False, align="left")
+    shown.add_annotation(text=words, x=x, y=y, font=dict(color=color, size=14), **look, **place)
 
 
 def shares(

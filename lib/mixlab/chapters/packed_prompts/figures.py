@@ -107,6 +107,7 @@ def used_and_wasted(
             marker_color=color,
             texttemplate="%{x:,}",
             textfont_size=16,
+            insidetextfont=dict(size=16, color=theme.ON[color]),
             hovertemplate="%{x:,} " + name + "<extra></extra>",
         )
     shown.update_layout(
@@ -137,6 +138,7 @@ def clock(seconds: Mapping[str, float], title: str) -> go.Figure:
         marker_color=[theme.WASTE, theme.SEEN][: len(seconds)],
         texttemplate="%{x:.2f} s",
         textfont_size=16,
+        insidetextfont=dict(size=16, color=[theme.ON[theme.WASTE], theme.ON[theme.SEEN]]),
         hoverinfo="skip",
     )
     shown.update_xaxes(title_text="processor time (s)")

@@ -14,7 +14,12 @@ from mixlab.chapters.kit import theme
 from mixlab.chapters.kit.cells import cells, legend, square_panels
 from mixlab.chapters.packed_prompts.figures import prompt_scale
 
-_WRONG = [[0, theme.GONE], [1 / 3, theme.SEEN], [2 / 3, theme.WRONG], [1, "#FFFFFF"]]
+_WRONG = [
+    [0, theme.GONE],
+    [1 / 3, theme.SEEN],
+    [2 / 3, theme.WRONG],
+    [1, "rgba(0, 114, 178, 0.35)"],
+]
 
 
 def leaks(

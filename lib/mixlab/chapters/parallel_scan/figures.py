@@ -72,8 +72,6 @@ def panels(
                 x=list(x),
                 y=list(numbers),
                 name=name,
-                legendgroup=name,
-                showlegend=column == 1,
                 mode="lines+markers",
                 line=dict(width=3, dash=_DASHES[number], color=color),
                 marker=dict(size=9, symbol=_SYMBOLS[number], color=color),
@@ -92,8 +90,9 @@ def panels(
         shown.update_yaxes(type="log", **ticks, col=column)
     for column, words in enumerate(y_titles, start=1):
         shown.update_yaxes(title_text=words, col=column)
-    shown.update_layout(legend=dict(orientation="h", y=-0.24, x=0), margin=dict(t=110, b=100))
-    return shown
+    last = dict(xref=f"x{len(values)}", yref=f"y{len(values)}")
+    series.name_ends(shown, x, lines, True, True, **last)
+    return shown.update_layout(showlegend=False, margin_t=110, height=430)
 
 
 def _one_two_five(least: Real, most: Real) -> list[float]:
@@ -143,8 +142,8 @@ def reach(
         z=np.where(earlier, weights, None),
         text=np.where(earlier, [[f"{value:g}" for value in line] for line in weights], ""),
         texttemplate="%{text}",
-        textfont=dict(size=15, color="#222222"),
-        colorscale=[[0.0, "#F2F2F2"], [1.0, theme.SKY]],
+        textfont_size=15,
+        colorscale=[[0.0, theme.GONE], [1.0, theme.SEEN]],
         showscale=False,
         xgap=2,
         ygap=2,

@@ -115,16 +115,7 @@ def memory(
         ends: words at the end of each line.
     """
     marks = {f"W = {window:,}": float(window)}
+    named = zip(values.items(), ends, strict=True)
+    values = {f"<b>{words}</b><br>{name}": numbers for (name, numbers), words in named}
     shown = series.lines(x, values, title=title, x_title=x_title, y_title=y_title, marks=marks)
-    for words, numbers in zip(ends, values.values(), strict=True):
-        shown.add_annotation(
-            x=x[-1],
-            y=numbers[-1],
-            text=f"<b>{words}</b>",
-            showarrow=False,
-            xanchor="left",
-            xshift=12,
-        )
-    shown.update_xaxes(range=[0, x[-1] * 1.01], tickformat=",")
-    shown.update_layout(margin_r=110)
-    return shown
+    return shown.update_xaxes(range=[0, x[-1] * 1.01], tickformat=",")

@@ -14,8 +14,7 @@ from mixlab.chapters.kit import theme
 from mixlab.chapters.kit.experts import palette
 
 # An expert that isn't chosen recedes; the more weight it gets, the deeper its blue.
-_WEIGHTS = [[0.0, theme.GONE], [1e-6, "#DDECF7"], [1.0, "#56A5D8"]]
-_DARK = dict(size=15, color="#111111")  # readable on all of these
+_WEIGHTS = [[0.0, theme.GONE], [1.0, theme.SKY]]
 
 
 def weights_side_by_side(
@@ -197,7 +196,7 @@ def loads(layers: np.ndarray, title: str) -> go.Figure:
             y=[f"layer {number}" for number in range(len(table))] if row == 1 else ["all layers"],
             text=[[f"{100 * load:.3g}%" if load else "" for load in line] for line in table],
             texttemplate="%{text}",
-            textfont=_DARK,
+            textfont_size=15,
             zmin=0,
             zmax=layers.max(),
             colorscale=_WEIGHTS,
