@@ -13,13 +13,23 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from multiprocessing.connection import Connection
 
+import numpy as np
 import torch
 from torch.utils._pytree import tree_map_only
 
 from mixlab.checks.messages import CheckFailed, TooCostly, Unreadable
 from mixlab.examination.derivatives import call_followed, derivative, followed
 from mixlab.examination.scans import Scan, follow
-from mixlab.examination.wire import BadMessage, Gone, Reader, Writer, changed, receive, send
+from mixlab.examination.wire import (
+    BadMessage,
+    Borrowed,
+    Gone,
+    Reader,
+    Writer,
+    changed,
+    receive,
+    send,
+)
 
 _OWN_ERRORS = {kind.__name__: kind for kind in (CheckFailed, TooCostly, Unreadable)}
 _SHOWN = 200  # characters of what is shown of an object that stays at home
@@ -34,7 +44,7 @@ class Raised(BaseException):
         self.number = number
 
 
-class Remote:
+class Remote(Borrowed):
     """An object of the other side."""
 
     def __init__(self, channel: "Channel", number: int, name: str, shown: str):
@@ -61,6 +71,9 @@ class RemoteRow(Remote):
 
     def __iter__(self) -> Iterator:
         return iter(self._channel.parts(self))
+
+    def __array__(self, dtype=None, copy=None) -> np.ndarray:
+        return np.array(list(self), dtype)
 
 
 class RemoteFunction(Remote):

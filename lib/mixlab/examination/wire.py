@@ -46,6 +46,10 @@ class Gone(Exception):
     """The other side has ended, or the connection to it."""
 
 
+class Borrowed:
+    """What stays at the other side's home."""
+
+
 class Writer:
     """Collects one message.
 
@@ -72,7 +76,7 @@ class Writer:
         kind = type(value)
         if kind in _PLAIN or (kind is int and -_LARGE < value < _LARGE):
             return value
-        if callable(value) or _has_ways_of_its_own(kind):
+        if isinstance(value, Borrowed) or callable(value) or _has_ways_of_its_own(kind):
             return ["object", *self._number_of(value)]
         for kinds, form in _FORMS:
             if isinstance(value, kinds):
@@ -158,9 +162,9 @@ _FORMS = (
 
 def _has_ways_of_its_own(kind: type) -> bool:
     """Whether it is somebody's own list, say, with methods that a copy wouldn't have."""
-    if not issubclass(kind, list | dict | set | deque | Iterator):
+    if not issubclass(kind, list | tuple | dict | set | deque | Iterator | np.ndarray):
         return False
-    if kind.__module__.partition(".")[0] in sys.stdlib_module_names:
+    if kind.__module__.partition(".")[0] in {"numpy", *sys.stdlib_module_names}:
         return False
     return any(callable(part) for name, part in vars(kind).items() if not name.startswith("_"))
 

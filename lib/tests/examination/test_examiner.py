@@ -6,7 +6,9 @@ A thorough run tries every right and wrong answer, not two of each an exercise.
 from array import array
 from collections import UserList
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
+import numpy as np
 import pytest
 import torch
 
@@ -65,6 +67,46 @@ class ListRing(list):
         return UserList(self)
 
 
+class ArrayRing(np.ndarray):
+    """A ring that is an array itself."""
+
+    def __new__(cls, window):
+        return np.full(window, None).view(cls)
+
+    def write(self, item):
+        place = self.seen = getattr(self, "seen", -1) + 1
+        out, self[place % len(self)] = self[place % len(self)], item
+        return out
+
+    @property
+    def slots(self):
+        return self.tolist()
+
+
+class Slots(NamedTuple):
+    """A ring whose parts are named."""
+
+    slots: list
+    written: list
+
+    def write(self, item):
+        place = len(self.written) % len(self.slots)
+        self.written.append(self.slots[place])
+        self.slots[place] = item
+        return self.written[-1]
+
+
+class Masked(np.ndarray):
+    """A result that knows more than its numbers."""
+
+    def share(self):
+        return self.mean()
+
+
+def as_a_mask(seq, window):
+    return np.asarray(right("02.1")(seq, window)).view(Masked)
+
+
 class Memo(dict):
     """A function that remembers."""
 
@@ -98,7 +140,8 @@ def in_small_integers(seq, window):
 
 UNUSUAL = [
     *(("04.1", ListRing), ("02.3", Memo()), ("17.1", in_a_minute), ("06.1", as_an_array)),
-    ("02.1", in_small_integers),
+    *(("02.1", in_small_integers), ("02.1", as_a_mask)),
+    *(("04.1", ArrayRing), ("04.1", lambda window: Slots([None] * window, []))),
 ]
 
 
