@@ -135,9 +135,9 @@ last[T] = gates[3].numpy()
 divided = np.where(inside, p / p[T].sum(), 0)
 assert np.allclose(divided, last, atol=1e-6)
 panels = {
-    "Hugging Face first:<br>softmax over all eight": p,
-    f"Hugging Face then:<br>best two, divided by {p[T].sum():.2f}": divided,
-    "Mistral:<br>softmax over the best two": last,
+    "Hugging Face<br>first, softmax<br>over all eight": p,
+    f"Hugging Face<br>then, best two,<br>divided by {p[T].sum():.2f}": divided,
+    "Mistral<br>softmax over<br>the best two": last,
 }
 figures.weights_side_by_side(
     panels, T, "Hugging Face's order and Mistral's end at the same two gates"

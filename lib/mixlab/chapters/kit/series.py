@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from numbers import Real
+from textwrap import wrap
 
 import plotly.graph_objects as go
 
@@ -11,6 +12,7 @@ from mixlab.chapters.kit import theme
 _DASHES = ("solid", "dash", "dot", "dashdot")
 # Pixels, about: of a plot without its margins, of a line of a name, of one of its characters.
 PLOT_HEIGHT, NAME_HEIGHT, CHARACTER = 300, 19, 7
+NAME_WIDTH = 24  # characters of a line of a name
 _SYMBOLS = ("circle", "square", "diamond", "x")
 
 
@@ -117,15 +119,21 @@ def name_ends(
     heights = [_place(at, log_y) for numbers in values.values() for at in numbers if at is not None]
     low, high = min(heights) if log_y else min(0, *heights), max(heights)
     pixels = PLOT_HEIGHT / (high - low or 1)
-    ends = {name: _place(numbers[-1], log_y) for name, numbers in values.items()}
-    colors = dict(zip(values, theme.CYCLE, strict=False))
-    below = -math.inf
-    for name, end in sorted(ends.items(), key=lambda pair: pair[1]):
-        below = max(end * pixels, below + NAME_HEIGHT * (1 + name.count("<br>")))
-        shift = below - end * pixels
-        _name(shown, name, right, end, colors[name], yshift=shift, **axes)
-    longest = max(len(line) for name in values for line in name.split("<br>"))
+    ends = [_place(numbers[-1], log_y) for numbers in values.values()]
+    named = sorted(zip(ends, map(_in_lines, values), theme.CYCLE, strict=False))
+    below, above = -math.inf, 0
+    for end, name, color in named:
+        height = NAME_HEIGHT * (1 + name.count("<br>"))
+        below = max(end * pixels, below + (above + height) / 2)
+        above = height
+        _name(shown, name, right, end, color, yshift=below - end * pixels, **axes)
+    longest = max(len(line) for _, name, _ in named for line in name.split("<br>"))
     shown.update_layout(margin_r=30 + CHARACTER * longest)
+
+
+def _in_lines(name: str) -> str:
+    """A long name in short lines, so that the plot keeps its room on a phone."""
+    return "<br>".join(line for part in name.split("<br>") for line in wrap(part, NAME_WIDTH))
 
 
 def _place(at: Real, log: bool) -> Real:
