@@ -15,6 +15,7 @@ from mixlab.small_mixtral.sample import Sample, bits, bits_per_byte, sample
 from mixlab.traces.router import trace_router, without_experts
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.model import Transformer
+from tests.thorough import long
 
 ARITHMETIC = "068cb21a431e709f2f7d121817219066a88e844ccc94fe707a68dfd514e74951"
 
@@ -87,6 +88,7 @@ def test_the_shipped_model_is_what_its_card_says(shipped, texts):
     assert not card.compare(dead, numbers["runs"])[1]
 
 
+@long
 def test_a_training_that_was_cut_short_goes_on_to_the_same_end(tmp_path, monkeypatch):
     tiny = TransformerConfig.tiny(vocab_size=2048, n_experts=8, experts_per_token=2)
     monkeypatch.setattr(recipe, "CONFIG", tiny)

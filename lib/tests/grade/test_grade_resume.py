@@ -7,14 +7,10 @@ import subprocess
 import sys
 import time
 
-import pytest
-
 from tests.grade.attacks import attacks, code_of
 from tests.grade.conftest import NAMES, ROOT, filled, grade, right_answers, write
 from tests.grade.test_grade_honest import VARIETY
-from tests.thorough import THOROUGH
-
-SLOW = pytest.mark.skipif(not THOROUGH, reason="takes many minutes; make test-all runs it")
+from tests.thorough import long
 
 
 def _start(folder, out, *options):
@@ -68,7 +64,7 @@ def test_a_killed_run_is_continued_and_repeats_nothing(tmp_path):
     assert len(set((out / "state" / "results").glob("*.json")) - results) == 1
 
 
-@SLOW
+@long
 def test_two_hundred_submissions_killed_in_the_middle(tmp_path):
     """A tenth is hostile; seeds differ between two runs and grades don't.
 

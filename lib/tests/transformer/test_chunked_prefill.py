@@ -13,9 +13,10 @@ from mixlab.transformer.growing_cache import GrowingCache
 from mixlab.transformer.packing import pack, pack_rows
 from mixlab.transformer.rolling_cache import RollingCache
 from mixlab.transformer.window import window_mask
+from tests.thorough import often
 from tests.transformer.caching import batches, build_model, shapes
 
-bounded = settings(max_examples=60, deadline=None, derandomize=True)
+bounded = settings(max_examples=often(60), deadline=None, derandomize=True)
 
 
 @bounded

@@ -14,9 +14,10 @@ from mixlab.generate import StatefulModel
 from mixlab.ssm.config import MambaConfig
 from mixlab.ssm.mamba import Mamba
 from mixlab.transformer.model import Transformer
+from tests.thorough import often
 from tests.transformer.caching import CHUNK_SIZES, batches, build_model, shapes, uncached
 
-bounded = settings(max_examples=40, deadline=None, derandomize=True)
+bounded = settings(max_examples=often(40), deadline=None, derandomize=True)
 
 
 def plain(model, prompt, n):

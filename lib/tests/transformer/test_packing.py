@@ -26,8 +26,9 @@ from mixlab.transformer.packing import (
     packed_attention_dense,
 )
 from mixlab.transformer.window import visible
+from tests.thorough import often
 
-bounded = settings(max_examples=80, deadline=None, derandomize=True)
+bounded = settings(max_examples=often(80), deadline=None, derandomize=True)
 BLOCKS = st.lists(  # queries, and how many keys came before them
     st.tuples(st.integers(1, 9), st.integers(0, 9)), min_size=1, max_size=4
 )
@@ -116,7 +117,7 @@ def test_packed_equals_separate(blocks, window):
         torch.testing.assert_close(mixed, torch.cat(separate), rtol=0, atol=1e-12)
 
 
-@settings(bounded, max_examples=25)
+@settings(bounded, max_examples=often(25))
 @given(BLOCKS, WINDOWS)
 def test_flex_attention_equals_dense(blocks, window):
     q_lengths, k_lengths = split(blocks)

@@ -14,10 +14,10 @@ from mixlab.transformer.growing_cache import GrowingCache
 from mixlab.transformer.packing import pack
 from mixlab.transformer.rolling_cache import RollingCache, cache_bytes
 from mixlab.transformer.rolling_layer import RollingLayer, unrotate
-from tests.thorough import THOROUGH
+from tests.thorough import THOROUGH, often
 from tests.transformer.caching import CHUNK_SIZES, batches, build_model, shapes, uncached
 
-bounded = settings(max_examples=60, deadline=None, derandomize=True)
+bounded = settings(max_examples=often(60), deadline=None, derandomize=True)
 
 
 @bounded
@@ -319,7 +319,7 @@ def test_a_long_text_holds_memory_flat():
 
     A thorough run reads 65,536 tokens.
     """
-    tokens = 65_536 if THOROUGH else 24_000
+    tokens = 65_536 if THOROUGH else 16_000
     run = subprocess.run(
         [sys.executable, "-W", "error", "-c", f"TOKENS = {tokens}\n{_LONG_RUN}"],
         capture_output=True,
