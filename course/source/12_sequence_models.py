@@ -1,5 +1,5 @@
 # %% [markdown] slide="slide"
-# # 12 · Sequence models
+# # 12 · Sequence models (draft)
 #
 # *Three ways to read a text: who waits, who pays, who sees too little?*
 
@@ -789,13 +789,13 @@ import torch  # noqa: F401
 from mixlab.checks import check, hint  # noqa: F401
 
 # %% [markdown] exercise="12.1" role="prompt" title="Euler's steps" difficulty=1 minutes=8 points=2
-# `slope(t, x)` says how fast the numbers `x`, a tensor of any shape, change at time `t`; it returns
-# a tensor of that shape. Write `euler(slope, start, h, n)`: take `n` steps of length `h` by Euler's
+# `slope(t, x)` says how fast the numbers `x`, a tensor of shape (size,), change at time `t`; it
+# returns such a tensor. Write `euler(slope, start, h, n)`: take `n` steps of length `h` by Euler's
 # rule, from `start` at time 0. Return all states, the first is `start`, as one tensor of shape
-# (n + 1, \*shape). `start` itself must stay as it is.
+# (n + 1, size). `n` may be 0, and `start` itself must stay as it is.
 #
 # ```python
-# euler(lambda t, x: 2 * x + t, torch.tensor(5.0), 0.5, 2)  # [5.0, 10.0, 20.25]
+# euler(lambda t, x: 2 * x + t, torch.tensor([5.0]), 0.5, 2)  # [[5.0], [10.0], [20.25]]
 # ```
 
 
@@ -887,16 +887,15 @@ def rounds(needs):
 check("12.4", rounds)
 
 # %% [markdown] exercise="12.5" role="prompt" title="Predict: what must be kept?" difficulty=2 minutes=10 points=2
-# `length` tokens have been read, of `dim` numbers each in every layer, and the next one will be
-# written, and then more. How many numbers must the layers keep of what was read? A layer is one of
+# `length` tokens have been read, of `dim` numbers each in every layer, and more will be written. How many numbers must the layers keep of what was read? A layer is one of
 #
 # - `("recurrent",)`: a state of `dim` numbers
 # - `("convolution", taps, apart)`: reads its own token's input and `taps - 1` earlier ones, each `apart`
 #   places before the next
 # - `("attention",)`: a key and a value of `dim` numbers for each token
 #
-# A convolution keeps inputs that some later token will read, as far as they exist. Write `kept(layers,
-# length, dim)`; `length` may be 0.
+# A convolution keeps the inputs that some later token will read, as far as they exist. Write
+# `kept(layers, length, dim)`; `length` is at least 1.
 #
 # ```python
 # kept([("convolution", 2, 1), ("recurrent",)], length=9, dim=4)  # 4 + 4

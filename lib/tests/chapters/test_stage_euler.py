@@ -26,12 +26,14 @@ LOOK = """(states) => states.map((state) => {
     regions: module.regions(state.problem, state.method),
     plots: seen.map((plot) => ({
       box: numbers(plot.querySelector(".window"), "x", "y", "width", "height"),
-      points: [...plot.querySelectorAll(".point:not([display])")].map((one) => numbers(one, "cx", "cy")),
+      points: [...plot.querySelectorAll(".point:not([display])")]
+        .map((one) => numbers(one, "cx", "cy")),
       there: numbers(plot.querySelector(".there"), "cx", "cy"),
       now: [...plot.querySelectorAll(".point")].findIndex((one) => one.hasAttribute("data-now")),
     })),
     grip: el.querySelector(".grip > text").textContent,
-    lit: [...el.querySelectorAll(".region:not([display])[data-now]")].map((one) => one.dataset.fate),
+    lit: [...el.querySelectorAll(".region:not([display])[data-now]")]
+      .map((one) => one.dataset.fate),
     told: Object.fromEntries(Object.keys(state).map((name) => [name, model.get(name)])),
     said: el.querySelector(".stage-said").textContent,
   };
@@ -203,8 +205,9 @@ def test_a_point_lights_up_in_both_plots_and_a_stretch_says_its_fate(opened):
     page.locator(".stage-bar button").first.focus()
     page.keyboard.press("r")
     page.locator(".plot .point").nth(8).hover()
-    lit = "[...document.querySelectorAll('.point')].flatMap((one, n) => one.dataset.lit === '' ? n : [])"
-    assert page.evaluate(lit) == [8, 251 + 8]
+    points = "[...document.querySelectorAll('.point')]"
+    lit = page.evaluate(f"{points}.flatMap((one, n) => (one.dataset.lit === '' ? n : []))")
+    assert lit == [8, 251 + 8]
     assert said(page).startswith("After 8 steps, at t = 1.60, Euler is 1.17 from rest")
 
 

@@ -109,6 +109,12 @@ def bargain(
     shown.update_xaxes(type="log", tickvals=ticks, ticktext=[f"{at:,}" for at in ticks])
     shown.update_xaxes(title_text="tokens", tickfont_size=14)
     shown.update_yaxes(type="log", dtick=1, exponentformat="power", tickfont_size=14)
+    for column, lines in enumerate(panels.values(), start=1):
+        ends = [
+            math.log10(min(map(min, lines.values()))),
+            math.log10(max(map(max, lines.values()))),
+        ]
+        shown.update_yaxes(range=[ends[0] - 0.2, ends[1] + 0.2], col=column)
     shown.update_annotations(font_size=17)
     shown.update_layout(legend=_FOOT, margin=dict(t=100, b=110))
     return shown
@@ -125,7 +131,9 @@ def after_steps(
         title: the claim.
     """
     heads = [f"<b>{kind}</b>" for kind in panels]
-    shown = make_subplots(1, len(panels), subplot_titles=heads, shared_yaxes=True)
+    shown = make_subplots(
+        1, len(panels), subplot_titles=heads, shared_yaxes=True, horizontal_spacing=0.08
+    )
     looks = zip((theme.GREEN, theme.SEEN, theme.NOW), (6, 4, 2), strict=True)
     looks = dict(enumerate(looks))
     for column, curves in enumerate(panels.values(), start=1):
@@ -223,4 +231,5 @@ def orders(
         )
     ticks = dict(tickvals=list(steps), ticktext=[f"1/{round(1 / step)}" for step in steps])
     shown.update_xaxes(**ticks, tickfont_size=16)
+    shown.update_yaxes(exponentformat="power", dtick=2)
     return shown
