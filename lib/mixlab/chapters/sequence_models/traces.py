@@ -157,3 +157,37 @@ def fate(problem: str, h: float, method: str) -> str:
     if 5 * whole == notches:
         return "swings"
     return "rings" if 5 * whole < notches else "blows up"
+
+
+def joined_steps(n: int) -> tuple[np.ndarray, dict[str, list[np.ndarray]]]:
+    """What n steps of a state of two numbers make of starting states along a line.
+
+    The tanh steps are those of a recurrent network, h ↦ tanh(h W + b), whose weights were chosen to
+    fold the line; the linear ones h ↦ h A. Read is the difference of the two numbers.
+
+    Args:
+        n: steps.
+
+    Returns:
+        Places on the line, from -1 to 1, and for "linear" and "tanh" the state after 1 … n steps.
+    """
+    place = np.linspace(-1, 1, 4001)
+    W, b = np.array([[3.1, 3.1], [-3.1, -3.1]]), np.array([-1.72, -3.72])
+    A = np.array([[0.9, 0.5], [-0.4, 0.8]])
+    found: dict[str, list[np.ndarray]] = {}
+    for kind, step in {"linear": lambda h: h @ A, "tanh": lambda h: np.tanh(h @ W + b)}.items():
+        h, found[kind] = np.stack((0.88 + 0.64 * place, 0 * place), axis=1), []
+        for _ in range(n):
+            h = step(h)
+            found[kind].append(h[:, 0] - h[:, 1])
+    return place, found
+
+
+def hills(curve: np.ndarray) -> int:
+    """How often a curve turns from rising to falling.
+
+    >>> hills(np.array([0, 2, 1, 3, 0]))
+    2
+    """
+    rises = np.diff(curve) > 0
+    return int((rises[:-1] & ~rises[1:]).sum())
