@@ -49,7 +49,7 @@ def waiting(pictures: Mapping[str, tuple[Mapping, Mapping]], title: str) -> go.F
                 **where,
             )
         highest = max(highest, *made.values())
-    shown.update_layout(theme.figure(title, height=470).layout, showlegend=False, margin_t=110)
+    shown.update_layout(theme.figure(title, height=440).layout, showlegend=False, margin_t=100)
     shown.update_xaxes(title_text="token", dtick=1, showgrid=False)
     shown.update_yaxes(dtick=1, range=[-0.5, highest + 0.5])
     shown.update_yaxes(title_text="round", col=1)
@@ -151,7 +151,7 @@ def after_steps(
                 row=1,
                 col=column,
             )
-    shown.update_layout(theme.figure(title, height=460).layout)
+    shown.update_layout(theme.figure(title, height=430).layout)
     shown.update_xaxes(title_text="starting state, along a line", showgrid=False)
     shown.update_yaxes(title_text="state", col=1)
     shown.update_annotations(font_size=17)
@@ -232,4 +232,5 @@ def orders(
     ticks = dict(tickvals=list(steps), ticktext=[f"1/{round(1 / step)}" for step in steps])
     shown.update_xaxes(**ticks, tickfont_size=16)
     shown.update_yaxes(exponentformat="power", dtick=2)
+    shown.update_layout(height=420)
     return shown

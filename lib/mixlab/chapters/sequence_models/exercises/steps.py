@@ -1,6 +1,5 @@
 """12.1 Euler's steps of any equation."""
 
-import numpy as np
 import torch
 
 from mixlab.chapters.sequence_models.exercises import OURS
@@ -12,7 +11,7 @@ from mixlab.checks.readers import read_reals
 SLOPES = {
     "2 * x + t": lambda t, x: 2 * x + t,
     "t - x": lambda t, x: t - x,
-    "x.flip(0) * torch.tensor([1.0, -1.0])": lambda t, x: x.flip(0) * x.new_tensor([1, -1]),
+    "x.flip(0) * torch.tensor([1, -1])": lambda t, x: x.flip(0) * torch.tensor([1, -1]),
     "x * (1 - x)": lambda t, x: x * (1 - x),
     "3 * t + 0 * x": lambda t, x: 3 * t + 0 * x,
     "x.sum() - x": lambda t, x: x.sum() - x,
@@ -50,7 +49,7 @@ ASKED = Asked(
     examples=(
         posed("2 * x + t", [5.0], 0.5, 2),
         posed("t - x", [1.0], 0.5, 3),
-        posed("x.flip(0) * torch.tensor([1.0, -1.0])", [1.0, 0.0], 0.5, 2),
+        posed("x.flip(0) * torch.tensor([1, -1])", [1.0, 0.0], 0.5, 2),
         posed("x.sum() - x", [1.0, 2.0, 4.0], 0.25, 3),
         posed("x * (1 - x)", [0.5], 1.0, 1),
     ),
@@ -74,10 +73,9 @@ def collected(slope, start, h, n):
 
 
 def filled(slope, start, h, n):
-    states = start.new_empty(n + 1, len(start))
-    states[0] = start
-    for k in range(1, n + 1):
-        states[k] = states[k - 1] + slope((k - 1) * h, states[k - 1]) * h
+    states = start.repeat(n + 1, 1)
+    for k in range(n):
+        states[k + 1] = states[k] + slope(k * h, states[k]) * h
     return states
 
 
@@ -160,7 +158,7 @@ MISTAKES = {
     "the first state is missing: `start` belongs to the states.": (
         lambda f, x, h, n: collected(f, x, h, n)[1:]
     ),
-    "you take one step too many.": lambda f, x, h, n: collected(f, x, h, n + 1),
+    "one step too many.": lambda f, x, h, n: collected(f, x, h, n + 1),
     "the last state is missing: n steps lead to n + 1 states.": (
         lambda f, x, h, n: collected(f, x, h, n)[:-1],
         lambda f, x, h, n: collected(lambda t, x: f(t + h, x), x, h, n - 1),
@@ -188,5 +186,5 @@ KNOWN = Known(
     },
     show=show,
     place=lambda at: f"state {at[0]}, number {at[1]}" if len(at) == 2 else "",
-    name=lambda value: f"{np.round(value, 4):g}",
+    name="{:.5g}".format,
 )
