@@ -291,9 +291,6 @@ while len(row) > 1:
     row = [joined(*pair) for pair in zip(row[::2], row[1::2], strict=True)]  # all at once
     n_rounds += 1
 print(f"{n_rounds} rounds, {len(row[0])} numbers: {row[0][0] * 5.0 + row[0][1]:.6f} = {h:.6f}")
-assert joined((2, 1), (3, 5)) == (6, 8) == affine((2, 1), (3, 5))  # the library's name for it
-assert math.isclose(row[0][0] * 5.0 + row[0][1], h, abs_tol=1e-9)
-assert f"{0.9**100:.5f} {0.99**100:.2f} {1.01**1000:.0f}" == "0.00003 0.37 20959"
 
 # %% [markdown] slide="notes"
 # (3 minutes.) Two numbers, ten rounds. Common answers: 2,048 numbers; 512 rounds. With vectors the
@@ -311,6 +308,9 @@ assert f"{0.9**100:.5f} {0.99**100:.2f} {1.01**1000:.0f}" == "0.00003 0.37 20959
 # **Predict:** one step of a tanh network with *two* numbers may make a hill. And six steps?
 
 # %% slide="fragment" show="output" alt="Two panels: the state after 1, 3 and 6 steps against the starting state. Left, linear steps: three straight lines. Right, tanh steps: a curve with one hill, one with four hills, one with 32 narrow hills."
+assert joined((2, 1), (3, 5)) == (6, 8) == affine((2, 1), (3, 5))  # the library's name for it
+assert math.isclose(row[0][0] * 5.0 + row[0][1], h, abs_tol=1e-9)
+assert f"{0.9**100:.5f} {0.99**100:.2f} {1.01**1000:.0f}" == "0.00003 0.37 20959"
 place, states = traces.joined_steps(6)
 assert [traces.hills(curve) for curve in states["tanh"]] == [1, 2, 4, 8, 16, 32]
 assert all(np.abs(np.diff(curve, 2)).max() < 1e-12 for curve in states["linear"])  # straight
