@@ -596,7 +596,7 @@ figure = series.lines(
     x_title="from the capital before to the last one (tokens)",
     y_title="right answers, three seeds",
 )
-figure.update_layout(height=420)
+figure.update_layout(height=420, yaxis=dict(range=[0.75, 1.01]))
 
 # %% [markdown] slide="notes"
 # (3 minutes.) Blind nowhere: levels with a small $\Delta$ still hold something after 40 tokens.
