@@ -24,6 +24,7 @@
 
 # %%
 import math
+from time import process_time
 from timeit import repeat
 
 import numpy as np
@@ -31,7 +32,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
 
 from mixlab.chapters.kit import series
 from mixlab.chapters.sequence_models import figures, last_capital, traces
@@ -184,6 +184,12 @@ figures.waiting({kind: (pictures[kind], traces.rounds(pictures[kind])) for kind 
 
 
 # %%
+def tensors_in(x):
+    if isinstance(x, tuple | list):
+        return [tensor for each in x for tensor in tensors_in(each)]
+    return [x] if isinstance(x, Tensor) else []
+
+
 class Counter(TorchFunctionMode):
     """Sees every call of torch: adds up FLOPs, and how many products wait for one another."""
 
@@ -191,13 +197,12 @@ class Counter(TorchFunctionMode):
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
         out = function(*args, **(kwargs or {}))
-        waited = max((getattr(each, "waited", 0) for each in tree_leaves(args)), default=0)
+        waited = max((getattr(x, "waited", 0) for x in tensors_in(args)), default=0)
         if "matmul" in function.__name__:  # also @
             waited += 1  # after the last of what it reads
             self.flops += 2 * args[0].numel() * out.shape[-1]
-        for each in tree_leaves(out):
-            if isinstance(each, Tensor):
-                each.waited = waited
+        for x in tensors_in(out):
+            x.waited = waited
         self.chain = max(self.chain, waited)
         return out
 
@@ -211,7 +216,7 @@ def counted(mix, n_matrices, length, dim):
 
 
 def median_seconds(mix, *given):
-    return sorted(repeat(lambda: mix(*given), number=1, repeat=5))[2]
+    return sorted(repeat(lambda: mix(*given), timer=process_time, number=1, repeat=5))[2]
 
 
 for T, d in ((64, 16), (100, 32)):
