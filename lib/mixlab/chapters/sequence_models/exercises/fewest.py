@@ -129,6 +129,12 @@ MISTAKES = {
     "digits. `//` divides whole numbers exactly.": (
         lambda rates, duration: int(max(rates) * duration / 2) + 1,
         lambda rates, duration: int(duration / (2 / max(rates))) + 1 if any(rates) else 1,
+        of(max, lambda product: ceil(product / 2 + 1e-9)),
+        of(max, lambda product: ceil((product + 1) / 2)),
+    ),
+    "you halve before you multiply, and lose a half where that isn't whole.": (
+        lambda rates, duration: max(rates) // 2 * duration + 1,
+        lambda rates, duration: duration // 2 * max(rates) + 1,
     ),
     "you take a quarter: h · rate may be up to 2, so n is above half of rate · duration.": of(
         max, lambda product: product // 4 + 1
