@@ -18,7 +18,7 @@
 # **You need** Python, PyTorch and powers; queries, keys and values from
 # [chapter 04](04_rolling_cache.ipynb). No calculus: a derivative is made here, from a table.
 #
-# **Time**: 55 minutes, and an hour for the exercises in
+# **Time**: 60 minutes, and an hour for the exercises in
 # [work/12_sequence_models.ipynb](../work/12_sequence_models.ipynb), your copy of
 # [these](../exercises/12_sequence_models.ipynb).
 

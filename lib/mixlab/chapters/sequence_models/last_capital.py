@@ -86,6 +86,7 @@ class Reader(nn.Module):
         self.norm, self.output = nn.RMSNorm(dim, eps=1e-20), nn.Linear(dim, DOT)
 
     def forward(self, tokens: Tokens) -> Float[Tensor, "batch seq capital"]:
+        """Six scores for each token, of which the greatest names its answer."""
         return self.output(self.norm(self.mix(self.embedding(tokens), *self.W)))
 
 
