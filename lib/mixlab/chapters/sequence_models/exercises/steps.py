@@ -3,23 +3,10 @@
 import torch
 
 from mixlab.chapters.sequence_models.exercises import OURS
+from mixlab.chapters.sequence_models.exercises.equations import SLOPES, posed
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.messages import Unreadable
 from mixlab.checks.readers import read_reals
-
-# What an equation says of the speed; one of them changes with time alone, one doesn't know of it.
-SLOPES = {
-    "2 * x + t": lambda t, x: 2 * x + t,
-    "t - x": lambda t, x: t - x,
-    "x.flip(0) * torch.tensor([1, -1])": lambda t, x: x.flip(0) * torch.tensor([1, -1]),
-    "x * (1 - x)": lambda t, x: x * (1 - x),
-    "3 * t + 0 * x": lambda t, x: 3 * t + 0 * x,
-    "x.sum() - x": lambda t, x: x.sum() - x,
-}
-
-
-def posed(equation, start, h, n):
-    return SLOPES[equation], torch.tensor(start, dtype=torch.float64), h, n
 
 
 def draw(rng):
@@ -96,6 +83,13 @@ def heun(f, x, h, t, start):
     return x + h / 2 * (first + f(t + h, x + h * first))
 
 
+def runge_kutta(f, x, h, t, start):
+    first = f(t, x)
+    second = f(t + h / 2, x + h / 2 * first)
+    third = f(t + h / 2, x + h / 2 * second)
+    return x + h / 6 * (first + 2 * second + 2 * third + f(t + h, x + h * third))
+
+
 def one_by_one(f, x, h, t, start):
     x = x.clone()
     for n in range(len(x)):
@@ -137,6 +131,10 @@ MISTAKES = {
     "you add the slope as it is. It is a speed, and a step lasts for h.": stepping(
         lambda f, x, h, t, start: x + f(t, x)
     ),
+    "you multiply the slope by h twice.": stepping(lambda f, x, h, t, start: x + h * h * f(t, x)),
+    "your states run backwards: the first is `start`.": (
+        lambda f, x, h, n: collected(f, x, h, n).flip(0)
+    ),
     "your new state is the change alone: the old state is missing.": stepping(
         lambda f, x, h, t, start: h * f(t, x)
     ),
@@ -149,6 +147,7 @@ MISTAKES = {
     "you average slopes from both ends of a step, or take some from its middle. That is better "
     "than Euler's rule, and another one.": (
         stepping(heun),
+        stepping(runge_kutta),
         stepping(lambda f, x, h, t, start: x + h * f(t + h / 2, x + h / 2 * f(t, x))),
     ),
     "you change the numbers of a state one after the other, and ask for the slope in between: all "
