@@ -1,0 +1,1 @@
+"""Chapter 12: what it is about, in a line."""
