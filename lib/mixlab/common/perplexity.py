@@ -34,6 +34,9 @@ def surprise(
 def perplexity(surprises: Float[Tensor, "*shape"]) -> float:
     """exp of the mean over all tokens.
 
+    Raises:
+        ValueError: if there are no tokens.
+
     >>> import torch
     >>> perplexity(torch.tensor([2.0, 8.0]).log())  # the geometric mean of 2 and 8
     4.0

@@ -88,6 +88,7 @@ MISTAKES = {
     ),
     "you return 16 weights: each byte holds two.": (
         ordered(lambda low, high: low),
+        ordered(lambda low, high: [*low[::2], *high[::2]]),
         ordered(lambda low, high: high),
     ),
     "you take a whole byte for a level. A level has four bits, 0 to 15.": (
@@ -107,15 +108,17 @@ MISTAKES = {
     "you have step and lowest value the wrong way round: the step comes first.": valued(
         lambda q, d, m: d + q * m
     ),
-    "you add step and lowest value first. A weight is lowest + level * step.": valued(
-        lambda q, d, m: (m + d) * q
+    "you add before you multiply. A weight is lowest + level * step.": (
+        valued(lambda q, d, m: (m + d) * q),
+        valued(lambda q, d, m: (m + q) * d),
     ),
     "you subtract: a weight is lowest plus level * step.": (
         valued(lambda q, d, m: m - q * d),
         valued(lambda q, d, m: q * d - m),
     ),
-    "you multiply by the step over 15. The step is already what lies between two levels.": valued(
-        lambda q, d, m: m + q * d / 15
+    "you divide by 15 or 16. The step is already what lies between two levels.": (
+        valued(lambda q, d, m: m + q * d / 15),
+        valued(lambda q, d, m: m + q * d / 16),
     ),
     "you take the second number for the highest weight. It is the lowest.": valued(
         lambda q, d, m: m - (15 - q) * d

@@ -88,6 +88,13 @@ MISTAKES = {
     "your rows are the keys. A row is a query, a column a key.": ruled(
         lambda j, i, w, s: j <= i and (i - j < w - s or j < s)
     ),
+    "you keep the first rows, which are queries. Sinks are keys: columns.": (
+        ruled(lambda i, j, w, s: i - j >= 0 and (i - j < w - s or i < s)),
+        ruled(lambda i, j, w, s: 0 <= i - j < w - s or i < s),
+    ),
+    "your queries don't see themselves.": ruled(
+        lambda i, j, w, s: j < i and (i - j < w - s or j < s)
+    ),
     "both your conditions must hold, near and one of the first. One is enough.": ruled(
         lambda i, j, w, s: 0 <= i - j < w - s and j < s
     ),

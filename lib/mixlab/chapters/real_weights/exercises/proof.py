@@ -88,6 +88,7 @@ MISTAKES = {
         for s in range(w)
         for p in range(LENGTH)
     ),
+    "your test leaves out W = 1, where a query sees itself alone.": judging(windows=range(2, 7)),
     "your test tries one window.": (judging(windows=(4,)), judging(windows=(3,))),
     "your test leaves out caches without sinks.": judging(sinks=lambda w: range(1, w)),
     "your test tries one number of sinks.": (
@@ -120,6 +121,11 @@ def advice(see):
     if not wrong:
         return "this cache is right, and your test finds a fault. Print the first that it finds."
     kinds = {
+        "your test leaves out W = 1.": {w for w, _, _ in wrong} == {1},
+        "your test tries too few windows: this cache is right at most.": len(
+            {w for w, _, _ in wrong}
+        )
+        == 1,
         "your test leaves out caches without sinks.": {s for _, s, _ in wrong} == {0},
         "your test leaves out as many sinks as leave one slot.": {w - s for w, s, _ in wrong}
         == {1},

@@ -81,6 +81,11 @@ MISTAKES = {
     "you count a key's own query. Every token may look at itself; asked is what others give it.": (
         divided(lambda n, j: n - j, first=0)
     ),
+    "you look along row j, behind the diagonal: what is hidden. What key j gets stands in its "
+    "column.": columns(lambda mean: np.zeros(len(mean) - 1)),
+    "you leave out the same query for every key. Key j has queries 0 to j to leave out.": columns(
+        lambda mean: mean[1:, :-1].mean(0)
+    ),
     "you count a key's own query, and divide by all n: the plain mean of a column.": divided(
         lambda n, j: n, first=0
     ),

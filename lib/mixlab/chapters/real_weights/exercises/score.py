@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.messages import Unreadable
@@ -89,6 +90,24 @@ def all_of(found):
 MISTAKES = {
     "you look up a token's score in its own row, which has read it already. The row before speaks "
     "of it.": pooled(shift=0),
+    "you score each text's first token too, and every token in its own row, which has read it "
+    "already.": lambda scores, tokens, lengths: float(
+        torch.cat(
+            [
+                F.cross_entropy(row[:n].double(), ids[:n], reduction="none")
+                for row, ids, n in zip(scores, tokens, lengths, strict=True)
+            ]
+        )
+        .mean()
+        .exp()
+    ),
+    "you take every token 0 for padding. Token 0 may stand in a text: `lengths` says where it "
+    "ends.": lambda scores, tokens, lengths: F.cross_entropy(
+        scores[:, :-1].double().flatten(0, 1), tokens[:, 1:].flatten(), ignore_index=0
+    ).exp(),
+    "you average probabilities. The mean goes over their logarithms.": pooled(
+        lambda found: 1 / max(np.exp(-all_of(found)).mean(), 1e-300)
+    ),
     "you look a token up in the row behind it. The row before speaks of it.": pooled(shift=-1),
     "you count the padding.": (
         pooled(padded=True),

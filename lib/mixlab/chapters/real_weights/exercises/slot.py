@@ -57,6 +57,7 @@ MISTAKES = {
         lambda p, w, s: p if p < w else max(p % w, s),
         lambda p, w, s: p if p < w else max(p % w, s - 1),
         lambda p, w, s: p if p < w else (p % w if p % w >= s else w - 1),
+        lambda p, w, s: p if p < w else (p % w if p % w >= s else p % w + s),
     ),
     "you count from position 0 in a ring that begins at position `sinks`: after the wrap, another "
     "key than the oldest is overwritten.": (
@@ -68,11 +69,19 @@ MISTAKES = {
         lambda p, w, s: p if p < s else s + (p - s) % w,
         lambda p, w, s: p if p < w else s + (p - w) % w,
     ),
-    "your rolling slots begin one too far: slot `sinks` is the first of them.": lambda p, w, s: (
-        p if p <= s else s + 1 + (p - s - 1) % max(1, w - s - 1)
+    "your rolling slots begin one too far: slot `sinks` is the first of them.": (
+        lambda p, w, s: p if p <= s else s + 1 + (p - s - 1) % max(1, w - s - 1),
+        lambda p, w, s: p if p <= s else s + 1 + (p - s - 1) % (w - s),
     ),
-    "your rolling slots begin one too early, on the last sink.": lambda p, w, s: (
-        p if p < w else max(s - 1, 0) + (p - max(s - 1, 0)) % (w - max(s - 1, 0))
+    "your rolling slots begin one too early, on the last sink.": (
+        lambda p, w, s: p if p < w else max(s - 1, 0) + (p - max(s - 1, 0)) % (w - max(s - 1, 0)),
+        lambda p, w, s: p if p < w else s - 1 + p % (w - s),
+        lambda p, w, s: p if p < w else s - 1 + (p - s) % (w - s),
+    ),
+    "your second turn begins at the wrong slot: position `window` meets the oldest key after the "
+    "sinks, in slot `sinks`.": (
+        lambda p, w, s: p if p < w else s + (p - s + 1) % (w - s),
+        lambda p, w, s: p if p < w else s + (p - s - 1) % (w - s),
     ),
     "you leave out the pinned slots: the rolling ones begin at slot `sinks`, not at 0.": (
         lambda p, w, s: p if p < s else (p - s) % (w - s),

@@ -60,6 +60,9 @@ FAMILIES = {
     "one key too few for windows over {m}": right_but(
         lambda keys, *_: keys[1:], lambda w, s, p, m: w > m and p >= w
     ),
+    "at W = 1 the key before as well": right_but(
+        lambda keys, w, s, p, m: [p - 1, p], lambda w, s, p, m: w == 1 and p > 0
+    ),
     "at W = 2 the sink alone, twice": right_but(
         lambda keys, *_: [0, 0], lambda w, s, p, m: w == 2 and s == 1 and p > 1
     ),
