@@ -38,6 +38,7 @@ from mixlab.transformer.sink_cache import SinkCache, sink_slot
 from mixlab.transformer.window import window_mask
 from mixlab.weights.gguf import open_gguf
 
+torch.set_num_threads(1)  # threads that wait for a busy core cost more than they gain
 model = load(smollm2())
 encode, decode = tokenizer(smollm2()).encode, tokenizer(smollm2()).decode
 
