@@ -382,7 +382,8 @@ mask[5:, 5] = True  # 31 newest keys and token 5
 fifth = traces.surprises(model, texts, 64, cache=traces.RuleCache(model.config, 3, mask))
 kept = {"none": found[32, 0], "token 5": fifth, "token 0": found[32, 1], "0 to 3": found[32, 4]}
 for name, of in kept.items():
-    print(f"{name:>8} kept: perplexity", *(f"{perplexity(one):5.0f}" for one in of))
+    factors = [perplexity(one) / base for one, base in zip(of, whole, strict=True)]
+    print(f"{name:>8} kept: perplexity", *(f"× {factor:4.1f}" for factor in factors))
 for n in range(3):
     assert 0.8 < scores[32, 4][n] / scores[32, 1][n] < 1.25
     assert perplexity(fifth[n]) > 2 * scores[32, 1][n]
@@ -436,7 +437,7 @@ figures.bars(names, bars, "A recomputed window needs no sink: it begins with one
 
 # %% [markdown] slide="notes"
 # Masking (two minutes). Wrong answer: recomputing, "because it forgets more". Each recomputed piece
-# has a first token, and any first token is a sink. It costs $W$ times as much a token. 15 words say
+# has a first token, and so it has a sink. It costs $W$ times as much a token. 15 words say
 # which is far off, not which of the two good ones is better.
 
 # %% [markdown]
@@ -444,7 +445,8 @@ figures.bars(names, bars, "A recomputed window needs no sink: it begins with one
 #
 # Mistral turns a key by its position in the *text* and caches it so. StreamingLLM counts places in
 # the *cache* (section 3.2): it caches keys unturned, and the sink's distance stops at $W - 1$. Read
-# one cache as the other, and every score is wrong. (Turning the *query* would bridge them.)
+# one cache as the other, and every score is wrong. Turning the *query* back, towards the
+# sinks alone, bridges the two; that is how the cell below measures both.
 
 # %%
 q, k = torch.randn(2, 1, 64, generator=torch.manual_seed(0)).unbind()
@@ -460,9 +462,9 @@ for name, text, cache in zip(names, scores[32, 1], placed, strict=True):
     print(f"{name}: {text:.0f} by the text's positions, {cache:.0f} by the cache's")
 
 # %% [markdown]
-# Up to 144 tokens it hardly matters. It will where the text grows past the 8,192 that this model
-# was trained for: by the text's positions the sink is then further away than the model ever saw,
-# by the cache's it never is. That isn't measured here.
+# Up to 144 tokens it hardly matters. Past the 8,192 that this model was trained for it may: by the
+# text's positions the sink is then further away than the model ever saw, by the cache's it never
+# is. That isn't measured here.
 
 # %% [markdown] slide="slide"
 # ## One feed-forward layer becomes four
