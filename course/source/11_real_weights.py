@@ -116,8 +116,11 @@ print(f"and {share:.0%} of the weights right")
 # %% [markdown]
 # ## Optional: what four bits cost
 #
-# A rounded weight is off by at most half a step. What the weights were before, this file doesn't
-# say. But its embedding is stored in 8 bits; rounding *that* to 4 shows the price.
+# A rounded weight is off by at most half a step, and an error that is even between −½ and ½ step
+# spreads by $\mathrm{step}/\sqrt{12}$ ($\int_{-1/2}^{1/2} x^2\,dx = 1/12$). What the weights were
+# before, this file doesn't say; but its embedding is stored in 8 bits, and rounding *that* to 4
+# shows the price: 8.5%. In a sum of hundreds of products errors of both signs largely cancel. What
+# the rounding did to the model's answers isn't measured here: there is no full-precision copy.
 
 # %%
 embedding = tensors["token_embd.weight"]
@@ -126,16 +129,8 @@ low = blocks.min(1, keepdims=True)
 steps = (blocks.max(1, keepdims=True) - low) / 15
 error = low + ((blocks - low) / steps).round() * steps - blocks
 assert np.abs(error / steps).max() < 0.501
-relative = np.sqrt((error**2).mean() / (blocks**2).mean())
-even = np.sqrt((steps**2).mean() / 12 / (blocks**2).mean())
-assert 0.08 < relative < 0.09 and abs(relative - even) < 0.005
-print(f"root mean square error: {relative:.1%} of the weights' size; step / √12: {even:.1%}")
-
-# %% [markdown]
-# $\mathrm{step}/\sqrt{12}$ is the spread of an error that is even between −½ and ½ step
-# ($\int_{-1/2}^{1/2} x^2\,dx = 1/12$). Eight per cent sounds much. In a sum of hundreds of products
-# errors of both signs largely cancel; the model was judged good enough by those who packed it. We
-# have no full-precision copy, so this lesson claims nothing of what the rounding did to its answers.
+sizes = [np.sqrt((x**2).mean()) for x in (error, steps / 12**0.5, blocks)]
+print(f"error {sizes[0] / sizes[2]:.1%} of the weights' size; step / √12 {sizes[1] / sizes[2]:.1%}")
 
 # %% [markdown] slide="slide"
 # ## The engine, whole
@@ -183,7 +178,8 @@ wrong = model.prefill(rows[:1])[0][0]
 change_layout(interleaved_to_half)
 assert torch.equal(model.prefill(rows[:1])[0][0], right)
 words = [decode([int(logits.argmax())]) for logits in (right, wrong)]
-assert words == [" Paris", " Paris"] and (wrong - right).abs().max() > 3
+assert words == [" Paris", " Paris"]
+assert (wrong - right).abs().max() > 3
 print(
     f"right:{words[0]}, wrong:{words[1]}; scores differ by up to {(wrong - right).abs().max():.0f}"
 )
@@ -214,7 +210,7 @@ bare, formed, unstopped = (
 )
 for name, ids in {"bare": bare, "form": formed, "no stop": unstopped}.items():
     print(f"{name}:", repr(decode(ids, skip_special_tokens=False)))
-assert len(formed) < 20 and unstopped[len(formed)] in stop and bare[0] in stop
+assert {unstopped[len(formed)], bare[0]} == set(stop)
 
 # %% [markdown] slide="notes"
 # Bare, this model ends the user's turn and opens its own: it writes the missing form itself, and
@@ -231,11 +227,10 @@ assert len(formed) < 20 and unstopped[len(formed)] in stop and bare[0] in stop
 # equal tokens.
 
 # %% slide="same" show="both"
-assert abs(perplexity(torch.tensor([2.0, 8.0]).log()) - 4) < 1e-6
 kinds = ["english_bible", "python_manual", "python"]
 names = [KINDS[kind] for kind in kinds]
-texts = [encode("\n\n".join(documents(kind, "held_out")[:2])).ids[:144] for kind in kinds]
-texts = torch.tensor(texts)  # three texts of 144 tokens
+texts = [encode("\n\n".join(documents(kind, "held_out")[:2])).ids for kind in kinds]
+texts = torch.tensor([ids[:144] for ids in texts])
 watched = traces.watch(model, texts)  # reads them, and keeps what each layer looked at
 full = surprise(model.output(model.norm(watched.stream)), texts)  # of tokens 1 to 143
 for name, text, one in zip(names, texts, full, strict=True):
@@ -259,11 +254,12 @@ assert (alone - full)[:, :32].abs().max() < 0.01  # tokens 1 to 32: their querie
 stretches = {"no window": full, "W = 32": alone}
 curves = {name: s[:, 15:].unflatten(1, (-1, 16)).mean(2) for name, s in stretches.items()}
 worse = curves["W = 32"] - curves["no window"]  # (texts, stretches of 16 from token 16 on)
-assert (worse[:, 1] > 0.9).all() and (worse[:, 1:].mean(1) > 1.2).all()
+assert worse[:, 1].min() > 0.9
+assert worse[:, 1:].mean(1).min() > 1.2
 title = "Not slowly: surprise jumps when the first token leaves the window"
 shown = {name: curve.mean(0) for name, curve in curves.items()}
-assert 2 < shown["no window"].min() and shown["no window"].max() < 4
-assert 5 < shown["W = 32"].max() < 7 and shown["W = 32"][1:].min() > 3
+assert 2 < shown["no window"].min() <= shown["no window"].max() < 4
+assert 3 < shown["W = 32"][1:].min() < 5 < shown["W = 32"].max() < 7
 figures.by_position([24 + 16 * n for n in range(8)], shown, 32, title)
 
 # %% [markdown] slide="notes"
@@ -274,6 +270,7 @@ figures.by_position([24 + 16 * n for n in range(8)], shown, 32, title)
 # %% slide="slide" show="output" alt="Attention weights of layer 20 for the first sixteen tokens of a Bible text, queries as rows and keys as columns. The first column is dark from top to bottom: each query's largest weight lies on the first token, Now. The rest of the triangle is pale."
 first = watched.attention[20, 0, :16, :16]
 assert (first.argmax(1) == 0).all()
+assert round((1 / torch.arange(17.0, 145)).mean().item(), 3) == 0.017  # if it were even
 title = "In layer 20 each query looks at the first token more than at any other"
 figures.attention_map(first.numpy(), [decode([t]) for t in texts[0, :16].tolist()], title)
 
@@ -287,16 +284,15 @@ figures.attention_map(first.numpy(), [decode([t]) for t in texts[0, :16].tolist(
 # Take all queries from 16 on. Spread evenly, the first token would get 1.7% of their attention.
 # **Predict:** how much does it get, and in which of the 30 layers?
 
-# %% slide="fragment" show="output" alt="Two panels over thirty layers, three texts. Left: the share of attention on the first token is near 0 in layers 0, 1, 10 and 11, and from layer 12 on between a fifth and four fifths. Right, logarithmic: the length of the first token's vector over the median token's is below 3 in layers 9 and 10, jumps above 100 in layer 11, and sinks again, to more than 3 in the last layer."
+# %% slide="fragment" show="output" alt="Two panels over thirty layers, three texts. Left: the share of attention on the first token is near 0 in layers 0, 1, 10 and 11, and from layer 12 on between a fifth and four fifths. Right, logarithmic: the length of the first token's vector over the median token's is below 3 in layers 9 and 10, jumps above 100 in layer 11, and falls again."
 share = watched.attention[:, :, 16:, 0].mean(2)  # (layers, texts)
 length = watched.lengths[:, :, 0] / watched.lengths.median(2).values
-assert round((1 / torch.arange(17.0, 145)).mean().item(), 3) == 0.017  # spread evenly
-assert share[:2].max() < 0.04 and share[10:12].max() < 0.08  # no more than even, or little
-assert share[12:].min() > 0.2 and share[12:].max() < 0.8 and (share.mean(0) > 0.33).all()
-assert length[9:11].max() < 3 and (length[11] > 100).all() and (length[29] > 3).all()
+assert torch.cat((share[:2], share[10:12])).max() < 0.08
+assert 0.2 < share[12:].min() <= share[12:].max() < 0.8
+assert share.mean(0).min() > 0.33
+assert length[9:11].max() < 3 < 100 < length[11].min()
 title = "Block 11 makes the first token's vector huge, and every later layer looks at it"
-panels = (dict(zip(names, x.T.tolist(), strict=True)) for x in (share, length))
-figures.through_layers(*panels, title)
+figures.through_layers(names, share.numpy(), length.numpy(), title)
 
 # %% [markdown] slide="notes"
 # More than a third of all attention, in each text (two minutes). Wrong answers: "in the first
@@ -318,7 +314,8 @@ figures.through_layers(*panels, title)
 # %% slide="same" show="both"
 value = watched.values[:, :, 0] / watched.values.median(2).values  # length of the value
 later = value[12:29]
-assert later.max() < 0.4 and (watched.lengths[11:29].argmax(2) == 0).all()
+assert later.max() < 0.4
+assert (watched.lengths[11:29].argmax(2) == 0).all()
 print(f"layers 12 to 28: the first token's value is {later.min():.0%} to {later.max():.0%} as long")
 
 # %% [markdown] slide="slide"
@@ -331,7 +328,7 @@ print(f"layers 12 to 28: the first token's value is {later.min():.0%} to {later.
 
 # %% slide="same" show="both"
 def sees(i, j, window, sinks):
-    return 0 <= i - j < window - sinks or j < sinks and j <= i
+    return 0 <= i - j < window - sinks or (j < sinks and j <= i)
 
 
 print(*("".join(".#"[sees(i, j, 3, 1)] for j in range(6)) for i in range(6)), sep="\n")
@@ -342,8 +339,8 @@ for window in range(1, 9):
 
 # %%
 windows, found = (16, 32, 64), {(32, 0): alone[:, 63:]}  # tokens 64 to 143, in every budget
-for window, sinks in [(16, 0), (64, 0), (16, 1), (32, 1), (64, 1), (32, 4)]:
-    model.set_window(window)
+for window, sinks in [(16, 0), (64, 0), (16, 1), (64, 1), (32, 1), (32, 4)]:
+    model.set_window(window)  # the last, 32, stays
     found[window, sinks] = traces.surprises(model, texts, start=64, sinks=sinks)
 scores = {budget: [perplexity(one) for one in of] for budget, of in found.items()}
 whole = [perplexity(one) for one in full[:, 63:]]
@@ -353,16 +350,14 @@ whole = [perplexity(one) for one in full[:, 63:]]
 # goes to *Now*, the first token. What is left of the factor?
 
 # %% slide="fragment" show="output" alt="Perplexity against budgets of 16, 32 and 64 keys, three panels of one logarithmic scale. With the newest tokens alone the line lies far above: 32 to 573. With the first token among them it lies between 10 and 80 and comes close to the dashed line of no window at 64 keys."
-for n, name in enumerate(names):
+for n in range(3):
     for window in windows:
         assert scores[window, 0][n] > 2 * scores[window, 1][n]
-    assert scores[64, 0][n] > 3 * whole[n] and scores[64, 1][n] < 1.5 * whole[n]
-assert round(scores[32, 0][0] / whole[0]) == 13 and round(scores[32, 1][0] / whole[0], 1) == 2.4
-panels = {
-    name: ([scores[w, 0][n] for w in windows], [scores[w, 1][n] for w in windows], whole[n])
-    for n, name in enumerate(names)
-}
-figures.budgets(windows, panels, "One of the window's keys for the first token, and it reads again")
+    assert scores[64, 0][n] > 3 * whole[n] > 2 * scores[64, 1][n]
+assert [round(scores[32, kept][0] / whole[0], 1) for kept in (0, 1)] == [13.0, 2.4]
+alone, kept = ([scores[window, sinks] for window in windows] for sinks in (0, 1))
+title = "One of the window's keys for the first token, and it reads again"
+figures.budgets(windows, names, alone, kept, whole, title)
 
 # %% [markdown] slide="notes"
 # A factor of 2.4 (two minutes). Wrong answers: 7, "half of it at best"; 1. At 64 keys each text is
@@ -376,17 +371,14 @@ figures.budgets(windows, panels, "One of the window's keys for the first token, 
 # *any* old token help? We keep token 5 for good, in the first one's place.
 
 # %% slide="same" show="both"
-model.set_window(32)
-mask = window_mask(144, window=31)
-mask[5:, 5] = True  # 31 newest keys and token 5
+mask = window_mask(144, window=31) | window_mask(144) & (torch.arange(144) == 5)  # and token 5
 fifth = traces.surprises(model, texts, 64, cache=traces.RuleCache(model.config, 3, mask))
 kept = {"none": found[32, 0], "token 5": fifth, "token 0": found[32, 1], "0 to 3": found[32, 4]}
-for name, of in kept.items():
-    factors = [perplexity(one) / base for one, base in zip(of, whole, strict=True)]
-    print(f"{name:>8} kept: perplexity", *(f"× {factor:4.1f}" for factor in factors))
-for n in range(3):
-    assert 0.8 < scores[32, 4][n] / scores[32, 1][n] < 1.25
-    assert perplexity(fifth[n]) > 2 * scores[32, 1][n]
+factors = {name: (of.mean(1) - full[:, 63:].mean(1)).exp() for name, of in kept.items()}
+for name, of in factors.items():
+    print(f"{name:>8} kept: perplexity", *(f"× {factor:4.1f}" for factor in of))
+assert (factors["token 5"] > 2 * factors["token 0"]).all()
+assert (factors["0 to 3"] / factors["token 0"]).log().abs().max() < 0.22
 
 # %% [markdown] slide="notes"
 # Table 2 is Xiao et al.'s; we cite it from a text that quotes it. How many tokens a model needs
@@ -399,10 +391,11 @@ for n in range(3):
 #
 # $$s + (p - s) \bmod (W - s)$$
 #
-# That is all there is to `SinkCache`. Token by token it equals the mask, on the real model.
+# That is all there is to `SinkCache`. The real model, token by token through 8 slots of which 2 are
+# pinned, gives every score that it gives under the mask.
 
 # %% slide="same" show="both"
-print("W = 4, s = 1, positions 0 to 9 in slots", sink_slot(torch.arange(10), 4, 1).tolist())
+print("W = 4, s = 1: positions 0 to 9 in slots", sink_slot(torch.arange(10), 4, 1).tolist())
 model.set_window(8)
 ids = texts[0, :14]
 ring = SinkCache(model.config, batch=1, sinks=2)
@@ -410,8 +403,6 @@ expected = model.output(model.norm(traces.states(model, ids[None], sinks=2)))[0]
 for position, token in enumerate(ids):
     logits, ring = model.step(token[None], ring)
     assert torch.allclose(logits[0], expected[position], atol=1e-2)
-assert ring.layers[0].keys.shape[1] == 8
-print("14 tokens through 8 slots, 2 of them pinned: every score as under the mask")
 
 # %% [markdown] slide="slide"
 # ## Two windows that are not the same
@@ -446,25 +437,22 @@ figures.bars(names, bars, "A recomputed window needs no sink: it begins with one
 # Mistral turns a key by its position in the *text* and caches it so. StreamingLLM counts places in
 # the *cache* (section 3.2): it caches keys unturned, and the sink's distance stops at $W - 1$. Read
 # one cache as the other, and every score is wrong. Turning the *query* back, towards the
-# sinks alone, bridges the two; that is how the cell below measures both.
+# sinks alone, bridges the two; so the cell below measures both. Up to 144 tokens it hardly matters.
+# Past the 8,192 that this model was trained for it may; that isn't measured here.
 
 # %%
 q, k = torch.randn(2, 1, 64, generator=torch.manual_seed(0)).unbind()
 turn = lambda x, by: rotate(x, *rope_table(torch.tensor([by]), 64))  # noqa: E731
 in_text, in_cache = turn(q, 500) @ turn(k, 490).T, turn(q, 31) @ turn(k, 21).T
 misread = turn(q, 31) @ turn(turn(k, 490), 21).T  # a turned key, turned by its place again
-assert torch.allclose(in_text, in_cache, atol=1e-4) and (misread - in_text).abs() > 1
+assert torch.allclose(in_text, in_cache, atol=1e-4)
+assert (misread - in_text).abs() > 1
 model.set_window(32)
 places = traces.PlacedCache(model.config, 3, seq=144, sinks=1)
 placed = [perplexity(one) for one in traces.surprises(model, texts, 64, cache=places)]
 for name, text, cache in zip(names, scores[32, 1], placed, strict=True):
     assert 0.9 < cache / text < 1.1
     print(f"{name}: {text:.0f} by the text's positions, {cache:.0f} by the cache's")
-
-# %% [markdown]
-# Up to 144 tokens it hardly matters. Past the 8,192 that this model was trained for it may: by the
-# text's positions the sink is then further away than the model ever saw, by the cache's it never
-# is. That isn't measured here.
 
 # %% [markdown] slide="slide"
 # ## One feed-forward layer becomes four
@@ -487,7 +475,8 @@ layer, dense = upcycling.copies(model, seed=0), model.layers[-1].feed_forward
 assert torch.allclose(layer(given.x), dense(given.x), atol=1e-3)
 upcycling.loss(model, layer, given).backward()
 pulls = {name: p.grad.norm().item() for name, p in layer.named_parameters()}
-assert pulls["gate.weight"] < 1e-5 and min(pulls["w1"], pulls["w2"], pulls["w3"]) > 0.1
+assert pulls["gate.weight"] < 1e-5
+assert min(pulls["w1"], pulls["w2"], pulls["w3"]) > 0.1
 print("length of the gradient: router", round(pulls["gate.weight"], 4), "experts over 0.1")
 
 # %% [markdown] slide="notes"
@@ -510,7 +499,7 @@ for seed in range(3):
     runs.append(upcycling.learn(model, layer, given, held_out, steps=15, every=5, seed=seed))
 bits = {f"seed {seed}": [b for _, b in run] for seed, run in enumerate(runs)}
 for run in bits.values():
-    assert run[-1] > run[0] + 0.1 and 0.4 < run[-1] < 1
+    assert max(run[0] + 0.1, 0.4) < run[-1] < 1
 assert bits["seed 2"][0] > 0.3 > bits["seed 0"][0]
 words = dict(x_title="training steps", y_title="kind told by the first expert (bits)")
 title = "In fifteen steps the choice of expert comes to tell the kind of text"
@@ -531,7 +520,7 @@ series.lines(range(0, 16, 5), bits, title=title, **words)
 layer = upcycling.dense_copy(model)
 single = upcycling.learn(model, layer, given, held_out, steps=15, every=15, seed=0)
 born, ended = single[0][0], [run[-1][0] for run in runs]
-assert single[-1][0] < born - 0.05 and max(ended) < born - 0.05
+assert max(single[-1][0], *ended) < born - 0.05
 assert abs(single[-1][0] - sum(ended) / 3) < 0.04
 print("both fall by more than 0.05 nats, and end within 0.04 of each other")
 
@@ -578,7 +567,7 @@ print("both fall by more than 0.05 nats, and end within 0.04 of each other")
 # the example doesn't pass.
 
 # %% to="exercise"
-import numpy as np  # noqa: F401
+import numpy as np
 import torch
 
 from mixlab.checks import check, hint  # noqa: F401

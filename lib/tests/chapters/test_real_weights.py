@@ -100,9 +100,11 @@ def test_figures_draw_the_arrays_that_they_are_given():
     cells = figures.attention_map(np.eye(2), ["a", "b"], "A claim").data[0].z
     assert np.isnan(cells[0][1])
     assert cells[1][0] == 0
-    both = figures.through_layers({"a": [0.1, 0.2]}, {"a": [1.0, 9.0]}, "A claim")
+    both = figures.through_layers(
+        ["a"], np.array([[0.1], [0.2]]), np.array([[1.0], [9.0]]), "A claim"
+    )
     assert [list(line.y) for line in both.data] == [[0.1, 0.2], [1.0, 9.0]]
-    panels = figures.budgets([16, 32], {"a": ([9, 8], [3, 2], 1)}, "A claim")
+    panels = figures.budgets([16, 32], ["a"], [[9], [8]], [[3], [2]], [1], "A claim")
     assert [list(line.y) for line in panels.data] == [[9, 8], [3, 2], [1, 1]]
     ways = {"none": [1.0], "masked": [900.0], "kept": [2.0], "again": [2.0]}
     assert figures.bars(["a"], ways, "A claim").data[1].text == ("900",)

@@ -95,23 +95,24 @@ def attention_map(weights: np.ndarray, words: Sequence[str], title: str) -> go.F
 
 
 def through_layers(
-    shares: Mapping[str, Sequence[float]], lengths: Mapping[str, Sequence[float]], title: str
+    names: Sequence[str], shares: np.ndarray, lengths: np.ndarray, title: str
 ) -> go.Figure:
     """What the first token gets, and how long its vector is, layer by layer.
 
     Args:
-        shares: text to the share of all attention that falls on the first token, a layer.
-        lengths: text to the length of the first token's vector over the median token's, a layer.
+        names: of the texts.
+        shares: (layers, texts), the share of all attention that falls on the first token.
+        lengths: (layers, texts), the length of its vector over the median token's.
         title: the claim.
     """
     titles = ["attention on the first token", "its vector's length / the median's"]
     shown = make_subplots(1, 2, subplot_titles=titles, horizontal_spacing=0.12)
     for column, values in enumerate((shares, lengths), start=1):
-        looks = zip(values.items(), theme.CYCLE, ("solid", "dash", "dot"), strict=False)
-        for (name, numbers), color, dash in looks:
+        looks = zip(names, values.T, theme.CYCLE, ("solid", "dash", "dot"), strict=False)
+        for name, numbers, color, dash in looks:
             line = dict(color=color, width=3, dash=dash)
             entry = dict(name=name, legendgroup=name, showlegend=column == 1, line=line)
-            shown.add_scatter(y=list(numbers), mode="lines", row=1, col=column, **entry)
+            shown.add_scatter(y=numbers.tolist(), mode="lines", row=1, col=column, **entry)
     shown.update_layout(theme.figure(title, height=470).layout)
     shown.update_xaxes(title_text="layer", tickfont_size=16)
     shown.update_yaxes(tickfont_size=16)
@@ -123,28 +124,35 @@ def through_layers(
 
 def budgets(
     windows: Sequence[int],
-    panels: Mapping[str, tuple[Sequence[float], Sequence[float], float]],
+    names: Sequence[str],
+    alone: Sequence[Sequence[float]],
+    kept: Sequence[Sequence[float]],
+    full: Sequence[float],
     title: str,
 ) -> go.Figure:
     """Perplexity against the window, a panel a text, all on one scale.
 
     Args:
         windows: keys a query sees in all.
-        panels: text to (window alone, first token kept, no window).
+        names: of the texts.
+        alone: perplexities with the newest tokens alone, a row a window, a column a text.
+        kept: the same with the first token among them.
+        full: without a window, of each text.
         title: the claim.
     """
-    shown = make_subplots(1, len(panels), subplot_titles=list(panels), shared_yaxes=True)
-    for column, (alone, kept, full) in enumerate(panels.values(), start=1):
+    shown = make_subplots(1, len(names), subplot_titles=list(names), shared_yaxes=True)
+    for column, base in enumerate(full, start=1):
         curves = [
             ("the newest tokens alone", alone, theme.WRONG, "solid"),
             ("the first token and the newest", kept, theme.SEEN, "solid"),
-            ("no window", [full] * len(windows), "#888888", "dash"),
+            ("no window", [[base] * len(names)] * len(windows), "#888888", "dash"),
         ]
         for name, values, color, dash in curves:
             entry = dict(name=name, legendgroup=name, showlegend=column == 1)
             entry |= dict(mode="lines+markers" if dash == "solid" else "lines")
             line = dict(color=color, width=4, dash=dash)
-            shown.add_scatter(x=windows, y=values, line=line, row=1, col=column, **entry)
+            y = [row[column - 1] for row in values]
+            shown.add_scatter(x=windows, y=y, line=line, row=1, col=column, **entry)
     shown.update_layout(theme.figure(title, height=470).layout)
     ticks = dict(tickvals=list(windows), ticktext=[str(n) for n in windows], tickfont_size=16)
     shown.update_xaxes(type="log", title_text="keys a query sees", **ticks)
