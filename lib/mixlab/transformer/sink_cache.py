@@ -10,8 +10,8 @@ Keys keep the rotation of their position in the text, as Mistral caches them, so
 away as the text grows. The paper caches keys before the rotation and turns each by its place in the
 cache: a sink's distance stops growing there, and neither cache can be read as the other.
 
-Steps are as fast as the ring's; a chunk goes through a mask, which is slower than the band. Left
-out: fixed shapes for CUDA graphs, and going back.
+A step attends over the slots as the ring's does; a chunk goes through a mask, which is slower than
+the band. Left out: fixed shapes for CUDA graphs, and going back.
 """
 
 from collections.abc import Sequence
