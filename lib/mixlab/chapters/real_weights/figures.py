@@ -40,7 +40,7 @@ def rungs(levels: Sequence[int], lowest: float, step: float, title: str) -> go.F
         tickfont_size=16,
     )
     shown.update_xaxes(title_text="weight in the block", showgrid=False, tickfont_size=16)
-    return shown
+    return shown.update_layout(title=dict(x=0.01, xref="container"))
 
 
 def by_position(
@@ -89,7 +89,7 @@ def attention_map(weights: np.ndarray, words: Sequence[str], title: str) -> go.F
     shown.update_yaxes(
         title_text="query", showgrid=False, scaleanchor="x", constrain="domain", **ticks
     )
-    shown.update_yaxes(range=[len(words) - 0.5, -0.5])
+    shown.update_yaxes(range=[len(words) - 0.5, -0.5], title_standoff=12)
     shown.update_xaxes(tickangle=-60)
     return shown
 
