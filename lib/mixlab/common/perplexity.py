@@ -19,8 +19,8 @@ def surprise(
         ValueError: if there is no second token to predict, or logits and tokens differ in shape.
 
     >>> import torch
-    >>> surprise(torch.zeros(1, 4, 8), torch.arange(4)[None]).exp()  # eight equally likely tokens
-    tensor([[8.0000, 8.0000, 8.0000]])
+    >>> surprise(torch.zeros(1, 4, 8), torch.arange(4)[None])  # ln 8: eight equally likely tokens
+    tensor([[2.0794, 2.0794, 2.0794]])
     """
     if logits.shape[:2] != tokens.shape or tokens.shape[1] < 2:
         raise ValueError(
@@ -38,7 +38,7 @@ def perplexity(surprises: Float[Tensor, "*shape"]) -> float:
         ValueError: if there are no tokens.
 
     >>> import torch
-    >>> perplexity(torch.tensor([2.0, 8.0]).log())  # the geometric mean of 2 and 8
+    >>> round(perplexity(torch.tensor([2.0, 8.0]).log()), 4)  # the geometric mean of 2 and 8
     4.0
     """
     if not surprises.numel():
