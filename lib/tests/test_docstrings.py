@@ -21,7 +21,9 @@ SHAPE_IN_WORDS = re.compile(
     r"\([a-z_*…· \d]+,[a-z_*…· \d,]*\)|\bshapes?\b|Arg(ument)?s (are )?as in"
 )
 # Their ideas are this library's own, or everyone's: no paper to name.
-NO_PAPER = {f"common/{stem}.py" for stem in ("checkpoint", "columns", "linear", "tokens")}
+NO_PAPER = {
+    f"common/{stem}.py" for stem in ("checkpoint", "columns", "linear", "perplexity", "tokens")
+}
 NO_PAPER |= {"ssm/packing.py"}
 PLACE = re.compile(r"section|equation|algorithm|figure|table|theorem|appendi|chapter|`\w+\.\w+")
 # Elementwise helpers, which take any shape, and tuples of parameters.

@@ -6,9 +6,13 @@ attention. Nothing else in the library, its traces and its benchmarks spells the
 stand apart, and tests hold them to it: kernels of other libraries, which take the window as a
 number, and the checks of exercises, which must not trust what they check.
 
-Source: Beltagy et al., "Longformer" (2020), section 3.1, made causal; "Mistral 7B" (2023),
-section 2. The paper's text counts W earlier keys, its figures W keys in all:
-the lesson sliding_window sets the field's conventions side by side.
+A window may keep the text's first tokens, *sinks*, in the same budget: then query i sees key j when
+0 <= i - j < window - sinks or j < sinks, and never more than `window` keys.
+
+Sources: Beltagy et al., "Longformer" (2020), section 3.1, made causal; "Mistral 7B" (2023),
+section 2. The paper's text counts W earlier keys, its figures W keys in all: the lesson
+sliding_window sets the field's conventions side by side. Sinks: Xiao et al., "Efficient Streaming
+Language Models with Attention Sinks" (2023), section 3.2.
 """
 
 from numbers import Integral
@@ -34,25 +38,45 @@ def check_window(window: int | None) -> None:
         )
 
 
+def check_sinks(window: int | None, sinks: int) -> None:
+    """Raise ValueError unless `sinks` of the window's keys can be the text's first tokens."""
+    if isinstance(sinks, bool) or not isinstance(sinks, int) or sinks < 0:
+        raise ValueError(f"sinks must be a whole number of keys, 0 or more: got {sinks!r}")
+    if sinks and window is None:
+        raise ValueError("without a window every key is kept, so there are no sinks to choose")
+    if sinks and sinks >= window:
+        raise ValueError(
+            "sinks come out of the window's budget, and a query must still see itself: got "
+            f"sinks={sinks} for window={window}"
+        )
+
+
 def visible(
-    query: Int[Tensor, "*#shape"], key: Int[Tensor, "*#shape"], window: int | None
+    query: Int[Tensor, "*#shape"],
+    key: Int[Tensor, "*#shape"],
+    window: int | None,
+    sinks: int = 0,
 ) -> Bool[Tensor, "..."]:
     """Whether the query at each position sees the key at each position.
 
     Args:
         query, key: positions in tokens, broadcast against each other.
         window: keys a query sees, itself included; None for all earlier ones.
+        sinks: how many of these are the text's first, kept for good.
 
     Raises:
-        ValueError: if `window` is not None and below 1.
+        ValueError: if `window` is not None and below 1, or leaves no room beside the sinks.
 
     >>> visible(torch.tensor(5), torch.arange(8), window=3)
     tensor([False, False, False,  True,  True,  True, False, False])
+    >>> visible(torch.tensor(5), torch.arange(8), window=3, sinks=1)
+    tensor([ True, False, False, False,  True,  True, False, False])
     """
     check_window(window)
+    check_sinks(window, sinks)
     distance = query - key
     seen = distance >= 0
-    return seen if window is None else seen & (distance < window)
+    return seen if window is None else seen & ((distance < window - sinks) | (key < sinks))
 
 
 def first_visible(query: int, window: int | None) -> int:
@@ -77,6 +101,7 @@ def window_mask(
     n_keys: int | None = None,
     window: int | None = None,
     device: torch.device | str | None = None,
+    sinks: int = 0,
 ) -> Bool[Tensor, "n_queries n_keys"]:
     """The mask of a sliding window: True where the row's query sees the column's key.
 
@@ -88,9 +113,11 @@ def window_mask(
         n_keys: number of key positions, at least `n_queries`; the same number by default.
         window: keys a query sees, itself included; None for all earlier ones.
         device: where to build the mask.
+        sinks: how many of the window's keys are the text's first, which column 0 begins with.
 
     Raises:
-        ValueError: if `window` is below 1 or there are fewer keys than queries.
+        ValueError: if `window` is below 1, leaves no room beside the sinks, or there are fewer
+            keys than queries.
 
     >>> window_mask(5, window=3).int()
     tensor([[1, 0, 0, 0, 0],
@@ -103,7 +130,7 @@ def window_mask(
     _check_counts(n_queries, n_keys)
     key = torch.arange(n_keys, device=device)
     query = key[n_keys - n_queries :]
-    return visible(query[:, None], key[None, :], window)
+    return visible(query[:, None], key[None, :], window, sinks)
 
 
 def window_mask_loop(

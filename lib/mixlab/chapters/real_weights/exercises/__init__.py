@@ -1,0 +1,3 @@
+"""What the exercises of chapter 11 share."""
+
+SINKS = ("mixlab.transformer.sink_cache", "mixlab.transformer.window")
