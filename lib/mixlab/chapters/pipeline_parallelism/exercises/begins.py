@@ -120,7 +120,7 @@ MISTAKES = {
             [(s + k) * (max(times) + passing) for k in range(m)] for s in range(len(times))
         ],
     ),
-    "you let microbatch m come m · times[s] after the first. It may wait for a slower stage above.": (
+    "you let microbatch m come m · times[s] after the first. It may wait for a slower one above.": (
         lambda times, m, passing: [
             [sum(times[:s]) + s * passing + k * times[s] for k in range(m)]
             for s in range(len(times))

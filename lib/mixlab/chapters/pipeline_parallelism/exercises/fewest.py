@@ -96,7 +96,7 @@ MISTAKES = {
         but(rounded=floor),
         but(rounded=round),
     ),
-    "your bubbles are smaller than the share even where they may equal it: at most means at most.": (
+    "your bubbles are smaller than the share where they may equal it: at most means at most.": (
         but(rounded=lambda number: floor(number) + 1)
     ),
     "you return 0 for one stage. Nothing idles there, but without a microbatch nothing runs.": but(
@@ -108,7 +108,7 @@ MISTAKES = {
     "both of your numbers are of the useful time. GPipe's share is of all time, M + P - 1 steps.": (
         both(lambda n, share: solved(n, share)[1])
     ),
-    "both of your numbers are of all time. The second one's share is of M steps, the useful ones.": (
+    "both of your numbers are of all time. The second's share is of M steps, the useful ones.": (
         both(lambda n, share: solved(n, share)[0])
     ),
     "you return M + P - 1, the steps in all. Asked are the microbatches.": lambda n, share: tuple(

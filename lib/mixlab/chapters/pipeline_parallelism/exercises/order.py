@@ -99,8 +99,8 @@ MISTAKES = {
     "all forward, then all backward is GPipe's order. Here a stage goes back as soon as it can.": (
         all_forward(iter)
     ),
-    "all forward, then all backward, the last first, is GPipe's order as its paper draws it. Here a "
-    "stage goes back as soon as it can.": all_forward(reversed),
+    "all forward, then all backward, the last first, is GPipe's order as its paper draws it. Here "
+    "a stage goes back as soon as it can.": all_forward(reversed),
     "every stage of yours goes back at once. Stage 0 would wait for each microbatch's whole way: "
     "P - s forward come first.": ahead_of(lambda s, p: 1),
     "every stage of yours sends P microbatches ahead. The lower a stage, the sooner its first "
@@ -114,7 +114,7 @@ MISTAKES = {
     "you keep one microbatch too many: one more is sent ahead, or goes forward in the middle where "
     "a gradient is back already.": ahead_of(lambda s, p: p - s + 1),
     "you send P - s microbatches ahead even where there are fewer.": bounded,
-    "you stop when the last microbatch has gone forward. Its gradient, and others, are still out.": (
+    "you stop when the last microbatch has gone forward. Its gradient and others are still out.": (
         renumbered(undrained)
     ),
     "your gradients of the last part come in reverse. The oldest open microbatch goes first.": (

@@ -118,7 +118,7 @@ MISTAKES = {
     "your test says True where it finds a fault, and False where it finds none.": (
         lambda schedule, m: not runs(schedule, m)
     ),
-    "your test asks whether all is there, each once, and not whether it can be done in that order.": (
+    "your test asks whether all is there, each once, not whether it can be done in that order.": (
         complete
     ),
     "your test looks at each stage alone, or passes on in one direction only. Two lists, each in a "
@@ -136,7 +136,7 @@ MISTAKES = {
     "your test counts actions. The right number of wrong ones is no schedule.": (
         lambda schedule, m: counted(schedule, m) and finishes(schedule, m)
     ),
-    "your test compares sets, and a set forgets that something was done twice.": lambda schedule, m: (
+    "your test compares sets, which forget that something was done twice.": lambda schedule, m: (
         all(set(words) == {k + str(n) for k in "FB" for n in range(m)} for words in schedule)
         and finishes(schedule, m)
     ),
@@ -146,8 +146,10 @@ MISTAKES = {
     "your test knows GPipe and 1F1B. Other schedules can run too.": lambda schedule, m: any(
         schedule == suspect(name, len(schedule), m, 0)[0] for name in list(FAMILIES)[:2]
     ),
-    "your test gives up after one sweep over the stages. What is done in one sweep lets others go on "
-    "in the next.": lambda schedule, m: complete(schedule, m) and finishes(schedule, m, sweeps=1),
+    "your test gives up after one sweep over the stages. What is done in one sweep lets others go "
+    "on in the next.": lambda schedule, m: (
+        complete(schedule, m) and finishes(schedule, m, sweeps=1)
+    ),
 }
 
 

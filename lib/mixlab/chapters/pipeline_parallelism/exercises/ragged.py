@@ -9,7 +9,7 @@ from mixlab.checks.readers import read_reals
 
 
 def draw(rng):
-    """Equal and ragged lengths, padding, microbatches of padding alone, one token, one microbatch."""
+    """Equal and ragged lengths, padding, nothing but padding, one row, one microbatch."""
     drawn = [[(3, 3), (3, 3)], [(1, 1)], [(5, 0), (4, 2)], [(1, 1), (40, 40)], [(6, 1), (0, 0)]]
     for _ in range(6):
         rows = rng.integers(1, 12, size=int(rng.integers(1, 6)))
@@ -108,7 +108,7 @@ def at_once(after=lambda gradient, microbatches: gradient, **changes):
 
 
 MISTAKES = {
-    "this is still a mean of means: a row of a short microbatch weighs more than one of a long one.": (
+    "this is still a mean of means: a row of a short microbatch weighs more than of a long one.": (
         means(share=one_over_m)
     ),
     "a microbatch of padding alone divides 0 by 0: the mean of nothing is NaN, times anything.": (

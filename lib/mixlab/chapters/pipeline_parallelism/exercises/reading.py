@@ -8,7 +8,7 @@ from mixlab.checks.readers import read_count
 
 
 def draw(rng):
-    """Prompts that come out even and that don't, shorter than a chunk, one stage, no fixed price."""
+    """Prompts that come out even or don't, shorter than a chunk; one stage, no fixed price."""
     drawn = [(12, 4, 3, 0), (12, 5, 1, 2), (3, 8, 4, 1), (1, 1, 1, 0), (1000, 7, 9, 11)]
     for _ in range(8):
         size = int(rng.integers(1, 12))
@@ -84,8 +84,8 @@ MISTAKES = {
         drained,
         lambda length, size, fixed: [size + fixed] * (length // size) or [length + fixed],
     ),
-    "you let the last chunk fall through the stages freely. It is short, and queues behind the full "
-    "one before it at each of them.": timed(lambda times, n: sum(times) + (n - 1) * times[-1]),
+    "you let the last chunk fall through the stages freely. It is short, and queues behind the "
+    "full one before it at each of them.": timed(lambda times, n: sum(times) + (n - 1) * times[-1]),
     "you forget that the pipeline drains: the last chunk has more stages to go through.": timed(
         lambda times, n: sum(times)
     ),
@@ -104,8 +104,8 @@ MISTAKES = {
             sum(chunks_of(length, size, fixed)) + (n - 1) * min(size, length)
         )
     ),
-    "you return the number of steps. Asked is the time: a step takes a chunk's tokens and the fixed "
-    "price.": timed(lambda times, n: len(times) + n - 1),
+    "you return the number of steps. Asked is the time: a step takes a chunk's tokens and the "
+    "fixed price.": timed(lambda times, n: len(times) + n - 1),
     "you read the prompt whole, stage after stage. It comes in chunks.": (
         lambda length, size, n, fixed: n * (length + fixed)
     ),
