@@ -24,6 +24,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from numbers import Real
 from typing import Protocol
 
 import torch
@@ -242,7 +243,7 @@ class Answering:
 
 
 def run_stage(
-    communicator: Communicator, schedule: Schedule, work: Work, at_least: float = 0
+    communicator: Communicator, schedule: Schedule, work: Work, at_least: Real = 0
 ) -> list[Span]:
     """Do this rank's actions of a schedule; for each, when it began and ended on the shared clock.
 

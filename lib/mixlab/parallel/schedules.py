@@ -25,6 +25,7 @@ in several parts a device (interleaved), and the backward pass split in two (zer
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from numbers import Real
 from typing import NamedTuple
 
 FORWARD, BACKWARD = "F", "B"
@@ -145,8 +146,8 @@ class Span(NamedTuple):
     """An action and when it was done."""
 
     action: Action
-    start: float
-    end: float
+    start: Real
+    end: Real
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,7 @@ class Timeline:
     stages: list[list[Span]]
 
     @property
-    def length(self) -> float:
+    def length(self) -> Real:
         """From the first start to the last end."""
         return max(s.end for s in self._spans()) - min(s.start for s in self._spans())
 
@@ -193,7 +194,7 @@ class Timeline:
     def _spans(self) -> Iterator[Span]:
         return chain.from_iterable(self.stages)
 
-    def _busy(self) -> float:
+    def _busy(self) -> Real:
         return sum(span.end - span.start for span in self._spans())
 
 
@@ -212,8 +213,8 @@ def kept_after(actions: Iterable[Action]) -> list[int]:
 
 def simulate(
     schedule: Schedule,
-    forward: float | Sequence[float] = 1,
-    backward: float | Sequence[float] = 1,
+    forward: Real | Sequence[Real] = 1,
+    backward: Real | Sequence[Real] = 1,
     n_requests: int | None = None,
 ) -> Timeline:
     """Start every action as soon as its stage is free and what it waits for is there.
@@ -232,7 +233,7 @@ def simulate(
     """
     n_stages = len(schedule)
     takes = {FORWARD: _each(forward, n_stages), BACKWARD: _each(backward, n_stages)}
-    ends: dict[Action, float] = {}
+    ends: dict[Action, Real] = {}
     spans: list[list[Span]] = [[] for _ in schedule]
     moved = True
     while moved:
@@ -252,7 +253,7 @@ def simulate(
     return Timeline(spans)
 
 
-def _each(durations: float | Sequence[float], n_stages: int) -> Sequence[float]:
+def _each(durations: Real | Sequence[Real], n_stages: int) -> Sequence[Real]:
     return durations if isinstance(durations, Sequence) else [durations] * n_stages
 
 

@@ -18,6 +18,7 @@ SEEN = BLUE  # what it sees or keeps
 GONE = "rgba(128, 128, 128, 0.2)"  # overwritten, or hidden
 WRONG = VERMILION  # a leak, an error
 WASTE = PINK  # computed and thrown away
+FORWARD, BACKWARD = SKY, GREEN  # through the stages of a pipeline, and back
 
 CYCLE = (BLUE, ORANGE, GREEN, VERMILION, PINK, SKY)
 

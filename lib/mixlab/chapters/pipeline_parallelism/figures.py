@@ -11,9 +11,9 @@ from plotly.subplots import make_subplots
 
 from mixlab.chapters.kit import theme
 
-_BACKS = {"F": theme.SKY, "B": theme.GREEN}
+_BACKS = {"F": theme.FORWARD, "B": theme.BACKWARD}
 OTHERS = "#BFE3F6"  # forward too, of those that one doesn't follow
-_MEANINGS = {"forward": theme.SKY, "backward": theme.GREEN, "idle": theme.GONE}
+_MEANINGS = {"forward": theme.FORWARD, "backward": theme.BACKWARD, "idle": theme.GONE}
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def requests(timeline, n_requests: int) -> Chart:
         return f"{chr(ord('A') + request)}{turn}"
 
     def color(action) -> str:
-        return theme.SKY if action.microbatch % n_requests == 0 else OTHERS
+        return theme.FORWARD if action.microbatch % n_requests == 0 else OTHERS
 
     title = "one request, A" if n_requests == 1 else f"{n_requests} requests"
     return Chart(title, timeline, name, color)
