@@ -366,7 +366,7 @@ def measured(results):
 
 
 # %%
-with Ranks(4, timeout=60) as ranks:
+with Ranks(4, timeout=60.0) as ranks:
     ranks.run(train, gpipe(4, 1))  # what a process does for the first time takes longer
     runs = {make.__name__: ranks.run(train, make(4, 4)) for make in (gpipe, one_f_one_b)}
 assert active_children() == []  # every rank has ended
@@ -437,7 +437,7 @@ def train_by_torch(rank, kind, n_microbatches, scale):
 
 
 # %%
-with Ranks(2, timeout=100) as ranks:
+with Ranks(2, timeout=100.0) as ranks:
     by_torch = {
         call: ranks.run(train_by_torch, *call)
         for call in product(("ScheduleGPipe", "Schedule1F1B"), (1, 4), (True, False))
@@ -497,7 +497,7 @@ def answer(rank, prompts, n_tokens):
 
 
 prompts = [[1, 2, 3], [4, 5], [6], [7, 8, 9, 10]]
-with Ranks(4, timeout=60) as ranks:
+with Ranks(4, timeout=60.0) as ranks:
     ranks.run(answer, prompts, 1)
     results = {R: ranks.run(answer, prompts[:R], 3) for R in (1, 4)}
 assert active_children() == []
@@ -555,7 +555,7 @@ def read(rank, prompt, size):
     return run_stage(rank, schedule, work), work.logits
 
 
-with Ranks(2, timeout=60) as ranks:
+with Ranks(2, timeout=60.0) as ranks:
     ranks.run(read, prompt[:8], 4)
     results = ranks.run(read, prompt, 128)
 assert active_children() == []

@@ -20,12 +20,12 @@ tied embeddings (their gradients lie on two ranks) and anything that hides the t
 """
 
 import time
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from numbers import Real
-from typing import Protocol
 
 import torch
 from jaxtyping import Float, Int, Num
@@ -104,7 +104,7 @@ class Stage(nn.Module):
         return self.output(self.norm(x)) if self.last else x
 
 
-class Work(Protocol):
+class Work(ABC):
     """What a stage does with microbatches. What comes in has a shape that both sides know.
 
     Attributes:
@@ -113,19 +113,26 @@ class Work(Protocol):
     """
 
     stage: Stage
-    n_requests: int | None
+    n_requests: int | None = None
 
+    @abstractmethod
     def shape(self, action: Action) -> tuple[int, ...]:
         """The shape of what an action gets from another rank."""
 
+    @abstractmethod
     def forward(self, microbatch: int, x: Tensor | None) -> Tensor | None:
-        """What goes to the next stage, of what came, of any shape; None at the pipeline's ends."""
+        """What goes on, of what came, of any shape; None where nothing comes or goes."""
 
     def backward(self, microbatch: int, gradient: Tensor | None) -> Tensor | None:
-        """What goes to the stage before, of what came, of any shape; None at the ends."""
+        """What goes back, of what came, of any shape; None where nothing comes or goes.
+
+        Raises:
+            ValueError: unless the work is one that learns.
+        """
+        raise ValueError(f"{type(self).__name__} goes forward only: it needs no backward actions")
 
 
-class Training:
+class Training(Work):
     """Microbatches forward, gradients back; they add up in the parameters of the stage.
 
     Args:
@@ -139,8 +146,6 @@ class Training:
     Raises:
         ValueError: if the rows don't share out evenly: a mean of means is no mean then.
     """
-
-    n_requests = None
 
     def __init__(self, stage: Stage, tokens: Int[Tensor, "batch seq"], n_microbatches: int):
         if len(tokens) % n_microbatches:
@@ -172,7 +177,7 @@ class Training:
         return x.grad
 
 
-class Reading:
+class Reading(Work):
     """One prompt in chunks: each finds the keys of those before in its stage's own cache.
 
     Args:
@@ -183,8 +188,6 @@ class Reading:
     Attributes:
         logits: at the last stage, of each chunk read so far.
     """
-
-    n_requests = None
 
     def __init__(self, stage: Stage, tokens: Int[Tensor, " seq"], chunk_size: int):
         self.stage, self.chunks = stage, tokens.split(chunk_size)
@@ -204,7 +207,7 @@ class Reading:
         return None
 
 
-class Answering:
+class Answering(Work):
     """Several requests in turns: first each one's prompt, then one token of each after the other.
 
     The last stage chooses the likeliest token and sends its number, 8 bytes, to the first.

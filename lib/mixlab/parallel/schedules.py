@@ -166,7 +166,7 @@ class Timeline:
         return max(s.end for s in self._spans()) - min(s.start for s in self._spans())
 
     @property
-    def bubble(self) -> float:
+    def bubble(self) -> Real:
         """The idle share of all stages' time: "GPipe", section 2.3.
 
         >>> round(simulate(gpipe(4, 4)).bubble, 4)  # 3/7
@@ -175,7 +175,7 @@ class Timeline:
         return 1 - self._busy() / (len(self.stages) * self.length)
 
     @property
-    def bubble_to_work(self) -> float:
+    def bubble_to_work(self) -> Real:
         """Idle time against time that is of use: "Efficient Large-Scale …" (2021), section 2.2.
 
         >>> simulate(gpipe(4, 4)).bubble_to_work

@@ -63,7 +63,7 @@ def test_pytorch_orders_them_alike(size):
     visualizer = pytest.importorskip("torch.distributed.pipelining._schedule_visualizer")
     for name, make in {"GPipe": gpipe, "1F1B": one_f_one_b}.items():
         theirs = [
-            [str(action) for action in actions if action is not None]
+            [str(one) for one in actions if one and one.computation_type.value in "FB"]
             for actions in visualizer.get_schedule_ops(name, *size)
         ]
         ours = [[f"{a.stage}{a.kind}{a.microbatch}" for a in actions] for actions in make(*size)]
@@ -85,7 +85,7 @@ def test_times_are_as_exact_as_what_they_are_made_of():
     assert timeline.bubble == Fraction(2, 7)
 
 
-@pytest.mark.parametrize(("n_stages", "n_requests"), product(range(1, 6), range(1, 8)))
+@pytest.mark.parametrize(("n_stages", "n_requests"), SIZES)
 def test_requests_wait_for_their_own_tokens(n_stages, n_requests):
     """Tokens come every max(P, R) steps, as long as no stage has to wait for itself."""
     schedule = forward_only(n_stages, 6 * n_requests)
