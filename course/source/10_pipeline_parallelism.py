@@ -1,5 +1,5 @@
 # %% [markdown] slide="slide"
-# # 10 · Pipeline parallelism (draft)
+# # 10 · Pipeline parallelism
 #
 # *Four devices hold a quarter of the model each. What keeps all four at work?*
 
@@ -161,8 +161,9 @@ shown.update_yaxes(tickformat=".0%")
 # %% [markdown] slide="slide"
 # ## A schedule is a list of actions
 #
-# For each stage a list: `F2` carries microbatch 2 forward, `B2` its gradient back. What an action
-# takes in is one rule, and when it can begin another:
+# For each stage a list: `F2` carries microbatch 2 forward, `B2` its gradient back. One rule says what
+# an action takes in: forward, what the stage above has made; backward, what the stage itself has
+# kept, and the gradient from the stage below.
 
 
 # %% slide="same"
@@ -170,10 +171,17 @@ def takes_in(action, n_stages):
     stage, kind, m = action
     if kind == "F":
         return [Action(stage - 1, "F", m)] if stage else []
-    above = [Action(stage + 1, "B", m)] if stage + 1 < n_stages else []
-    return [Action(stage, "F", m), *above]  # what was kept, and the gradient
+    gradient = [Action(stage + 1, "B", m)] if stage + 1 < n_stages else []
+    return [Action(stage, "F", m), *gradient]
 
 
+# %% [markdown] slide="slide"
+# ## Let the lists run
+#
+# The other rule says when it begins: once its stage is free and what it takes in is there.
+
+
+# %% slide="same"
 def run(schedule):
     """When each action ends, if each takes one step."""
     todo, free, ends = [list(actions) for actions in schedule], [0] * len(schedule), {}
@@ -307,7 +315,7 @@ assert (small - large).norm() > 0.1 * large.norm()  # BatchNorm looks at the who
 # its own tokens; their mean is taken over four. **Predict:** which share of the gradient comes from
 # one token of the shortest text, and which from one of the longest? What should it be?
 
-# %% slide="slide" show="output" alt="Bars for four microbatches of 2, 3, 4 and 40 tokens. By the mean of means a token of the first weighs 12.5 percent, of the second 8.3, of the third 6.2 and of the last 0.6. By the sum over all tokens each weighs 2.0 percent."
+# %% slide="fragment" show="output" alt="Bars for four microbatches of 2, 3, 4 and 40 tokens. By the mean of means a token of the first weighs 12.5 percent, of the second 8.3, of the third 6.2 and of the last 0.6. By the sum over all tokens each weighs 2.0 percent."
 lengths = [2, 3, 4, 40]
 ways = {
     "mean of means": [1 / 4 / n for n in lengths],
@@ -420,7 +428,7 @@ print(done.stdout)
 # loss over *equal* microbatches; and it used to hang where it now refuses.
 
 
-# %% slide="same"
+# %%
 def train_by_torch(rank, kind, n_microbatches, scale):
     from torch.distributed import pipelining
 
@@ -444,7 +452,7 @@ with Ranks(2, timeout=100.0) as ranks:
     }
 assert active_children() == []
 
-# %% slide="same" show="both"
+# %% slide="same" show="output"
 whole_batch = torch.cat([gradient.flatten() for gradient in expected])
 for (kind, M, scale), parts in by_torch.items():
     if isinstance(parts[0], str):
@@ -479,7 +487,8 @@ for R in (1, 4):
 for P, R in product(range(1, 6), range(1, 8)):
     long = simulate(forward_only(P, 40 * R), n_requests=R)  # 40 tokens each
     assert abs((1 - long.bubble) - min(R, P) / P) < 0.025
-figures.gantt(charts, "Four requests keep four stages busy; A's tokens come no sooner", every=4)
+title = "Four requests keep four stages busy; A's tokens come no sooner"
+figures.gantt(charts, title, every=4, meanings=figures.REQUESTS)
 
 # %% [markdown] slide="notes"
 # A quarter; nearly all; no sooner (3 minutes). Wrong answers: "four times as fast for everybody". R

@@ -12,7 +12,8 @@ from plotly.subplots import make_subplots
 from mixlab.chapters.kit import theme
 
 _BACKS = {"F": theme.FORWARD, "B": theme.BACKWARD}
-OTHERS = "#BFE3F6"  # forward too, of those that one doesn't follow
+_OTHERS = "#BFE3F6"  # forward too, of those that one doesn't follow
+REQUESTS = {"request A": theme.FORWARD, "the others": _OTHERS, "idle": theme.GONE}
 _MEANINGS = {"forward": theme.FORWARD, "backward": theme.BACKWARD, "idle": theme.GONE}
 
 
@@ -50,7 +51,7 @@ def gantt(
         x_title: name and unit of the time.
         row: pixels a stage.
         every: distance of the ticks.
-        meanings: name to colour of what is drawn; forward, backward and idle by default.
+        meanings: name to colour of what is drawn; by default of forward, backward and idle.
     """
     counts = [len(chart.timeline.stages) for chart in charts]
     shown = make_subplots(
@@ -69,7 +70,11 @@ def gantt(
     shown.update_xaxes(showgrid=False, dtick=every, tickfont_size=14)
     shown.update_xaxes(title_text=x_title, row=len(charts), col=1)
     shown.update_layout(barmode="overlay", bargap=0.12, margin=dict(l=80, t=100, b=95))
-    for name, color in (meanings or _MEANINGS).items():
+    spans = [span for chart in charts for spans in chart.timeline.stages for span in spans]
+    if meanings is None:
+        back = any(span.action.kind == "B" for span in spans)
+        meanings = {name: _MEANINGS[name] for name in _MEANINGS if back or name != "backward"}
+    for name, color in meanings.items():
         mark = dict(color=[color], symbol="square", size=14, line=dict(width=1, color="#888"))
         shown.add_scatter(x=[None], y=[None], mode="markers", name=name, marker=mark)
     legend = dict(orientation="h", x=0, y=0.01, yref="container", yanchor="bottom", font_size=16)
@@ -166,7 +171,7 @@ def requests(timeline, n_requests: int) -> Chart:
         return f"{chr(ord('A') + request)}{turn}"
 
     def color(action) -> str:
-        return theme.FORWARD if action.microbatch % n_requests == 0 else OTHERS
+        return theme.FORWARD if action.microbatch % n_requests == 0 else _OTHERS
 
     title = "one request, A" if n_requests == 1 else f"{n_requests} requests"
     return Chart(title, timeline, name, color)
