@@ -19,7 +19,7 @@
 # **You need** layers over devices as real processes (chapter 09), a prompt in chunks over a cache
 # ([chapter 05](05_chunked_prefill.ipynb)), and what `backward()` does.
 #
-# **Time**: 55 minutes, and an hour for the exercises in
+# **Time**: 50 minutes, and an hour for the exercises in
 # [work/10_pipeline_parallelism.ipynb](../work/10_pipeline_parallelism.ipynb), your copy of
 # [these](../exercises/10_pipeline_parallelism.ipynb).
 
@@ -378,8 +378,6 @@ with Ranks(4, timeout=60.0) as ranks:
     ranks.run(train, gpipe(4, 1))  # what a process does for the first time takes longer
     runs = {make.__name__: ranks.run(train, make(4, 4)) for make in (gpipe, one_f_one_b)}
 assert active_children() == []  # every rank has ended
-
-# %%
 for results in runs.values():
     for n, whole in enumerate(expected):  # each weight's gradient, from the rank that has it
         found = next(grads[n] for _, grads in results if grads[n] is not None)
@@ -410,12 +408,10 @@ figures.gantt(charts, "Four processes do what the simulator says, in its order",
 
 # %% slide="same" volatile=true
 torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-program = ["-m", "mixlab.parallel", "one_f_one_b", "4"]
+torchrun += ["-m", "mixlab.parallel", "one_f_one_b", "4"]
 loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
 here = os.environ | {"GLOO_SOCKET_IFNAME": loopback, "OMP_NUM_THREADS": "1"}
-done = subprocess.run(
-    torchrun + program, env=here, timeout=120, capture_output=True, text=True, check=True
-)
+done = subprocess.run(torchrun, env=here, timeout=120, capture_output=True, text=True, check=True)
 assert done.stdout.startswith("simulated 10 steps, measured")
 print(done.stdout)
 
@@ -444,7 +440,6 @@ def train_by_torch(rank, kind, n_microbatches, scale):
     return torch.cat([weight.grad.flatten() for weight in stage.parameters()])
 
 
-# %%
 with Ranks(2, timeout=100.0) as ranks:
     by_torch = {
         call: ranks.run(train_by_torch, *call)
