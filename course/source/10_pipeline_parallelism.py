@@ -57,7 +57,8 @@ from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.model import Transformer, next_token_loss
 
 torch.set_num_threads(1)
-generator = torch.manual_seed(0)
+torch.manual_seed(0)
+assert round(2 * TransformerConfig.mixtral_8x7b().n_parameters / 2**30) == 87  # GiB in fp16
 
 # %% [markdown] slide="slide"
 # ## One batch, four stages
@@ -75,6 +76,8 @@ for stage in range(4):
 # %% [markdown] slide="notes"
 # 8 steps, and every stage works in 2 of them: a quarter (1 minute). Wrong answers: 4 steps (the way
 # back is forgotten), a half.
+#
+# The README's sentence: mistral-inference, from commit b818190 to 0e5b458.
 
 # %% [markdown] slide="slide"
 # ## Cut the batch
@@ -264,12 +267,12 @@ for P, M in product(range(1, 7), range(1, 13)):  # as far as both can be dragged
         assert simulate(make(P, M)).length == 2 * (M + P - 1)
     assert simulate(forward_only(P, M)).length == M + P - 1
 title = "An action begins when its stage is free and what it takes in is there"
-piece("schedule", title, kind="1f1b", stages=4, microbatches=8)
+piece("schedule", title, kind="1f1b", stages=4, parts=8)
 
 # %% [markdown] slide="notes"
 # Point at an action: what it waits for lights up, and the sentence says since when it could have
 # begun. Drag M: the bubble shrinks, the kept ones don't grow. Drag P: it grows. "GPipe" has the same
-# bubble in another place. "Writing" and "reading" come at the end of the lesson.
+# bubble in another place. "Answers" and "One prompt" come at the end of the lesson.
 
 # %% [markdown] slide="slide"
 # ## Gradients add up
@@ -304,7 +307,7 @@ small = gradient(normed, [F.mse_loss(normed(part), target) / 4 for part, target 
 assert (small - large).norm() > 0.1 * large.norm()  # BatchNorm looks at the whole microbatch
 
 # %% [markdown] slide="notes"
-# The optimiser waits for the last gradient, on all stages: that is the flush. The hidden cell shows
+# The optimiser waits for the last gradient, on all stages: that is the flush. The next cell shows
 # when it isn't exact: BatchNorm takes the mean over a *microbatch*, so its gradients are off by more
 # than a tenth. RMSNorm looks at one token, and doesn't care how a batch is cut.
 
@@ -519,7 +522,7 @@ for R, by_rank in results.items():
 # ## Reading: one prompt
 #
 # A prompt is there at once. Cut it into *chunks*, as in chapter 05: at each layer a chunk reads
-# that layer's keys of the chunks before, and nothing else of them. And where do these lie? In **the
+# that layer's keys of the chunks before, and nothing else. And where do these lie? In **the
 # same stage**, which has done those chunks already. So chunk $c$ may enter stage 0 while $c - 1$ is
 # at stage 1: no request but this one, and yet a full pipeline.
 #
@@ -586,8 +589,7 @@ figures.gantt(charts, "Two processes read one prompt at once", x_title="time (s)
 # %% [markdown] slide="notes"
 # Exact means: equal to rounding, 1e-4 of a logit; the sums are the same, in other blocks. The first
 # chunk is a little shorter (it sees fewer keys), so the simulated chart, from medians, is a little
-# off. vLLM and others call this chunked pre-fill with pipeline parallelism; they fill the pipeline
-# with chunks of other requests as well.
+# off. A server fills the pipeline with chunks of other requests as well.
 
 # %% [markdown] slide="slide"
 # ## Takeaways

@@ -87,6 +87,9 @@ MISTAKES = {
     "you let a stage take several microbatches at once: it has to be free too.": (
         but(before=lambda times, passing: lambda begin, s, m: 0),
         but(before=lambda times, passing: lambda begin, s, m: begin[s, m - 1]),
+        but(
+            before=lambda times, passing: lambda begin, s, m: 0 if s else begin[s, m - 1] + times[0]
+        ),
     ),
     "you don't wait for the input: a stage is free long before its microbatch is there.": but(
         above=lambda times, passing: lambda begin, s, m: 0
@@ -106,9 +109,21 @@ MISTAKES = {
     "you let the stage be free when the one above would be: this stage's own time counts.": but(
         before=lambda times, passing: lambda begin, s, m: begin[s, m - 1] + times[s - 1]
     ),
-    "your stage waits until its message has arrived, before it takes the next microbatch. It "
-    "sends, and goes on.": but(
-        before=lambda times, passing: lambda begin, s, m: begin[s, m - 1] + times[s] + passing
+    "your stage waits for a message before it takes the next microbatch. It sends, and goes on.": (
+        but(before=lambda times, passing: lambda begin, s, m: begin[s, m - 1] + times[s] + passing),
+        but(
+            before=lambda times, passing: (
+                lambda begin, s, m: begin[s, m - 1] + times[s] + passing * (s > 0)
+            )
+        ),
+    ),
+    "your first stage waits for messages. It takes its microbatches from the batch.": of(
+        lambda begin, times, m, passing: begin + passing
+    ),
+    "you take the input of the microbatch before. Each waits for its own.": but(
+        above=lambda times, passing: (
+            lambda begin, s, m: begin[s - 1, m - 1] + times[s - 1] + passing if m else 0
+        )
     ),
     "you leave out the stage above's own time: a message leaves when it has ended.": but(
         above=lambda times, passing: lambda begin, s, m: begin[s - 1, m] + passing
@@ -116,6 +131,7 @@ MISTAKES = {
     "all of your stages begin in step, each by the slowest one's time. A fast stage begins as soon "
     "as it can.": (
         lambda times, m, passing: recurrence([max(times)] * len(times), m, passing),
+        but(before=lambda times, passing: lambda begin, s, m: begin[s, m - 1] + max(times)),
         lambda times, m, passing: [
             [(s + k) * (max(times) + passing) for k in range(m)] for s in range(len(times))
         ],

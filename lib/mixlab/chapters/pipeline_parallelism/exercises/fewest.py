@@ -84,20 +84,42 @@ def but(by_all=None, by_useful=None, rounded=ceil, least=1, p=lambda n_stages: n
     return fewest
 
 
+def searched(n_stages, small_enough):
+    """The first M at which a bubble, a float, is small enough."""
+    found = []
+    for useful in (n_stages - 1, 0):
+        m = 1
+        while not small_enough((n_stages - 1) / (m + useful)):
+            m += 1
+        found.append(m)
+    return found
+
+
 def both(function):
     return lambda n_stages, share: (function(n_stages, share),) * 2
 
 
 MISTAKES = {
     "you have the two the wrong way round. GPipe's share is of all time, and comes first.": (
-        lambda n_stages, share: solved(n_stages, share)[::-1]
+        lambda n_stages, share: solved(n_stages, share)[::-1],
+        lambda n_stages, share: but(least=0)(n_stages, share)[::-1],
     ),
     "you round down. One microbatch fewer than needed leaves more idle than allowed.": (
         but(rounded=floor),
+        but(rounded=floor, least=0),
         but(rounded=round),
     ),
     "your bubbles are smaller than the share where they may equal it: at most means at most.": (
-        but(rounded=lambda number: floor(number) + 1)
+        but(rounded=lambda number: floor(number) + 1),
+        lambda n_stages, share: searched(n_stages, lambda bubble: bubble < share),
+    ),
+    "you take M + P steps for all time. They are M + P - 1: a microbatch is at its first stage "
+    "when its way begins.": lambda n, share: (
+        max(1, ceil((n - 1) / share - n)),
+        solved(n, share)[1],
+    ),
+    "you want as many microbatches as stages at least. Fewer make a pipeline too.": (
+        lambda n, share: tuple(max(n, number) for number in solved(n, share))
     ),
     "you return 0 for one stage. Nothing idles there, but without a microbatch nothing runs.": but(
         least=0

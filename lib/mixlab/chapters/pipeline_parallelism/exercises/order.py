@@ -109,7 +109,8 @@ MISTAKES = {
         lambda s, p: s + 1
     ),
     "you send one microbatch too few ahead: the stage idles until the first gradient is back.": (
-        ahead_of(lambda s, p: p - s - 1)
+        ahead_of(lambda s, p: p - s - 1),
+        lambda stage, n_stages, m: three_parts(stage + 1, n_stages, m),
     ),
     "you keep one microbatch too many: one more is sent ahead, or goes forward in the middle where "
     "a gradient is back already.": ahead_of(lambda s, p: p - s + 1),

@@ -134,7 +134,11 @@ MISTAKES = {
         finishes
     ),
     "your test counts actions. The right number of wrong ones is no schedule.": (
-        lambda schedule, m: counted(schedule, m) and finishes(schedule, m)
+        lambda schedule, m: counted(schedule, m) and finishes(schedule, m),
+        lambda schedule, m: (
+            all(len({*words}) == len(words) == 2 * m for words in schedule)
+            and finishes(schedule, m)
+        ),
     ),
     "your test compares sets, which forget that something was done twice.": lambda schedule, m: (
         all(set(words) == {k + str(n) for k in "FB" for n in range(m)} for words in schedule)

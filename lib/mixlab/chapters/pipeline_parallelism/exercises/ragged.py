@@ -109,7 +109,13 @@ def at_once(after=lambda gradient, microbatches: gradient, **changes):
 
 MISTAKES = {
     "this is still a mean of means: a row of a short microbatch weighs more than of a long one.": (
-        means(share=one_over_m)
+        means(share=one_over_m),
+        means(share=one_over_m, divide=lambda real: max(1, int(real.sum()))),
+    ),
+    "you divide by the rows counted so far. The first microbatches weigh too much: count them all "
+    "before.": lambda weight, all_: sum(
+        joined(weight, [one], count=lambda _, k=k: max(1, n_real(all_[: k + 1])))
+        for k, one in enumerate(all_)
     ),
     "a microbatch of padding alone divides 0 by 0: the mean of nothing is NaN, times anything.": (
         means(share=lambda real, all_: real.sum() / n_real(all_))
@@ -125,7 +131,7 @@ MISTAKES = {
         share=lambda real, all_: 1, divide=lambda real: max(1, int(real.sum()))
     ),
     "you divide by all rows, padding among them. Padding adds nothing above, so it mustn't count "
-    "below.": at_once(count=n_rows),
+    "below.": (at_once(count=n_rows), means(share=one_over_m, divide=len)),
     "your loss takes in padding: rows whose `real` is False have nothing to say.": (
         at_once(pick=everything),
         at_once(pick=everything, count=n_real),

@@ -84,6 +84,18 @@ MISTAKES = {
         drained,
         lambda length, size, fixed: [size + fixed] * (length // size) or [length + fixed],
     ),
+    "you add a chunk without tokens where the prompt comes out even.": timed(
+        drained, lambda length, size, fixed: [size + fixed] * (length // size + 1)
+    ),
+    "you let the pipeline drain by full chunks, though the prompt is shorter than one.": (
+        lambda length, size, n, fixed: (
+            sum(chunks_of(length, size, fixed)) + (n - 1) * (size + fixed)
+        )
+    ),
+    "you count each token's time once. While the pipeline drains, a chunk's tokens take time at "
+    "every further stage.": lambda length, size, n, fixed: (
+        length + (ceil(length / size) + n - 1) * fixed
+    ),
     "you let the last chunk fall through the stages freely. It is short, and queues behind the "
     "full one before it at each of them.": timed(lambda times, n: sum(times) + (n - 1) * times[-1]),
     "you forget that the pipeline drains: the last chunk has more stages to go through.": timed(
@@ -98,6 +110,7 @@ MISTAKES = {
     "you pay the fixed price once for the prompt. Every chunk pays it, at every stage.": (
         lambda length, size, n, fixed: longest_once(length, size, n, 0) + fixed,
         lambda length, size, n, fixed: longest_once(length, size, n, 0) + n * fixed,
+        lambda length, size, n, fixed: drained(full(length, size, 0), n) + fixed,
     ),
     "you pay the fixed price for every chunk, but not while the pipeline drains.": (
         lambda length, size, n, fixed: (

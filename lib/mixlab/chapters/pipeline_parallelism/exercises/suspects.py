@@ -106,6 +106,9 @@ WRONG = {
     "nobody has the last microbatch": everywhere(
         lambda words, m: without(last("F"))(without(last("B"))(words, m), m)
     ),
+    "all microbatches count from 1": lambda p, m, at: [
+        [f"{word[0]}{int(word[1:]) + 1}" for word in words] for words in one_f_one_b(p, m, at)
+    ],
     "all have one microbatch too many": lambda p, m, at: one_f_one_b(p, m + 1, at),
     "one stage goes back twice with a microbatch": changed(again(first("B"))),
     "one stage goes forward twice with a microbatch": changed(again(first("F"))),
