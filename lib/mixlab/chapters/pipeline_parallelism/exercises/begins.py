@@ -72,6 +72,23 @@ def but(**changes):
     return begins
 
 
+def passing_at_first(times, n_microbatches, passing):
+    """As if every microbatch came to stage 0 by a message that it waits for."""
+
+    def before(begin, s, m):
+        return begin[s, m - 1] + times[s] + passing * (s == 0)
+
+    return recurrence(times, n_microbatches, passing, before=before)
+
+
+def at_own_pace(late):
+    """As if no stage ever waited for another; begun by mistake, or ended."""
+    return lambda times, m, passing: [
+        [sum(times[: s + late]) + s * passing + k * own for k in range(m)]
+        for s, own in enumerate(times)
+    ]
+
+
 def of(after):
     return lambda *given: after(recurrence(*given), *given)
 
@@ -117,16 +134,20 @@ MISTAKES = {
             )
         ),
     ),
-    "your first stage waits for messages. It takes its microbatches from the batch.": of(
-        lambda begin, times, m, passing: begin + passing
+    "your first stage waits for messages. It takes its microbatches from the batch.": (
+        of(lambda begin, times, m, passing: begin + passing),
+        lambda *given: passing_at_first(*given) + given[-1],
     ),
     "you take the input of the microbatch before. Each waits for its own.": but(
         above=lambda times, passing: (
             lambda begin, s, m: begin[s - 1, m - 1] + times[s - 1] + passing if m else 0
         )
     ),
-    "you leave out the stage above's own time: a message leaves when it has ended.": but(
-        above=lambda times, passing: lambda begin, s, m: begin[s - 1, m] + passing
+    "you leave out the stage above's own time: a message leaves when it has ended.": (
+        but(above=lambda times, passing: lambda begin, s, m: begin[s - 1, m] + passing),
+        lambda times, m, passing: [
+            [s * passing + k * own for k in range(m)] for s, own in enumerate(times)
+        ],
     ),
     "all of your stages begin in step, each by the slowest one's time. A fast stage begins as soon "
     "as it can.": (
@@ -137,10 +158,8 @@ MISTAKES = {
         ],
     ),
     "you let microbatch m come m · times[s] after the first. It may wait for a slower one above.": (
-        lambda times, m, passing: [
-            [sum(times[:s]) + s * passing + k * times[s] for k in range(m)]
-            for s in range(len(times))
-        ]
+        at_own_pace(0),
+        at_own_pace(1),
     ),
     "you let every microbatch wait until the one before is through the last stage.": (
         lambda times, m, passing: [

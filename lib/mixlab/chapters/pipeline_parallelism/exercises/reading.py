@@ -80,9 +80,12 @@ MISTAKES = {
     "your last chunk takes as long as a full one, though the prompt ends before.": timed(
         drained, full
     ),
-    "you leave the last, short chunk out.": timed(
-        drained,
-        lambda length, size, fixed: [size + fixed] * (length // size) or [length + fixed],
+    "you leave the last, short chunk out.": (
+        timed(
+            drained,
+            lambda length, size, fixed: [size + fixed] * (length // size) or [length + fixed],
+        ),
+        lambda length, size, n, fixed: (length // size + n - 1) * (size + fixed),
     ),
     "you add a chunk without tokens where the prompt comes out even.": timed(
         drained, lambda length, size, fixed: [size + fixed] * (length // size + 1)
@@ -115,7 +118,8 @@ MISTAKES = {
     "you pay the fixed price for every chunk, but not while the pipeline drains.": (
         lambda length, size, n, fixed: (
             sum(chunks_of(length, size, fixed)) + (n - 1) * min(size, length)
-        )
+        ),
+        lambda length, size, n, fixed: sum(chunks_of(length, size, fixed)) + (n - 1) * size,
     ),
     "you return the number of steps. Asked is the time: a step takes a chunk's tokens and the "
     "fixed price.": timed(lambda times, n: len(times) + n - 1),
