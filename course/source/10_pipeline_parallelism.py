@@ -261,7 +261,7 @@ figures.kept(counts, "Equally fast, but stage 0 keeps 4 microbatches in 1F1B and
 # et al., 2019, section 3.2); with all weights updated together, at the end, Megatron's (2021,
 # section 2.2.1).
 
-# %% slide="slide" show="output" alt="The 1F1B schedule of four stages and eight microbatches as a chart: forward in blue, backward in green, idle in grey at both ends. One action is outlined, and those that it waits for are lit. Stages and microbatches can be dragged, and the schedule chosen."
+# %% slide="slide" show="output" alt="The 1F1B schedule of four stages and eight microbatches as a chart: forward in blue, backward in green, idle in grey at both ends; 22 steps in all. Beside the stages stands what each keeps: 4, 3, 2 and 1. Stages and microbatches can be dragged, and the schedule chosen."
 for P, M in product(range(1, 7), range(1, 13)):  # as far as both can be dragged
     for make in (gpipe, one_f_one_b):
         assert simulate(make(P, M)).length == 2 * (M + P - 1)
@@ -422,9 +422,9 @@ print(done.stdout)
 # ## What PyTorch brings along
 #
 # `torch.distributed.pipelining` has these schedules, for any modules. Our stages fit. Three things
-# to know: `Schedule1F1B` wants at least as many microbatches as stages, though 1F1B itself doesn't,
-# and GPipe's doesn't; gradients are divided by $M$ (`scale_grads=True`), which is right for a *mean*
-# loss over *equal* microbatches; and it used to hang where it now refuses.
+# to know: `Schedule1F1B` refuses fewer microbatches than stages (it used to hang), though 1F1B
+# itself has no such rule; `ScheduleGPipe` takes any number; and gradients are divided by $M$
+# (`scale_grads=True`), which is right for a *mean* loss over *equal* microbatches.
 
 
 # %%
