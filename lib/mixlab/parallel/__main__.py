@@ -4,8 +4,8 @@
 
 trains a tiny model of a layer a stage for one step of eight microbatches, and prints, on rank 0,
 the time that the run took beside the simulator's, both in steps, and how far its gradients are from
-those of the whole batch on one device. What the schedules are, and whose: `schedules.gpipe` and
-`schedules.one_f_one_b`.
+those of the whole batch on one device. Source of the schedules:
+`schedules.gpipe` and `schedules.one_f_one_b` tell.
 """
 
 import argparse

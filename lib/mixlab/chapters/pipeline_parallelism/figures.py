@@ -129,7 +129,7 @@ def kept(counts: Mapping[str, Sequence[int]], title: str) -> go.Figure:
         top = max(range(len(numbers)), key=lambda at: (numbers[at], -at))
         place = dict(x=top, y=numbers[top], xanchor="right", yanchor="bottom", xshift=-6)
         words = dict(text=f"<b>{name}: {numbers[top]}</b>", showarrow=False)
-        shown.add_annotation(place | words, font=dict(size=17, color=color))
+        shown.add_annotation(place | words, font_size=17)
     shown.update_xaxes(title_text="actions that the stage has begun", dtick=2, tickfont_size=14)
     shown.update_yaxes(title_text="microbatches kept", rangemode="tozero", dtick=2)
     return shown.update_layout(showlegend=False)
