@@ -19,6 +19,7 @@ GONE = "rgba(128, 128, 128, 0.2)"  # overwritten, or hidden
 WRONG = VERMILION  # a leak, an error
 WASTE = PINK  # computed and thrown away
 ON = {SEEN: "#FFFFFF", WASTE: "#111111"}  # text on a bar of this colour, in light and in dark
+FORWARD, BACKWARD = SKY, GREEN  # through the stages of a pipeline, and back
 
 CYCLE = (BLUE, ORANGE, GREEN, VERMILION, PINK, SKY)
 

@@ -24,7 +24,7 @@ from mixlab.small_mixtral import folder
 HERE = Path(__file__).parent
 # Marks the HTML beside it as a piece, for whoever builds decks: it holds the title, and runs.
 MIME = "application/vnd.classroom.piece+json"
-MEANINGS = ("now", "seen", "gone", "wrong", "waste")
+MEANINGS = ("now", "seen", "gone", "wrong", "waste", "forward", "backward")
 IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+)\.js";$', re.MULTILINE)
 
 
