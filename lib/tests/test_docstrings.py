@@ -14,7 +14,7 @@ import pytest
 MIXLAB = Path(__file__).parent.parent / "mixlab"
 FILES = {str(path.relative_to(MIXLAB)): path for path in sorted(MIXLAB.rglob("*.py"))}
 # Where tensors are computed; elsewhere they only pass through.
-TENSORS = ("transformer/", "ssm/", "common/", "kernels/")
+TENSORS = ("transformer/", "ssm/", "common/", "kernels/", "parallel/")
 SHAPED = re.compile(r"\b(Float|Int|Bool|Complex|UInt8|Num)\[(Tensor|np\.ndarray),")
 # Axes in parentheses, such as (batch, seq, dim), or a pointer to where they stand.
 SHAPE_IN_WORDS = re.compile(
@@ -22,7 +22,7 @@ SHAPE_IN_WORDS = re.compile(
 )
 # Their ideas are this library's own, or everyone's: no paper to name.
 NO_PAPER = {f"common/{stem}.py" for stem in ("checkpoint", "columns", "linear", "tokens")}
-NO_PAPER |= {"ssm/packing.py"}
+NO_PAPER |= {"ssm/packing.py", "parallel/processes.py", "parallel/rank.py"}
 PLACE = re.compile(r"section|equation|algorithm|figure|table|theorem|appendi|chapter|`\w+\.\w+")
 # Elementwise helpers, which take any shape, and tuples of parameters.
 UNSHAPED = {
@@ -135,7 +135,8 @@ def test_errors_are_announced():
     [
         file
         for file in FILES
-        if file.startswith(("transformer/", "ssm/", "common/")) and not file.endswith("__init__.py")
+        if file.startswith(("transformer/", "ssm/", "common/", "parallel/"))
+        and not file.endswith("__init__.py")
     ],
 )
 def test_ideas_name_their_source_and_the_place_in_it(file):

@@ -17,6 +17,7 @@ MAY_IMPORT = {
     # package, which imports it only inside functions.
     "kernels": {"common", "transformer", "ssm"},
     "generate": {"common", "transformer", "ssm", "kernels"},
+    "parallel": {"common", "transformer", "kernels"},
     "weights": {"common", "transformer", "ssm", "kernels"},
     "traces": {"common", "transformer", "ssm", "kernels", "generate", "weights"},
     # A model that the course ships, with its text and its training.
@@ -24,8 +25,8 @@ MAY_IMPORT = {
     "checks": set(),
     "examination": {"checks"},
     "chapters": {
-        *("common", "transformer", "ssm", "kernels", "generate", "weights", "traces"),
-        *("small_mixtral", "checks", "examination"),
+        *("common", "transformer", "ssm", "kernels", "generate", "parallel", "weights"),
+        *("traces", "small_mixtral", "checks", "examination"),
     },
     "__init__": {"generate", "weights"},
     # The command line stands above what a student imports.

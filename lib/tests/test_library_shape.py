@@ -11,7 +11,7 @@ MODULES = {
     for path in sorted((LIB / "mixlab").rglob("*.py"))
 }
 # What is taught.
-MODELS = ("common", "transformer", "ssm", "kernels", "generate")
+MODELS = ("common", "transformer", "ssm", "kernels", "generate", "parallel")
 LONGEST_BODY = 60  # lines, without the docstring
 
 
