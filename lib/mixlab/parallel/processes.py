@@ -81,7 +81,9 @@ class Ranks:
         self.sent: list[dict[str, Sent]] = []
         context = get_context("forkserver" if "forkserver" in get_all_start_methods() else "spawn")
         if context.get_start_method() == "forkserver":
-            context.set_forkserver_preload(["mixlab.parallel.rank", "mixlab.transformer.model"])
+            context.set_forkserver_preload(
+                ["mixlab.parallel.rank", "mixlab.parallel.expert_sharding"]
+            )
         self._stands = [RawArray("c", WORDS) for _ in range(world_size)]
         self.processes, self._pipes = [], []
         try:
