@@ -71,6 +71,7 @@ class LayerShard(nn.Module):
         super().__init__()
         self.span = spans(model.config.n_layers, n_ranks, ceiling)[rank]
         self.dim, self.config = model.config.dim, part_config(model.config, self.span)
+        self.dtype = model.tok_embeddings.weight.dtype
         self.layers = nn.ModuleDict({str(number): model.layers[number] for number in self.span})
         self.tok_embeddings = model.tok_embeddings if rank == 0 else None
         last = rank == n_ranks - 1
@@ -78,7 +79,7 @@ class LayerShard(nn.Module):
 
     def init_state(self, batch: int) -> RollingCache | None:
         """An empty cache for this rank's layers; None where it has none."""
-        return None if self.config is None else RollingCache(self.config, batch)
+        return None if self.config is None else RollingCache(self.config, batch, dtype=self.dtype)
 
     @torch.no_grad()
     def forward(
@@ -97,7 +98,7 @@ class LayerShard(nn.Module):
         if rank == 0:
             x = embed(self.tok_embeddings, tokens)
         else:
-            x = communicator.recv((len(tokens), self.dim), source=rank - 1)
+            x = communicator.recv((len(tokens), self.dim), rank - 1, self.dtype)
         if cache is not None:
             x = through(self.layers.values(), cache, self.config, x, lengths, Block.__call__)
         if self.output is None:
