@@ -18,7 +18,7 @@
 # **You need** the block and its parameters from [chapter 01](01_transformer_to_mistral.ipynb), the
 # cache from [chapter 04](04_rolling_cache.ipynb), experts from [chapter 07](07_sparse_moe.ipynb).
 #
-# **Time**: 55 minutes, and an hour for the exercises in
+# **Time**: 60 minutes, and an hour for the exercises in
 # [work/09_model_sharding.ipynb](../work/09_model_sharding.ipynb), your copy of
 # [these](../exercises/09_model_sharding.ipynb).
 
@@ -32,9 +32,10 @@ from mixlab import load, tokenizer
 from mixlab.chapters.kit import series
 from mixlab.chapters.model_sharding import figures
 from mixlab.chapters.model_sharding.traces import device_memory
+from mixlab.chapters.stage.host import piece
 from mixlab.common.sampling import sample
 from mixlab.parallel.expert_sharding import ExpertShard
-from mixlab.parallel.plan import CUTS, token_numbers
+from mixlab.parallel.plan import CUTS, plan, token_numbers
 from mixlab.parallel.processes import RankError, Ranks
 from mixlab.parallel.sharding import LayerShard, TensorShard, spans
 from mixlab.small_mixtral import folder
@@ -200,6 +201,14 @@ print(f"{len(tokens)} tokens: {each:,} bytes over each border")
 # (2 minutes.) Exactly 0.0: the same instructions on the same numbers, and a float arrives as it was
 # sent. Wrong: "about 1e-6, float32 always wobbles". (With another number of threads a product may be
 # added up in another order: so one thread here, as on the ranks.) The wire is cheap: Mistral 7B sends 4,096 numbers of two bytes, 8,192 bytes a token and border.
+
+# %% alt="Four devices in a row, each a frame with the rows of layers that it holds. Devices 0, 1 and 2 have two of six layers each, lower and lower; device 3 is dashed, says no layer, and holds the output alone. The token has crossed three borders and is there."
+six = TransformerConfig.mixtral_8x7b(n_layers=6)
+shares = plan(six, "layers", 4, ceiling=True)
+assert [share.cached for share in shares] == [2 * 2 * 8 * 128] * 3 + [0]
+assert 2 * token_numbers(six, "layers", 4) == 3 * 8192
+title = "Cut by layers, a token visits one device after the other"
+piece("ranks", title, cut="layers", devices=4, layers=6, ceiling=True)
 
 # %% [markdown] slide="slide"
 # ## Each rank's cache, positions, window
@@ -367,18 +376,16 @@ with Ranks(2, timeout=1) as pair:
 # %% [markdown] slide="slide"
 # ## Cut by tensors
 #
-# Layers after one another leave three of four ranks waiting. Can all four work on one matrix? Take
-# $y = Wx$ with $W$ of two rows and two columns:
+# Can all ranks work on one matrix? Take $y = Wx$ with two rows and two columns:
 #
 # $$\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}\begin{pmatrix} 5 \\ 6 \end{pmatrix} =
 # \begin{pmatrix} 5 + 12 \\ 15 + 24 \end{pmatrix}$$
 #
-# **By outputs**: each rank has some rows of $W$, needs all of $x$, and makes some of $y$: 17 or 39.
-# **By inputs**: each has some columns and that part of $x$, and makes a *summand* of all of $y$: (5, 15)
-# or (12, 24). Then they must be added.
+# **By outputs**: a rank has some rows of $W$, all of $x$, and makes some of $y$: 17 or 39. **By inputs**:
+# it has some columns, that part of $x$, and makes a *summand* of all of $y$: (5, 15) or (12, 24).
 #
-# So cut `w1` and `w3` of the feed-forward layer by outputs, and `w2` by inputs: between them each rank
-# has just the channels that it needs.
+# Cut `w1` and `w3` of the feed-forward layer by outputs and `w2` by inputs: between them each rank has
+# just the channels that it needs.
 
 # %% slide="same"
 x, w1, w2 = torch.randn(16), torch.randn(64, 16), torch.randn(16, 64)
@@ -425,13 +432,12 @@ print("0.1 + (0.2 + 0.3) =", 0.1 + (0.2 + 0.3), "and (0.1 + 0.2) + 0.3 =", 0.1 +
 # %% [markdown] slide="slide"
 # ## All-reduce: a ring
 #
-# Every rank has a summand of the whole vector, and all need the sum. Rank 0 could collect, add and send
-# it back, but its wire would carry $R - 1$ vectors each way. Instead cut the vector into $R$ pieces, and
-# let ranks stand in a *ring*. In each round everybody sends one piece to the next rank, which adds it
-# to its own.
+# Every rank has a summand of the whole vector, and all need the sum: an *all-reduce*. Rank 0 could
+# collect and send it back, but its wire would carry $R - 1$ vectors each way. So cut the vector into $R$
+# pieces, and let the ranks stand in a *ring*. In each round everybody sends one piece to the next rank,
+# which adds it to its own.
 #
-# **Predict** for four ranks: after how many rounds has some rank a piece that is complete? And how many
-# until all have everything?
+# **Predict** for four ranks: after how many rounds is a piece complete? And when have all everything?
 
 
 # %% slide="same"
@@ -495,10 +501,8 @@ print(f"{moved[0]:,} bytes a rank; equal to rounding, and not to the last bit")
 #
 # Each rank holds two of the eight experts, and all of attention. It reads a text of its own. Where a
 # token's expert lives elsewhere, its hidden state travels there and comes back: an *all-to-all*, in
-# which every rank has something for every other.
-#
-# **Predict:** every token takes two experts a layer. If all are chosen equally often, which part of the
-# choices stays at home?
+# which every rank has something for every other. Were all experts chosen equally often, $1/R$ of the
+# choices, here a quarter, would stay at home.
 
 
 # %% slide="same"
@@ -527,16 +531,30 @@ for rank, text in enumerate(texts):
 home, away = sent.trace(), sent.sum() - sent.trace()
 assert sent.sum() == 6 * 2 * sum(map(len, texts))
 assert 0.15 < home / sent.sum() < 0.35
-# Out and back, the expert's number of 8 bytes; and before each of three, 8 bytes to every other: how many.
+# Out, back, the expert's number; and before each of these, 8 bytes to every other rank: how many.
 assert moved == away * (2 * 128 * 4 + 8) + 6 * 3 * 4 * 3 * 8
 title = f"{away / sent.sum():.0%} of the choices travel, and come back"
 figures.travels(sent, title)
 
 # %% [markdown] slide="notes"
-# (2 minutes.) A quarter, $1/R$. Wrong: half; none. A token sends $2 \cdot k \cdot \frac{R-1}{R}$ hidden
-# states a layer, out and back: on eight devices 0.875 MiB for Mixtral, all layers. Routers aren't fair
+# A token sends $2 \cdot k \cdot \frac{R-1}{R}$ hidden states a layer, out and back, with $k$ experts a
+# token: on eight devices 0.875 MiB for Mixtral, all layers. Routers aren't fair
 # (chapter 08), and the slowest rank decides; "Mixtral of Experts", section 2.1, names balancing as the
 # difficulty of this cut. Results agree to rounding: an expert multiplies other rows together.
+
+# %% slide="slide" show="output" alt="Four devices, each with all of attention in blue and two of eight experts in every layer. The token is at home on device 0; dots on two experts show its visits in the last layer, and arcs lead to their devices. Buttons change the cut; devices and layers are dragged."
+chosen = trace_router(model, tokens[None]).chosen[:, 0, -1].tolist()  # of the prompt's last token
+away = sum(expert > 1 for pair in chosen for expert in pair)  # device 0 has experts 0 and 1
+assert 0 < away <= 12
+assert all(share.cached == 6 * 2 * 8 * 128 for share in plan(six, "experts", 4))
+title = "Cut by experts, attention stands everywhere, and tokens travel"
+piece("ranks", title, cut="experts", devices=4, layers=6, chosen=chosen)
+
+# %% [markdown] slide="notes"
+# Parts are drawn to one scale, and numbers are those of Mixtral 8x7B with six layers; which experts the
+# token visits is what the small Mixtral chose for *God*. Press M for another cut: parts fly to where
+# they belong. Point at a device, and all that it holds lights up. Drag devices to 8; then by layers, and
+# E, which slices evenly.
 
 # %% slide="slide" show="output" alt="Bytes that a token costs on the wire against 2 to 8 devices, logarithmic. By layers it rises from 8 to 56 KiB, by experts from 512 to 896 KiB, by tensors from 1,024 to 7,168 KiB."
 counts = range(2, 9)
@@ -561,14 +579,14 @@ series.lines(
 # %% [markdown] slide="slide"
 # ## What is it good for?
 #
-# | cut | a device holds | a token costs | exact | at work |
-# |---|---|---|---|---|
-# | layers | some layers, their cache | $R - 1$ hidden states | to the bit | one after another |
-# | tensors | a slice of all, its heads' cache | $4(R - 1)$ a layer | to rounding | all at once |
-# | experts | some experts, its own texts' cache | $2k\frac{R-1}{R}$ a layer | to rounding | all, if balanced |
+# | cut | hidden states sent a token | exact | at work |
+# |---|---|---|---|
+# | layers | $R - 1$ | to the bit | one after another |
+# | tensors | $4(R - 1)$ a layer | to rounding | all at once |
+# | experts | $2k\frac{R-1}{R}$ a layer | to rounding | all, if balanced |
 #
-# So tensors are cut where the wire is fast, inside one machine; layers between machines. But by layers
-# **one rank in four works** while a token passes. Sharding gains memory, and no time.
+# So tensors are cut where the wire is fast, inside one machine, and layers between machines. But by
+# layers **one rank in four works** while a token passes: memory is gained, and no time.
 
 # %%
 ranks.close()
@@ -594,15 +612,13 @@ for pid in pids:  # nobody is left
 #
 # 1. 10 layers on 4 ranks, by Mistral's slicing: who holds which?
 # 2. $R = 8$, $d = 4096$, two bytes: what does one all-reduce of a token cost a rank?
-# 3. Why is `w2` cut by inputs, if `w1` is cut by outputs?
-# 4. Three ranks in a ring all send to the next before they take. What happens?
+# 3. Three ranks in a ring all send to the next before they take. What happens?
 #
 # <details><summary>Answers</summary>
 #
 # 1. 0–2, 3–5, 6–8, 9.
 # 2. $2 \cdot \frac78 \cdot 8192 = 14{,}336$ bytes.
-# 3. The channels that a rank made are just the ones that it needs; one sum at the end.
-# 4. All wait, for ever.
+# 3. All wait, for ever.
 #
 # </details>
 #
@@ -718,8 +734,8 @@ check("09.3", layer)
 def slots(rank, n_ranks, windows, length):
     """How many keys each of this rank's layers holds."""
     ### BEGIN SOLUTION
-    each = -(-len(windows) // n_ranks)
-    own = windows[rank * each : (rank + 1) * each]
+    share = (len(windows) + n_ranks - 1) // n_ranks
+    own = windows[rank * share : (rank + 1) * share]
     return [length if window is None else min(length, window) for window in own]
     ### END SOLUTION
 
