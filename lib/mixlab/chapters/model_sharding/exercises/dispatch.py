@@ -105,12 +105,37 @@ def equal_shares(up):
     return owner
 
 
+def between(ends):
+    """A token goes to rank r if one of its experts lies between these ends."""
+
+    def answer(chosen, held):
+        borders = [ends(held, rank) for rank in range(len(held))]
+        return [
+            [t for t, row in enumerate(chosen.tolist()) if any(a <= e < b for e in row)]
+            for a, b in borders
+        ]
+
+    return answer
+
+
+def share(held):
+    return max(1, sum(held) // len(held))
+
+
 MISTAKES = {
     "a token with two experts on one rank is sent there twice. It travels once.": but(once=False),
     "you cut experts into equal shares. `held` says how many each rank has.": (
         but(owner=equal_shares(True)),
         but(owner=equal_shares(False)),
         but(owner=lambda held: [e * len(held) // sum(held) for e in range(sum(held))]),
+        between(lambda held, r: (r * share(held), (r + 1) * share(held))),
+    ),
+    "you take r · held[r] for a rank's first expert. It is the sum of what the ranks before it "
+    "hold.": between(lambda held, r: (r * held[r], (r + 1) * held[r])),
+    "you ask for one end only: rank r's experts begin where the ranks before it end, and end where "
+    "the next one's begin.": (
+        between(lambda held, r: (0, sum(held[: r + 1]))),
+        between(lambda held, r: (sum(held[:r]), sum(held))),
     ),
     "you deal experts out in turn: expert e to rank e % n. A rank has experts in a row.": but(
         owner=lambda held: [expert % len(held) for expert in range(sum(held))]
@@ -118,7 +143,10 @@ MISTAKES = {
     "you take an expert's number for its rank's.": lambda chosen, held: [
         (chosen == rank).any(1).nonzero().flatten().tolist() for rank in range(len(held))
     ],
-    "a token goes to its best expert only. All k need it.": but(rows=lambda row: row[:1]),
+    "a token goes to one of its experts only. All k need it.": (
+        but(rows=lambda row: row[:1]),
+        but(rows=lambda row: row[-1:]),
+    ),
     "a token's first expert is left out.": but(rows=lambda row: row[1:] or row),
     "a token is sent only where all of its experts live. Any is enough.": lambda chosen, held: [
         [t for t, row in enumerate(chosen.tolist()) if {owners(held)[e] for e in row} == {rank}]
@@ -128,22 +156,8 @@ MISTAKES = {
         lambda *given: [[], *parcels(*given)[1:]]
     ),
     "your borders are off by one: rank r's experts end before the next rank's first.": (
-        lambda chosen, held: [
-            [
-                t
-                for t, row in enumerate(chosen.tolist())
-                if any(sum(held[:r]) <= e <= sum(held[: r + 1]) for e in row)
-            ]
-            for r in range(len(held))
-        ],
-        lambda chosen, held: [
-            [
-                t
-                for t, row in enumerate(chosen.tolist())
-                if any(sum(held[:r]) < e <= sum(held[: r + 1]) for e in row)
-            ]
-            for r in range(len(held))
-        ],
+        between(lambda held, r: (sum(held[:r]), sum(held[: r + 1]) + 1)),
+        between(lambda held, r: (sum(held[:r]) + 1, sum(held[: r + 1]) + 1)),
     ),
     "every rank gets every token. Only those are sent that it has an expert for.": (
         lambda chosen, held: [list(range(len(chosen))) for _ in held]

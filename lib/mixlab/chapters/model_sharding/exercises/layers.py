@@ -97,6 +97,12 @@ def last_larger(rank, n, ranks, ceiling):
     return range(start, start + small + (rank >= ranks - larger))
 
 
+def evenly(n, ranks, before, rank, more=None):
+    small, larger = divmod(n, ranks)
+    start = rank * small + before
+    return range(start, min(n, start + small + (rank < larger if more is None else more)))
+
+
 MISTAKES = {
     "your two ways are one: you cut evenly with `ceiling` too. By ceil each rank takes its full "
     "share while there are layers, and the last ones may get none.": sized(
@@ -130,6 +136,23 @@ MISTAKES = {
     "larger ones don't come first.": (
         sized(even=lambda r, n, k, _: range(r * n // k, (r + 1) * n // k)),
         sized(even=lambda r, n, k, _: range(round(r * n / k), round((r + 1) * n / k))),
+    ),
+    "evenly, ranks behind the larger shares begin too early, or have one layer too many. What lies "
+    "before a rank has grown by each larger share, and there are n_layers % n_ranks of them.": (
+        sized(even=lambda r, n, k, _: evenly(n, k, r if r < n % k else 0, r)),
+        sized(even=lambda r, n, k, _: evenly(n, k, min(r, n % k), r, r <= n % k)),
+    ),
+    "evenly, what is left over comes from the model's end. A rank has layers in a row.": sized(
+        even=lambda r, n, k, _: [*evenly(n, k, 0, r, 0), *range(n - n % k, n)[r : r + 1]]
+    ),
+    "evenly, your ranks take one rounded share each. No one share makes them differ by one.": sized(
+        even=lambda r, n, k, _: range(min(n, r * round(n / k)), min(n, (r + 1) * round(n / k)))
+    ),
+    "by ceil you always add one. Where layers come out even nothing is rounded.": sized(
+        each=lambda r, n, k, _: range(r * (n // k + 1), min(n, (r + 1) * (n // k + 1)))
+    ),
+    "by ceil a rank past the end takes a layer that another has. It holds none.": sized(
+        each=lambda r, n, k, _: by_rule(r, n, k, True) or [n - 1]
     ),
     "evenly, a rank with a larger share takes its neighbour's first layer too: what lies before a "
     "rank has grown by the larger shares before it.": sized(

@@ -85,24 +85,12 @@ ASKED = Asked(
 # --- kept back while grading ---
 
 
-def one_list(n_ranks, transfers, order=lambda transfers: transfers):
+def one_list(n_ranks, transfers):
     does = [[] for _ in range(n_ranks)]
-    for source, to in order(transfers):
+    for source, to in transfers:
         does[source].append(("send", to))
         does[to].append(("recv", source))
     return does
-
-
-def by_rank(n_ranks, transfers):
-    numbered = sorted(enumerate(transfers), key=lambda one: (max(one[1]), min(one[1]), one[0]))
-    return [
-        [
-            ("send", to) if me == source else ("recv", source)
-            for _, (source, to) in numbered
-            if me in (source, to)
-        ]
-        for me in range(n_ranks)
-    ]
 
 
 def sorted_by(key):
@@ -141,11 +129,23 @@ MISTAKES = {
     "odd ranks send first and even ones take first. In a ring of three, 0 and 2 both take.": (
         sorted_by(lambda step, me: (step[0] == "recv") == (me % 2 == 1))
     ),
-    "rank 0 sends first and all others take first. Two of those may wait for each other.": (
-        sorted_by(lambda step, me: (step[0] == "recv") == (me == 0))
+    "one rank begins the other way round than the others. That opens one ring, not every one.": (
+        sorted_by(lambda step, me: (step[0] == "recv") == (me == 0)),
+        sorted_by(lambda step, me: (step[0] == "send") == (me == 0)),
+        lambda n, t: [
+            sorted(one, key=lambda step, me=me: (step[0] == "recv") == (me < n - 1))
+            for me, one in enumerate(one_list(n, t))
+        ],
+        lambda n, t: [
+            sorted(one, key=lambda step: step[0] == "send") if me == 0 else one
+            for me, one in enumerate(one_list(n, t))
+        ],
     ),
-    "each rank goes through its partners by their number. 0 waits for 1, 1 for 0 … and a ring "
-    "is closed: partners must meet in one order.": sorted_by(lambda step, me: (step[1], step[0])),
+    "each rank goes through its partners by number, and that is an order; but with one partner it "
+    "takes before it sends, or sends before it takes, and so does the partner.": (
+        sorted_by(lambda step, me: (step[1], step[0])),
+        sorted_by(lambda step, me: (step[1], step[0] == "recv")),
+    ),
     "a pair that occurs twice is sent once.": but(lambda t: list(dict.fromkeys(t))),
     "only sends are there, or only takes. A message needs both.": (
         lambda n, t: [[s for s in one if s[0] == "send"] for one in one_list(n, t)],
@@ -164,10 +164,6 @@ MISTAKES = {
 }
 
 
-def show(n_ranks, transfers):
-    return f"programs({n_ranks}, {transfers})"
-
-
 def place(at):
     if not at:
         return ""
@@ -177,12 +173,12 @@ def place(at):
 
 
 KNOWN = Known(
-    right=(one_list, by_rank, lambda n, t: one_list(n, t, sorted)),
+    right=(one_list, sorted_by(lambda step, me: step[1])),
     mistakes=MISTAKES,
     slips={
         "expected a list for each": lambda n, t: one_list(n, t)[:-1],
         "can send to another rank": lambda n, t: [[("give", 0)]] * n,
     },
-    show=show,
+    show=lambda n_ranks, transfers: f"programs({n_ranks}, {transfers})",
     place=place,
 )

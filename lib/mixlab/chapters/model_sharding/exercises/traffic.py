@@ -99,6 +99,7 @@ MISTAKES = {
     "by tensors you count what one rank sends. All ranks together were asked for.": (
         but(tensors=lambda R, n, d, b, away: 4 * n * (R - 1) * d * b / R),
         but(tensors=lambda R, n, d, b, away: 4 * n * (R - 1) * d * b // R),
+        but(tensors=lambda R, n, d, b, away: 4 * n * d * b),
     ),
     "by tensors every rank sends its whole vector to every other. A ring sends pieces: 2 (R - 1) / "
     "R of a vector a rank.": but(tensors=lambda R, n, d, b, away: 2 * n * R * (R - 1) * d * b),
@@ -110,9 +111,14 @@ MISTAKES = {
     "by tensors each round sends whole vectors; they are pieces of 1/R.": but(
         tensors=lambda R, n, d, b, away: 4 * n * R * (R - 1) * d * b
     ),
+    "by tensors you let each layer pass every border once. An all-reduce goes around twice, and a "
+    "layer needs two.": but(tensors=lambda R, n, d, b, away: n * (R - 1) * d * b),
     "by tensors you count one layer.": but(tensors=lambda R, n, d, b, away: 4 * (R - 1) * d * b),
     "by experts you count the way there. What the expert made must come home.": but(
         experts=lambda R, n, d, b, away: away * d * b
+    ),
+    "by experts you count two experts again. `away` are choices, not layers.": but(
+        experts=lambda R, n, d, b, away: 4 * away * d * b
     ),
     "by experts you multiply by the layers again. `away` counts the choices of all of them.": (
         but(experts=lambda R, n, d, b, away: 2 * n * away * d * b),

@@ -26,7 +26,7 @@ def call(answer, n_ranks, windows, length):
     for rank in range(n_ranks):
         given = answer(rank, n_ranks, windows, length)
         try:
-            numbers = [int(number) for number in given]
+            numbers = [int(number) for number in ([given] if isinstance(given, dict) else given)]
         except (TypeError, ValueError):
             raise Unreadable(
                 f"expected a list of whole numbers for rank {rank}: got {kind_of(given)}"
@@ -128,6 +128,12 @@ MISTAKES = {
     ),
     "your rank's slice begins one layer late.": but(
         own=lambda rank, k, w: w[rank * -(-len(w) // k) + 1 : (rank + 1) * -(-len(w) // k) + 1]
+    ),
+    "your rank's slice ends one layer late.": but(
+        own=lambda rank, k, w: w[rank * -(-len(w) // k) : (rank + 1) * -(-len(w) // k) + 1]
+    ),
+    "your windows begin at the rank's number. Rank r's first layer is r times the share.": but(
+        own=lambda rank, k, w: [w[(rank + n) % len(w)] for n in range(len(own_windows(rank, k, w)))]
     ),
     "a layer without a window holds nothing with you. It keeps every key.": but(free=lambda n: 0),
     "you leave layers without a window out. They keep every key, and are layers of this rank.": but(
