@@ -35,6 +35,7 @@ from mixlab.parallel.communicator import Sent
 from mixlab.parallel.rank import WORDS, Failure, serve
 
 _START_SECONDS = 120.0  # to import torch on a busy machine, the first time
+_REAP_SECONDS = 5.0  # until a dead rank's exit code is known
 _GRACE_SECONDS = 0.5  # for the others to say what befell them, once a rank has failed
 
 # What may become of a rank, the likeliest cause first: one that failed in the middle of an
@@ -185,7 +186,7 @@ class Ranks:
             return f"waited in {where}" if where else "was computing", _HUNG
         answer = answers[rank]
         if answer is None:
-            self.processes[rank].join(_GRACE_SECONDS)
+            self.processes[rank].join(_REAP_SECONDS)
             code = self.processes[rank].exitcode
             killed = code is not None and code < 0
             how = f"was killed by {signal.Signals(-code).name}" if killed else f"exited with {code}"
