@@ -61,7 +61,7 @@ class Ranks:
 
     Args:
         world_size: how many.
-        timeout: seconds after which a run is given up.
+        timeout: seconds after which a run is given up; may be set anew between runs.
 
     Attributes:
         sent: what each rank sent in the last run, by kind; see `communicator`.

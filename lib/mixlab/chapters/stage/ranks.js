@@ -5,7 +5,7 @@
 const CUTS = ["layers", "tensors", "experts"], MOST_DEVICES = 8, MOST_LAYERS = 8, BYTES = 2, HOME = 0;
 const MIXTRAL = { dim: 4096, n_heads: 32, n_kv_heads: 8, head_dim: 128, hidden_dim: 14336, vocab_size: 32000, n_experts: 8 };
 const WIDE = { tall: false, width: 960, columns: 8, top: 74, gap: 16, most: 210, rows: 208, row: 27, head: 30, foot: 56, tracks: [170, 560], track: 250 };
-const TALL = { tall: true, width: 390, columns: 2, top: 64, gap: 14, most: 180, rows: 74, row: 12, head: 24, foot: 46, tracks: [24, 212], track: 150 };
+const TALL = { tall: true, width: 390, columns: 2, top: 64, gap: 14, most: 180, rows: 74, row: 12, head: 24, foot: 46, tracks: [56, 250], track: 84 };
 
 const range = (from, to) => Array.from({ length: Math.max(0, to - from) }, (_, n) => from + n);
 const many = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;
