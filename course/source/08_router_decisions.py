@@ -528,9 +528,8 @@ figures.who_pays(panels, kinds, title)
 #
 # </details>
 #
-# **Next.** *A model with all these experts no longer fits on one device. Who holds what?* That chapter
-# is yet to come: after [the exercises](../work/08_router_decisions.ipynb) go on with
-# [chapter 17](17_parallel_scan.ipynb).
+# **Next.** *A model with all these experts no longer fits on one device. Who holds what?* First
+# [the exercises](../work/08_router_decisions.ipynb), then [chapter 09](09_model_sharding.ipynb).
 
 # %% [markdown] to="exercise"
 # # 08 · What the router decides: exercises

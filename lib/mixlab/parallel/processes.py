@@ -35,6 +35,7 @@ from mixlab.parallel.communicator import Sent
 from mixlab.parallel.rank import WORDS, Failure, serve
 
 _START_SECONDS = 120.0  # to import torch on a busy machine, the first time
+_REAP_SECONDS = 5.0  # until a dead rank's exit code is known
 _GRACE_SECONDS = 0.5  # for the others to say what befell them, once a rank has failed
 
 # What may become of a rank, the likeliest cause first: one that failed in the middle of an
@@ -60,7 +61,7 @@ class Ranks:
 
     Args:
         world_size: how many.
-        timeout: seconds after which a run is given up.
+        timeout: seconds after which a run is given up; may be set anew between runs.
 
     Attributes:
         sent: what each rank sent in the last run, by kind; see `communicator`.
@@ -81,7 +82,9 @@ class Ranks:
         self.sent: list[dict[str, Sent]] = []
         context = get_context("forkserver" if "forkserver" in get_all_start_methods() else "spawn")
         if context.get_start_method() == "forkserver":
-            context.set_forkserver_preload(["mixlab.parallel.rank", "mixlab.transformer.model"])
+            context.set_forkserver_preload(
+                ["mixlab.parallel.rank", "mixlab.parallel.expert_sharding"]
+            )
         self._stands = [RawArray("c", WORDS) for _ in range(world_size)]
         self.processes, self._pipes = [], []
         try:
@@ -183,7 +186,7 @@ class Ranks:
             return f"waited in {where}" if where else "was computing", _HUNG
         answer = answers[rank]
         if answer is None:
-            self.processes[rank].join(_GRACE_SECONDS)
+            self.processes[rank].join(_REAP_SECONDS)
             code = self.processes[rank].exitcode
             killed = code is not None and code < 0
             how = f"was killed by {signal.Signals(-code).name}" if killed else f"exited with {code}"

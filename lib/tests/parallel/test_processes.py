@@ -170,7 +170,7 @@ def test_send_meets_send_and_ends():
 
     error, seconds = failing(meet, timeout=1.0, world_size=2)
     assert error.standing == {0: "waited in send to rank 1", 1: "waited in send to rank 0"}
-    assert 1.0 <= seconds < 5
+    assert 1.0 <= seconds < 10
 
 
 def test_an_endless_loop_ends():
@@ -180,7 +180,7 @@ def test_an_endless_loop_ends():
 
     error, seconds = failing(loop, timeout=1.0, world_size=2)
     assert (error.rank, error.standing) == (1, {0: "had finished", 1: "was computing"})
-    assert seconds < 5
+    assert seconds < 10
 
 
 def test_a_result_that_cannot_travel_is_an_error_of_its_rank():
