@@ -15,7 +15,7 @@ from types import CodeType, FunctionType, MethodType
 
 # Also some that the course doesn't install, as a class's machine may have them.
 PACKAGES = (
-    *("flash_attn", "mamba_ssm", "mambapy", "megablocks", "mistral_inference"),
+    *("flash_attn", "gguf", "mamba_ssm", "mambapy", "megablocks", "mistral_inference"),
     *("transformers", "vllm", "xformers"),
 )
 READY_MADE = re.compile(

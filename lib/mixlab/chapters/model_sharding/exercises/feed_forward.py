@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 
-from mixlab.chapters.model_sharding.exercises import OURS
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.messages import Unreadable
 from mixlab.checks.readers import read_reals
@@ -40,7 +39,6 @@ ASKED = Asked(
     draw=draw,
     call=call,
     read=read_reals(2),
-    forbids=OURS,
     examples=tuple(
         shards(np.random.default_rng(seed), *kind, whole=True)
         for seed, kind in enumerate([(1, 2, (1, 1)), (2, 2, (2, 2)), (2, 3, (1, 2)), (3, 2, (2,))])

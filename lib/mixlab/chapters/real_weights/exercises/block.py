@@ -22,7 +22,6 @@ def packed(levels, step, lowest):
 ASKED = Asked(
     draw=draw,
     read=read_reals(1),
-    forbids=("gguf", "mixlab.weights.gguf"),
     atol=2e-4,
     examples=(
         (packed([0] * 31 + [1], 0.5, -1.0),),

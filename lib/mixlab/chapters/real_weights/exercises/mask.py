@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from mixlab.chapters.real_weights.exercises import SINKS
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.readers import read_mask
 
@@ -19,7 +18,6 @@ def draw(rng):
 ASKED = Asked(
     draw=draw,
     read=read_mask(2),
-    forbids=SINKS,
     examples=((6, 3, 1), (8, 4, 2), (5, 5, 3), (4, 2, 0), (7, 4, 3)),
     hints=(
         "Write down row 5 for window 4 and 2 sinks: which four keys may it see?",

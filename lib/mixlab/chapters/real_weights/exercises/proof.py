@@ -3,7 +3,6 @@
 from collections import Counter
 from operator import eq, ge, le
 
-from mixlab.chapters.real_weights.exercises import SINKS
 from mixlab.chapters.real_weights.exercises.suspects import FAMILIES, NUMBERS, cache_of, seen
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.readers import read_verdict
@@ -20,7 +19,6 @@ def draw(rng):
 ASKED = Asked(
     draw=draw,
     read=read_verdict,
-    forbids=SINKS,
     examples=tuple((cache_of(family, NUMBERS.get(family, (0,))[0]),) for family in FAMILIES),
     hints=(
         "For one window, one number of sinks and one position the rule gives a set of keys. Write "

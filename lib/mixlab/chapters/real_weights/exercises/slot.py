@@ -1,6 +1,5 @@
 """11.3 Find the bug: a ring that keeps its first slots."""
 
-from mixlab.chapters.real_weights.exercises import SINKS
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.readers import read_reals
 
@@ -23,7 +22,6 @@ ASKED = Asked(
     draw=draw,
     call=call,
     read=read_reals(1),
-    forbids=SINKS,
     atol=1e-6,
     examples=((4, 1, 10), (6, 2, 16), (4, 0, 9), (3, 2, 7), (7, 4, 20)),
     hints=(

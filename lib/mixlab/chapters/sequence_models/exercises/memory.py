@@ -1,6 +1,5 @@
 """12.5 Predict: what must be kept to write on?"""
 
-from mixlab.chapters.sequence_models.exercises import OURS
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.readers import read_count
 
@@ -35,7 +34,6 @@ def draw(rng):
 ASKED = Asked(
     draw=draw,
     read=read_count,
-    forbids=OURS,
     examples=(
         ([conv(2, 1), RECURRENT], 9, 4),
         ([conv(3, 4)], 20, 2),

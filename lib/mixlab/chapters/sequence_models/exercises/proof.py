@@ -2,7 +2,6 @@
 
 from operator import eq
 
-from mixlab.chapters.sequence_models.exercises import OURS
 from mixlab.chapters.sequence_models.exercises.families import (
     FAMILIES,
     WIDEST,
@@ -25,7 +24,6 @@ def draw(rng):
 ASKED = Asked(
     draw=draw,
     read=read_verdict,
-    forbids=OURS,
     examples=tuple((step_of(family, numbers_of(family)[0]),) for family in FAMILIES),
     hints=(
         "If there are such an A and b, which three states tell them? Then a step has no freedom "

@@ -2,7 +2,6 @@
 
 import torch
 
-from mixlab.chapters.sequence_models.exercises import OURS
 from mixlab.chapters.sequence_models.exercises.equations import SLOPES, posed
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.messages import Unreadable
@@ -32,7 +31,6 @@ ASKED = Asked(
     draw=draw,
     call=call,
     read=read_reals(2),
-    forbids=OURS,
     examples=(
         posed("2 * x + t", [5.0], 0.5, 2),
         posed("t - x", [1.0], 0.5, 3),
