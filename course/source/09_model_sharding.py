@@ -619,7 +619,8 @@ for pid in pids:  # nobody is left
 # </details>
 #
 # **Next.** *By layers, one rank in four works. How do the other three get something to do?* First
-# [the exercises](../work/09_model_sharding.ipynb), then chapter 10.
+# [the exercises](../work/09_model_sharding.ipynb), then
+# [chapter 10](10_pipeline_parallelism.ipynb).
 
 # %% [markdown] to="exercise"
 # # 09 · Model sharding: exercises

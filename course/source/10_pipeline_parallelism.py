@@ -16,8 +16,8 @@
 # the two ways that papers do; choose between GPipe and 1F1B by what a stage keeps; accumulate
 # gradients so that they are the whole batch's; pipeline many requests, and one prompt.
 #
-# **You need** layers over devices as real processes (chapter 09), a prompt in chunks over a cache
-# ([chapter 05](05_chunked_prefill.ipynb)), and what `backward()` does.
+# **You need** layers over devices as real processes ([chapter 09](09_model_sharding.ipynb)), a prompt
+# in chunks over a cache ([chapter 05](05_chunked_prefill.ipynb)), and what `backward()` does.
 #
 # **Time**: 50 minutes, and an hour for the exercises in
 # [work/10_pipeline_parallelism.ipynb](../work/10_pipeline_parallelism.ipynb), your copy of
@@ -620,7 +620,8 @@ figures.gantt(charts, "Two processes read one prompt at once", x_title="time (s)
 # </details>
 #
 # **Next.** *All of this runs on weights made of chance. What changes on real ones?* First
-# [the exercises](../work/10_pipeline_parallelism.ipynb), then chapter 11, Real weights.
+# [the exercises](../work/10_pipeline_parallelism.ipynb), then
+# [chapter 11](11_real_weights.ipynb).
 
 # %% [markdown] to="exercise"
 # # 10 · Pipeline parallelism: exercises

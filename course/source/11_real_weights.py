@@ -556,7 +556,8 @@ print("both fall by more than 0.05 nats, and end within 0.04 of each other")
 # </details>
 #
 # **Next.** *What else can remember a text, if not attention?* First
-# [the exercises](../work/11_real_weights.ipynb), then Part III, which begins with sequence models.
+# [the exercises](../work/11_real_weights.ipynb), then Part III, which begins with
+# [chapter 12](12_sequence_models.ipynb).
 
 # %% [markdown] to="exercise"
 # # 11 · Real weights: exercises

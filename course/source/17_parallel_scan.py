@@ -15,7 +15,8 @@
 # famous scans round by round and count what each costs; choose between loop, tree and chunks for
 # a machine; derive the backward pass of a recurrence and run it as one more scan.
 #
-# **You need** Python and PyTorch tensors, and the chain rule for the last part.
+# **You need** Python and PyTorch tensors, and the chain rule for the last part. That two linear
+# steps make one is shown in [chapter 12](12_sequence_models.ipynb), and again here.
 #
 # **Time**: 55 minutes, and as much again for the exercises in
 # [work/17_parallel_scan.ipynb](../work/17_parallel_scan.ipynb), your copy of
