@@ -43,6 +43,7 @@ from mixlab.traces.router import trace_router
 from mixlab.transformer.config import TransformerConfig
 
 torch.set_num_threads(1)  # as each rank has: another number might round otherwise
+torch.manual_seed(0)
 model = load(folder(), dtype=torch.float32)  # chapter 08's small Mixtral: 6 layers, 8 experts
 text_tokenizer = tokenizer(folder())
 
