@@ -196,7 +196,7 @@ print(
 # which the file holds as a template. `mixlab.chat` fills it in. **Predict:** what comes without the
 # form? And what, if nobody stops the model after its answer?
 
-# %% slide="fragment"
+# %% slide="fragment" show="output"
 question = "What is the capital of France?"
 prompt, stop = chat(smollm2(), question), stop_tokens(smollm2())
 print(decode(prompt, skip_special_tokens=False)[-83:])
@@ -346,6 +346,8 @@ scores = {budget: [perplexity(one) for one in of] for budget, of in found.items(
 whole = [perplexity(one) for one in full[:, 63:]]
 
 # %% [markdown] slide="slide"
+# ## One key for the first token
+#
 # **Predict:** a window of 32 makes the Bible's perplexity 13 times as high. One of the 32 keys now
 # goes to *Now*, the first token. What is left of the factor?
 

@@ -124,7 +124,8 @@ def learn(
     routers = [p for name, p in layer.named_parameters() if name.startswith("gate.")]
     others = [p for name, p in layer.named_parameters() if not name.startswith("gate.")]
     groups = [dict(params=others, lr=1e-4), dict(params=routers, lr=3e-3)]
-    optimizer = torch.optim.AdamW([group for group in groups if group["params"]], weight_decay=0)
+    groups = [group for group in groups if group["params"]]
+    optimizer = torch.optim.AdamW(groups, weight_decay=0, fused=True)
     history = []
     for step in range(steps + 1):
         if step % every == 0:
