@@ -453,8 +453,7 @@ words = dict(row_title="layer", column_title="expert removed", unit="more bits p
 figures.heat(cost, range(6), range(8), title="Only layer 0 can't spare an expert", **words)
 
 # %% [markdown] slide="notes"
-# (2 minutes.) One of layer 0's: each of its eight costs more than any of the other forty. Usual wrong
-# answers: the last layer's, next to the prediction; "all alike, an eighth of the tokens each".
+# (2 minutes.) Layer 0's. Usual: the last's; "all alike".
 
 # %% [markdown] slide="slide"
 # ## Taking favourites away

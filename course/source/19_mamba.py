@@ -15,9 +15,9 @@
 # block and say which of its three skips is which; read $\Delta$ as a clock, and say where the
 # paper's theorem and the released code part; compute when a state is cheaper than a cache.
 #
-# **You need** Python, PyTorch, no calculus: short steps in code stand for the one derivative
-# ([chapter 12](12_sequence_models.ipynb) begins from zero). Chapter 17 for a loop that becomes a
-# scan, chapter 04 for the cache.
+# **You need** Python, PyTorch, a derivative made from short steps
+# ([chapter 12](12_sequence_models.ipynb)), chapter 17 for a loop that becomes a scan, 04 for the
+# cache.
 #
 # **Time**: 60 minutes, and a little more for the exercises in
 # [work/19_mamba.ipynb](../work/19_mamba.ipynb), your copy of
