@@ -453,7 +453,7 @@ words = dict(row_title="layer", column_title="expert removed", unit="more bits p
 figures.heat(cost, range(6), range(8), title="Only layer 0 can't spare an expert", **words)
 
 # %% [markdown] slide="notes"
-# (2 minutes.) Layer 0's. Usual: the last's; "all alike".
+# (2 minutes.) Layer 0's. Usual: the last's.
 
 # %% [markdown] slide="slide"
 # ## Taking favourites away

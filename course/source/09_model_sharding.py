@@ -569,7 +569,6 @@ series.lines(
     title="One token of Mixtral: tensors send 128 times what layers do",
     x_title="devices",
     y_title="KiB a token, all devices together",
-    named_at_ends=True,
     log_y=True,
 )
 

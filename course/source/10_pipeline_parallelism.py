@@ -158,7 +158,8 @@ assert max(line[-1] for line in lines.values()) < 0.02
 title = "At four microbatches a stage, 11 to 20% of the time is still idle"
 axes = dict(x_title="microbatches a stage, M / P", y_title="idle share of all time")
 marks = {"M = 4P": 4}
-shown = series.lines(per_stage, lines, title=title, **axes, marks=marks, log_x=True)
+axes |= dict(log_x=True, named_at_ends=False)  # they end together
+shown = series.lines(per_stage, lines, title=title, **axes, marks=marks)
 shown.update_yaxes(tickformat=".0%")
 
 # %% [markdown] slide="slide"
