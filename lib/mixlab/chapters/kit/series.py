@@ -82,7 +82,8 @@ def lines(
         ticks = [f"{at:,}" for at in x]
         shown.update_xaxes(type="log", tickvals=list(x), ticktext=ticks)
     if log_y:
-        shown.update_yaxes(type="log", dtick=1)
+        least = min(at for numbers in values.values() for at in numbers if at is not None)
+        shown.update_yaxes(type="log", dtick=1, tickformat="," if least >= 1 else None)
     else:
         shown.update_yaxes(rangemode="tozero")
     shown.update_layout(showlegend=False)
