@@ -14,8 +14,9 @@ import torch
 from torch import distributed as dist
 
 from mixlab.parallel.communicator import Communicator
-from mixlab.parallel.pipeline import Stage, Training, run_stage
+from mixlab.parallel.pipeline import Training, run_stage
 from mixlab.parallel.schedules import Timeline, gpipe, one_f_one_b, simulate
+from mixlab.parallel.stage import Stage
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.model import Transformer, next_token_loss
 
