@@ -71,8 +71,8 @@ def test_memory_says_what_each_line_comes_to():
         ends=["8 GiB", "4 GiB"],
     )
     said = {note.text: note.y for note in shown.layout.annotations}
-    assert said["<b>8 GiB</b>"] == 8
-    assert said["<b>4 GiB</b>"] == 4
+    assert said["<b>8 GiB</b><br>all"] == 8
+    assert said["<b>4 GiB</b><br>ring"] == 4
     assert "W = 4" in said
 
 
