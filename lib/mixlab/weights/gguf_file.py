@@ -130,7 +130,8 @@ def refuse_unknown(reader: GGUFReader, family: str, known: Collection[str]) -> N
 def stored_tensor(tensor: ReaderTensor, path: str | Path) -> Stored:
     """A tensor of the file, dequantised to float32 when it is read.
 
-    Reading raises ValueError if the installed package can't dequantise its type.
+    Raises:
+        ValueError: on reading, if the installed package can't dequantise the tensor's type.
     """
 
     def read(keep: bool) -> Tensor:
