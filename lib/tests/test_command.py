@@ -15,7 +15,7 @@ def test_how_tokens_are_chosen(capsys):
     assert main(["smollm2", question, "--temperature", "9", "--top-k", "1"]) == 0
     assert main(["smollm2", question, "--temperature", "9", "--min-p", "1"]) == 0
     assert capsys.readouterr().out == "The capital of France is Paris.\n" * 2
-    assert main(["smollm2", question, "--repetition-penalty", "1e-9"]) == 0
+    assert main(["smollm2", question, "--repetition-penalty", "1e-9", "--max-tokens", "4"]) == 0
     assert "Paris" not in capsys.readouterr().out
 
 
