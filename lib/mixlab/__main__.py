@@ -6,7 +6,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import torch
-from tokenizers.decoders import DecodeStream
 
 import mixlab
 from mixlab.weights.chat import NoChat
@@ -28,6 +27,9 @@ def arguments(given: list[str] | None) -> argparse.Namespace:
     add("--chunk-size", type=int, help="tokens of the prompt read at once (default: all)")
     add("--temperature", type=float, default=0.0, help="0 takes the likeliest (default)")
     add("--top-p", type=float, default=1.0, help="share of probability to draw from (default: 1)")
+    add("--top-k", type=int, help="how many tokens to draw from (default: all)")
+    add("--min-p", type=float, default=0.0, help="least share of the likeliest's probability")
+    add("--repetition-penalty", type=float, default=1.0, help="divides what was said (default: 1)")
     add("--seed", type=int, default=0, help="of the draws (default: 0)")
     return parser.parse_args(given)
 
@@ -51,11 +53,6 @@ def answer(chosen: argparse.Namespace) -> None:
     model, tokenizer = mixlab.load(path), mixlab.tokenizer(path)
     if chosen.window is not None:
         model.set_window(chosen.window)
-    stream = DecodeStream(skip_special_tokens=True)  # holds back what is half a character
-
-    def show(_: int, token: int) -> None:
-        print(stream.step(tokenizer, token) or "", end="", flush=True)
-
     mixlab.generate(
         model,
         [prompt_of(path, tokenizer, chosen)],
@@ -65,7 +62,10 @@ def answer(chosen: argparse.Namespace) -> None:
         top_p=chosen.top_p,
         generator=torch.Generator().manual_seed(chosen.seed),
         stop=mixlab.stop_tokens(path),
-        on_token=show,
+        on_token=mixlab.stream(tokenizer),
+        top_k=chosen.top_k,
+        min_p=chosen.min_p,
+        repetition_penalty=chosen.repetition_penalty,
     )
     print()
 

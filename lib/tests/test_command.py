@@ -10,6 +10,15 @@ def test_a_question_is_answered(capsys):
     assert capsys.readouterr().out == "The capital of France is Paris.\n"
 
 
+def test_how_tokens_are_chosen(capsys):
+    question = "What is the capital of France?"
+    assert main(["smollm2", question, "--temperature", "9", "--top-k", "1"]) == 0
+    assert main(["smollm2", question, "--temperature", "9", "--min-p", "1"]) == 0
+    assert capsys.readouterr().out == "The capital of France is Paris.\n" * 2
+    assert main(["smollm2", question, "--repetition-penalty", "1e-9", "--max-tokens", "4"]) == 0
+    assert "Paris" not in capsys.readouterr().out
+
+
 def test_a_text_is_continued_and_half_a_character_never_shown(capsys):
     told = []
     code = main(["smollm2", "Some emoji: 😀😃😄😁😆😅", "--plain", "--max-tokens", "12"])
@@ -28,7 +37,14 @@ def test_a_window_changes_what_is_said(capsys):
     assert said[0] != said[1]
 
 
-@pytest.mark.parametrize("arguments", [["nowhere", "Hi"], ["smollm2", "Hi", "--top-p", "2"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nowhere", "Hi"],
+        ["smollm2", "Hi", "--top-p", "2"],
+        ["smollm2", "Hi", "--repetition-penalty", "0"],
+    ],
+)
 def test_what_cannot_be_is_told_in_one_line(arguments, capsys):
     assert main(arguments) == 2
     shown = capsys.readouterr()

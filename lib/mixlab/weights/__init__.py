@@ -27,8 +27,8 @@ def load(
     Args:
         path: a Hugging Face folder of Mistral, Mixtral, Llama or Mamba (`config.json` and
             safetensors), a folder in Mistral's own format (`params.json` and consolidated
-            safetensors) or in that of Mamba's authors (`config.json` with `ssm_cfg`, and
-            safetensors or `pytorch_model.bin`), or a GGUF file of the llama family.
+            safetensors) or in that of Mamba's authors (`config.json` with `ssm_cfg`), or a GGUF
+            file of the llama family or of Mamba. Mamba's tensors may be `pytorch_model.bin`.
         dtype: of the parameters; by default as stored, and float32 for GGUF files. Tensors that
             need no conversion stay memory-mapped, and take memory when they are first used.
         device: where to put them; the CPU by default.
@@ -45,9 +45,7 @@ def load(
     """
     path = existing(path)
     if path.is_file():
-        from mixlab.weights.gguf import load_gguf
-
-        return load_gguf(path, dtype=dtype, device=device)
+        return _load_gguf(path, dtype, device)
     if (path / "config.json").is_file():
         return _load_config_json(path, dtype, device)
     if (path / "params.json").is_file():
@@ -57,6 +55,24 @@ def load(
     raise ValueError(
         f"{path} holds neither config.json nor params.json, so it is no model folder: found "
         f"{sorted(p.name for p in path.iterdir())[:8]}. Is it the folder above or below?"
+    )
+
+
+def _load_gguf(path: Path, dtype, device) -> nn.Module:
+    from mixlab.weights.gguf_file import open_parts, read_field
+
+    family = read_field(open_parts(path)[0], "general.architecture")
+    if family == "llama":
+        from mixlab.weights.gguf import load_gguf
+
+        return load_gguf(path, dtype=dtype, device=device)
+    if family == "mamba":
+        from mixlab.weights.mamba_gguf import load_mamba_gguf
+
+        return load_mamba_gguf(path, dtype=dtype, device=device)
+    raise ValueError(
+        f"{path} holds a model of architecture {family!r}: expected 'llama', the name under which "
+        "Mistral, Mixtral and SmolLM are stored, or 'mamba'. Other architectures need other code"
     )
 
 

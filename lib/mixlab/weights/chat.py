@@ -10,9 +10,9 @@ from pathlib import Path
 from jinja2 import TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from mixlab.weights.gguf import open_parts, read_field
+from mixlab.weights.gguf_file import open_parts, read_field
 from mixlab.weights.stored import existing, read_json
-from mixlab.weights.tokenizer import tokenizer
+from mixlab.weights.tokenizer import tokenizer, tokenizer_file
 
 Message = Mapping[str, str]
 
@@ -116,7 +116,9 @@ def _of_folder(path: Path) -> dict:
     stop = read("generation_config.json").get("eos_token_id")
     stop = read("config.json").get("eos_token_id") if stop is None else stop
     stop = [] if stop is None else stop if isinstance(stop, list) else [stop]
-    if "eos_token" in tokens and (path / "tokenizer.json").exists():
-        stop = [*stop, tokenizer(path).token_to_id(tokens["eos_token"])]
+    # Mistral's own folders don't name it, because it never changes.
+    end = tokens.get("eos_token", "</s>" if (path / "params.json").exists() else None)
+    if end is not None and tokenizer_file(path):
+        stop = [*stop, tokenizer(path).token_to_id(end)]
     known = {token: None for token in stop if token is not None}
     return {"template": template, "tokens": tokens, "stop": tuple(known)}

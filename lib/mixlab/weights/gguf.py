@@ -1,28 +1,28 @@
-"""Load a GGUF file of the llama family: one file with configuration, tokenizer and weights.
+"""Load a GGUF file of the llama family, under which Mistral, Mixtral and SmolLM are stored.
 
-GGUF is llama.cpp's format; its weights are usually quantised in blocks, 4 or 8 bits each with a
-scale. The `gguf` package, from the same authors, reads and dequantises them. Query and key rows
-are stored for the interleaved layout of RoPE and are reordered here: without that, nothing fails
-and every logit is wrong. Source: the format's specification, in the ggml project's docs.
+Query and key rows are stored for the interleaved layout of RoPE and are reordered here: without
+that, nothing fails and every logit is wrong. Source: the format's specification, in the ggml
+project's docs.
 """
 
-import re
-import sys
 from collections.abc import Collection
-from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
 import torch
-from gguf import GGUFReader, ReaderTensor, dequantize
-from torch import Tensor
+from gguf import GGUFReader
 
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.model import Transformer
 from mixlab.transformer.rope import interleaved_to_half
 from mixlab.weights.assign import build
-from mixlab.weights.stored import Stored, rename
+from mixlab.weights.gguf_file import (
+    open_parts,
+    read_field,
+    refuse_unknown,
+    required_field,
+    stored_tensor,
+)
+from mixlab.weights.stored import rename
 
 _BLOCK, _LAYER = "blk.{}.", "layers.{}."
 _NAMES = {
@@ -44,113 +44,18 @@ for _theirs, _ours in {"gate": "w1", "down": "w2", "up": "w3"}.items():
     _NAMES[_ffn + ".{}.weight"] = _LAYER + f"feed_forward.experts.{{}}.{_ours}.weight"  # older
 
 
-def open_gguf(path: str | Path) -> GGUFReader:
-    """Open a GGUF file; tensors stay on disk until they are read.
-
-    Reading the metadata takes seconds, so what model, tokenizer and chat form of one file come out
-    of is one reader.
-
-    Raises:
-        ValueError: if the file is not GGUF or is cut short.
-    """
-    path = Path(path).resolve()
-    stat = path.stat()
-    return _read(path, stat.st_mtime_ns, stat.st_size)
-
-
-@lru_cache(maxsize=2)
-def _read(path: Path, mtime_ns: int, size: int) -> GGUFReader:
-    """The reader of a file as it stands: another time or size is another file."""
-    with path.open("rb") as file:
-        magic = file.read(4)
-    if magic != b"GGUF":
-        raise ValueError(
-            f"{path} is not a GGUF file: expected it to begin with b'GGUF', got {magic!r}. "
-            "Models in other formats are folders: give the one that holds it"
-        )
-    try:
-        reader = GGUFReader(path)
-    except Exception as error:
-        if "is not a valid GGMLQuantizationType" in str(error):
-            raise ValueError(
-                f"{path} stores a tensor in a type that the installed gguf {version('gguf')} "
-                f"doesn't know yet ({error}). Use a file of type F32, F16, BF16, Q8_0 or Q4_1"
-            ) from error
-        # The reader maps the file and fails in many ways where the bytes end early.
-        raise ValueError(
-            f"{path} is a damaged or truncated GGUF file ({type(error).__name__}: {error}); it "
-            f"has {size:,} bytes. Copy or download it again"
-        ) from error
-    if reader.endianess.name.lower() != sys.byteorder:
-        raise ValueError(
-            f"{path} is written for {reader.endianess.name.lower()}-endian machines, and this one "
-            f"is {sys.byteorder}-endian: convert it with gguf-convert-endian, which comes with gguf"
-        )
-    return reader
-
-
-def open_parts(path: str | Path) -> list[GGUFReader]:
-    """Open a GGUF file, or all parts of one that was split; the first holds the metadata.
-
-    Args:
-        path: of the file, or of any of its parts.
-
-    Raises:
-        ValueError: if a part is missing, or as `open_gguf` raises.
-    """
-    path = Path(path)
-    named = re.fullmatch(r"(.+)-(\d{5})-of-(\d{5})\.gguf", path.name)
-    if not named:
-        reader = open_gguf(path)
-        if (parts := read_field(reader, "split.count", 1)) > 1:
-            raise ValueError(
-                f"{path} is one of {parts} parts of a file, and not called so: expected a name "
-                f"such as model-00001-of-{parts:05}.gguf, with the others beside it"
-            )
-        return [reader]
-    files = [
-        path.with_name(f"{named[1]}-{part:05}-of-{named[3]}.gguf")
-        for part in range(1, int(named[3]) + 1)
-    ]
-    if absent := [file.name for file in files if not file.exists()]:
-        raise ValueError(
-            f"{path} is a part of a split file, and {', '.join(absent)} isn't in {path.parent}: "
-            "copy or download all parts"
-        )
-    return [open_gguf(file) for file in files]
-
-
-def read_field(reader: GGUFReader, key: str, default=None):
-    """The value under `key` in the file's metadata, or `default`."""
-    field = reader.get_field(key)
-    return default if field is None else field.contents()
-
-
 def read_config(reader: GGUFReader, names: Collection[str]) -> TransformerConfig:
     """The configuration in the file's metadata, for tensors of these names.
 
     Raises:
-        ValueError: if the architecture is not of the llama family, or uses something that this
-            model doesn't compute.
+        ValueError: if the file asks for something that this model doesn't compute.
     """
-    architecture = read_field(reader, "general.architecture")
-    if architecture != "llama":
-        raise ValueError(
-            f"this GGUF file holds a model of architecture {architecture!r}: expected 'llama', "
-            "the name under which Mistral, Mixtral and SmolLM are stored. Other architectures "
-            "need other code"
-        )
 
     def value(key, default=None):
         return read_field(reader, f"llama.{key}", default)
 
     def required(key):
-        if (found := value(key)) is None:
-            raise ValueError(
-                f"this GGUF file doesn't say llama.{key}, which a model can't be built without; "
-                "was its metadata stripped? Convert the model again"
-            )
-        return found
+        return required_field(reader, f"llama.{key}")
 
     n_heads, n_experts = required("attention.head_count"), value("expert_count", 0)
     if not isinstance(n_heads, int) or n_heads < 1:
@@ -178,7 +83,7 @@ def read_config(reader: GGUFReader, names: Collection[str]) -> TransformerConfig
                 f"this GGUF file asks for {what} = {got!r}; this model computes {expected!r} "
                 "only, and ignoring the difference would give wrong logits"
             )
-    _refuse_unknown(reader)
+    refuse_unknown(reader, "llama", _READ)
     return TransformerConfig(
         dim=required("embedding_length"),
         n_layers=required("block_count"),
@@ -208,21 +113,10 @@ _READ = """block_count context_length embedding_length feed_forward_length vocab
     rope.scaling.original_context_length tensor_data_layout""".split()
 
 
-def _refuse_unknown(reader: GGUFReader) -> None:
-    """Raise ValueError if the file asks for something that nothing here has heard of."""
-    for key in reader.fields:
-        asked = key.removeprefix("llama.")
-        if asked != key and asked not in _READ and (found := read_field(reader, key)):
-            raise ValueError(
-                f"this GGUF file asks for {key} = {found!r}, which this model doesn't compute, and "
-                "ignoring it could give wrong logits"
-            )
-
-
 def load_gguf(
     path: str | Path, dtype: torch.dtype | None = None, device: torch.device | str | None = None
 ) -> Transformer:
-    """Load a GGUF file; arguments and errors as in `mixlab.load`.
+    """Load a GGUF file of the llama family; arguments and errors as in `mixlab.load`.
 
     Blocks are dequantised to float32, exactly as stored, before any conversion to `dtype`.
     """
@@ -233,24 +127,9 @@ def load_gguf(
     tensors = {}
     for tensor in stored_tensors:
         name = rename(tensor.name, _NAMES)
-        stored = _stored(tensor, path)
+        stored = stored_tensor(tensor, path)
         n_heads = heads.get(name.rpartition("attention.")[2])
         if n_heads and stored.shape == (n_heads * config.head_dim, config.dim):
             stored = stored.map(lambda w, n_heads=n_heads: interleaved_to_half(w, n_heads))
         tensors[name] = stored
     return build(config, tensors, dtype=dtype, device=device, source=str(path))
-
-
-def _stored(tensor: ReaderTensor, path: str | Path) -> Stored:
-    def read(keep: bool) -> Tensor:
-        try:
-            return torch.from_numpy(np.array(dequantize(tensor.data, tensor.tensor_type)))
-        except NotImplementedError as error:
-            raise ValueError(
-                f"{path}: tensor {tensor.name} is stored as {tensor.tensor_type.name}, which the "
-                "gguf package can't dequantise. Use a file of type F32, F16, BF16, Q8_0, Q4_1 "
-                "or another that it can"
-            ) from error
-
-    # GGUF lists the fastest axis first; the array comes back in the usual order.
-    return Stored(tuple(int(size) for size in reversed(tensor.shape)), read)

@@ -162,9 +162,9 @@ def load_mamba(
     """Load a folder of `save_pretrained`, by either; arguments and errors as in `mixlab.load`."""
     path = Path(path)
     config = read_config(path)
-    old = path / "pytorch_model.bin"
-    if is_authors(read_json(path / "config.json")) and old.exists():
-        stored = open_bin(old)
+    old = sorted(path.glob("pytorch_model*.bin"))
+    if old and not any(path.glob("model*.safetensors")):
+        stored = {name: tensor for file in old for name, tensor in open_bin(file).items()}
     else:
         stored = open_safetensors(find_safetensors(path, "model"))
     return build(config, renamed(stored, NAMES), dtype=dtype, device=device, source=str(path))

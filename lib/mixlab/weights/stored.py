@@ -92,12 +92,23 @@ def existing(path: str | Path) -> Path:
     )
 
 
+def refuse_pointer(file: Path) -> None:
+    """Raise ValueError if Git LFS left a note in the place of the file."""
+    with file.open("rb") as opened:
+        if opened.read(40).startswith(b"version https://git-lfs"):
+            raise ValueError(
+                f"{file} is a Git LFS pointer, a note of where the file is: expected the file "
+                "itself. Run `git lfs pull` in its repository, or download it"
+            )
+
+
 def read_json(path: Path) -> dict:
     """The object in a JSON file.
 
     Raises:
         ValueError: if the file isn't one.
     """
+    refuse_pointer(path)
     try:
         given = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -1,11 +1,13 @@
 """Greedy is the maximum; sampling follows the softmax, the temperature and the nucleus."""
 
+import inspect
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mixlab.common.sampling import nucleus, sample
+from mixlab.common.sampling import check_sampling, distribution, nucleus, penalise, sample
 
 LOGITS = torch.tensor([[2.0, 1.0, 0.0, -1.0]])
 
@@ -98,8 +100,74 @@ def test_nan_is_an_error_not_a_token(temperature):
         (dict(temperature=float("nan")), "temperature must be 0"),
         (dict(temperature=1.0, top_p=0.0), "top_p must be above 0"),
         (dict(temperature=1.0, top_p=1.5), "top_p must be above 0"),
+        (dict(top_k=0), "top_k must be at least 1 token, or None .*: got 0"),
+        (dict(min_p=1.5), "min_p must be from 0 to 1"),
+        (dict(min_p=float("nan")), "min_p must be from 0 to 1"),
     ],
 )
 def test_mistakes_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         sample(LOGITS, **options)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    st.floats(0.2, 3.0),
+    st.none() | st.integers(1, 12),
+    st.floats(0.05, 1.0),
+    st.floats(0.0, 1.0),
+    st.floats(0.5, 2.0),
+    st.integers(0, 1_000),
+)
+def test_it_draws_from_what_transformers_does(temperature, top_k, top_p, min_p, penalty, seed):
+    """Its processors, in the order in which its own `generate` puts them."""
+    from transformers import LogitsProcessorList
+    from transformers.generation import logits_process as theirs
+
+    draw = torch.Generator().manual_seed(seed)
+    logits = torch.randn(3, 10, generator=draw) * 3
+    said = torch.randint(10, (3, 4), generator=draw)
+    processors = LogitsProcessorList([theirs.RepetitionPenaltyLogitsProcessor(penalty)])
+    processors += [theirs.TemperatureLogitsWarper(temperature)]
+    processors += [theirs.TopKLogitsWarper(top_k)] if top_k else []
+    processors += [theirs.TopPLogitsWarper(top_p), theirs.MinPLogitsWarper(min_p)]
+    expected = processors(said, logits.clone()).softmax(dim=-1)
+    marks = torch.zeros(3, 10, dtype=torch.bool).scatter(1, said, True)
+    got = distribution(penalise(logits, marks, penalty), temperature, top_p, top_k, min_p)
+    torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_a_generator_a_row_makes_draws_independent_of_the_company():
+    def generators(*seeds):
+        return [torch.Generator().manual_seed(seed) for seed in seeds]
+
+    torch.manual_seed(0)
+    logits = torch.randn(3, 50)
+    together = sample(logits, 1.0, generator=generators(5, 6, 7))
+    for row, seed in enumerate((5, 6, 7)):
+        assert sample(logits[row][None], 1.0, generator=generators(seed)) == together[row]
+    with pytest.raises(ValueError, match="one a row: got 2 for 3 rows"):
+        sample(logits, 1.0, generator=generators(1, 2))
+
+
+def test_filters_in_greedy_choice_and_at_their_ends():
+    assert sample(LOGITS, 0.0, top_k=1, min_p=1.0).tolist() == [0]
+    assert shares(LOGITS, n=100, temperature=5.0, top_k=1)[0] == 1
+    assert shares(LOGITS, n=100, temperature=5.0, min_p=1.0)[0] == 1
+    assert shares(LOGITS, n=100, temperature=5.0, top_k=1, top_p=1e-60, min_p=1.0)[0] == 1
+    for same in (dict(top_k=4), dict(top_k=99), dict(min_p=0.0)):
+        torch.testing.assert_close(distribution(LOGITS, 1.0, **same), distribution(LOGITS, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (dict(temperature="1"), "temperature must be a number: got '1'"),
+        (dict(min_p=None), "min_p must be a number: got None"),
+        (dict(top_k=2.5), "top_k must be at least 1 token, or None .* got 2.5"),
+        (dict(repetition_penalty=float("inf")), "repetition_penalty must be positive"),
+    ],
+)
+def test_what_is_no_number_at_all(options, message):
+    with pytest.raises(ValueError, match=message):
+        inspect.unwrap(check_sampling)(**options)

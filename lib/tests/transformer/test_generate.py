@@ -91,6 +91,24 @@ def test_streaming_reports_what_is_returned_in_order():
     assert all(type(token) is int for token in new[0])
 
 
+def test_text_is_shown_while_it_is_made_and_never_half_a_character(capsys):
+    tokenizer, shown = mixlab.tokenizer(mixlab.smollm2()), [[], []]
+    texts = ["so 🙂 and 👩‍👩‍👧‍👦!", "日本語 <|im_end|>é"]
+    on_token = mixlab.stream(tokenizer, lambda prompt, text: shown[prompt].append(text))
+    ids = [tokenizer.encode(text).ids for text in texts]
+    for place in range(max(map(len, ids))):  # in turn, as a batch's tokens come
+        for prompt in (0, 1):
+            for token in ids[prompt][place : place + 1]:
+                on_token(prompt, token)
+    assert ["".join(pieces) for pieces in shown] == [texts[0], "日本語 é"]
+    assert len(shown[0]) > 5
+    assert not any("\ufffd" in piece for pieces in shown for piece in pieces)
+    print_it = mixlab.stream(tokenizer)
+    for token in ids[0]:
+        print_it(0, token)
+    assert capsys.readouterr().out == texts[0]
+
+
 def test_sampling_repeats_with_the_generators_seed():
     model = build_model()
     runs = [
@@ -107,10 +125,69 @@ def test_sampling_repeats_with_the_generators_seed():
     assert runs[0] == runs[1] != runs[2]
 
 
+@pytest.mark.parametrize("build", [build_model, build_mamba])
+def test_a_generator_a_prompt_gives_what_each_would_get_alone(build):
+    """Also when neighbours stop early and leave the batch."""
+    model, prompts = build(), [[1, 2, 3, 4, 5], [6], [7, 8]]
+
+    def continued(prompts, seeds):
+        own = [torch.Generator().manual_seed(seed) for seed in seeds]
+        options = dict(temperature=3.0, top_k=20, min_p=0.01, stop=set(range(8)))
+        return mixlab.generate(model, prompts, 12, generator=own, **options)
+
+    together = continued(prompts, (1, 2, 3))
+    assert len({len(new) for new in together}) > 1
+    for prompt, seed, new in zip(prompts, (1, 2, 3), together, strict=True):
+        assert continued([prompt], [seed]) == [new]
+    assert continued(prompts[::-1], (3, 2, 1)) == together[::-1]
+
+
+def test_a_penalty_on_repetition_is_that_of_transformers():
+    from transformers import RepetitionPenaltyLogitsProcessor
+
+    model, prompts, penalty = build_model(), [[1, 2, 3, 4], [5]], 1.7
+    penalised = RepetitionPenaltyLogitsProcessor(penalty)
+    expected = []
+    for prompt in prompts:
+        tokens = list(prompt)
+        for _ in range(10):
+            scores = penalised(torch.tensor([tokens]), uncached(model, tokens)[None].clone())
+            tokens.append(int(scores.argmax()))
+        expected.append(tokens[len(prompt) :])
+    got = mixlab.generate(model, prompts, 10, repetition_penalty=penalty)
+    assert got == expected != mixlab.generate(model, prompts, 10)
+    stop = expected[0][4]
+    stopped = mixlab.generate(model, prompts, 10, repetition_penalty=penalty, stop=[stop])
+    assert stopped == [new[: new.index(stop)] if stop in new else new for new in expected]
+
+
+def test_log_probabilities_are_those_of_the_model_itself():
+    """Whatever changed the choice: penalty, temperature, filters, a neighbour that stopped."""
+    model, prompts = build_model(), [[1, 2, 3, 4], [5], [6, 7]]
+    new, scores = mixlab.generate(
+        model,
+        prompts,
+        8,
+        temperature=2.0,
+        top_k=25,
+        repetition_penalty=1.3,
+        generator=torch.Generator().manual_seed(0),
+        stop=set(range(8)),
+        log_probabilities=True,
+    )
+    assert len({len(one) for one in new}) > 1
+    for prompt, tokens, given_scores in zip(prompts, new, scores, strict=True):
+        assert len(given_scores) == len(tokens)
+        for place, (token, score) in enumerate(zip(tokens, given_scores, strict=True)):
+            own = uncached(model, prompt + tokens[:place]).log_softmax(dim=-1)
+            assert score == pytest.approx(own[token].item(), abs=1e-5)
+
+
 def test_nothing_to_do():
     model = build_model()
     assert mixlab.generate(model, [], 5) == []
     assert mixlab.generate(model, [[1], [2, 3]], 0) == [[], []]
+    assert mixlab.generate(model, [[1]], 0, log_probabilities=True) == ([[]], [[]])
 
 
 def test_prompts_may_be_tensors():
@@ -156,6 +233,10 @@ def test_training_mode_and_gradients_are_left_alone():
         ([[1]], dict(chunk_size=0), "chunk_size must be at least 1"),
         ([[1]], dict(temperature=-1.0), "temperature must be 0"),
         ([[1]], dict(top_p=0.0), "top_p must be above 0"),
+        ([[1]], dict(top_k=0), "top_k must be at least 1"),
+        ([[1]], dict(min_p=-0.1), "min_p must be from 0 to 1"),
+        ([[1]], dict(repetition_penalty=0.0), "repetition_penalty must be positive"),
+        ([[1], [2]], dict(generator=[torch.Generator()]), "one a prompt: got 1 for 2 prompts"),
         (["text"], {}, "prompts must be a list of lists"),
         ([1, 2, 3], {}, "prompts must be a list of lists"),
     ],

@@ -171,7 +171,7 @@ def test_dtype(tmp_path, dtype):
     assert {p.dtype for p in back.parameters()} == {dtype}
 
 
-@pytest.mark.parametrize("architecture", ["gpt2", "mamba", "qwen2"])
+@pytest.mark.parametrize("architecture", ["gpt2", "mamba2", "qwen2"])
 def test_unknown_architecture(tmp_path, architecture):
     path = write(tmp_path / "m.gguf", model(), architecture=architecture)
     with pytest.raises(ValueError, match=f"architecture '{architecture}': expected 'llama'"):

@@ -2,6 +2,8 @@
 
 import json
 
+import gguf
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -126,3 +128,104 @@ def test_faulty_tensors_are_told(folder):
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(ValueError, match="not a whole safetensors file"):
         mixlab.load(folder)
+
+
+@torch.no_grad()
+def test_a_folder_of_bin_files(folder):
+    """As transformers wrote it before safetensors, whole or in shards."""
+    tensors = load_file(folder / "model.safetensors")
+    expected = mixlab.load(folder)(torch.tensor([[1, 2, 3]]))
+    (folder / "model.safetensors").unlink()
+    names = sorted(tensors)
+    torch.save({name: tensors[name] for name in names[:9]}, folder / "pytorch_model-1-of-2.bin")
+    with pytest.raises(ValueError, match="missing: layers"):
+        mixlab.load(folder)
+    torch.save({name: tensors[name] for name in names[9:]}, folder / "pytorch_model-2-of-2.bin")
+    assert mixlab.load(folder)(torch.tensor([[1, 2, 3]])).equal(expected)
+
+
+GGUF_NAMES = {
+    "backbone.embeddings.weight": "token_embd.weight",
+    "backbone.norm_f.weight": "output_norm.weight",
+    "lm_head.weight": "output.weight",
+    "norm.weight": "attn_norm.weight",
+    "mixer.A_log": "ssm_a",
+    "mixer.D": "ssm_d",
+    "mixer.conv1d": "ssm_conv1d",
+    "mixer.dt_proj": "ssm_dt",
+    "mixer.x_proj": "ssm_x",
+    "mixer.in_proj": "ssm_in",
+    "mixer.out_proj": "ssm_out",
+}
+
+
+def write_gguf(file, model, without=(), **extra):
+    """A model of transformers as llama.cpp stores it."""
+    config = model.config
+    facts = {
+        "embedding_length": config.hidden_size,
+        "block_count": config.num_hidden_layers,
+        "vocab_size": config.vocab_size,
+        "context_length": 1 << 20,
+        "feed_forward_length": 0,
+        "attention.head_count": 0,
+        "ssm.conv_kernel": config.conv_kernel,
+        "ssm.inner_size": config.intermediate_size,
+        "ssm.state_size": config.state_size,
+        "ssm.time_step_rank": config.time_step_rank,
+    }
+    writer = gguf.GGUFWriter(file, "mamba")
+    for key, value in (facts | extra).items():
+        if key not in without:
+            writer.add_uint32(f"mamba.{key}", int(value))
+    writer.add_layer_norm_rms_eps(config.layer_norm_epsilon)
+    for name, tensor in model.state_dict().items():
+        if name == "lm_head.weight" and config.tie_word_embeddings:
+            continue
+        _, layers, part = name.partition("backbone.layers.")
+        number, _, part = part.partition(".") if layers else ("", "", name)
+        for theirs, stored in GGUF_NAMES.items():
+            part = part.replace(theirs, stored) if part.startswith(theirs) else part
+        array = tensor.numpy()
+        if part == "ssm_a":
+            array = -np.exp(array)
+        if part == "ssm_conv1d.weight":
+            array = array.squeeze(1)
+        writer.add_tensor(f"blk.{number}.{part}" if layers else part, np.ascontiguousarray(array))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return file
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        dict(tie_word_embeddings=False, layer_norm_epsilon=1e-2),
+        dict(conv_kernel=3, expand=1, time_step_rank=7),
+        dict(use_conv_bias=False),
+    ],
+)
+@torch.no_grad()
+def test_a_gguf_file(tmp_path, changes):
+    theirs = reference(**changes)
+    ours = mixlab.load(write_gguf(tmp_path / "mamba.gguf", theirs))
+    tokens = torch.randint(90, (2, 40), generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(ours(tokens), theirs(tokens).logits, rtol=0, atol=1e-4)
+    assert (
+        mixlab.load(tmp_path / "mamba.gguf", dtype=torch.bfloat16)(tokens).dtype == torch.bfloat16
+    )
+
+
+def test_gguf_files_that_ask_for_more_or_say_too_little(tmp_path):
+    file, model = tmp_path / "mamba.gguf", reference()
+    with pytest.raises(ValueError, match=r"asks for mamba\.ssm\.dt_b_c_rms = 1"):
+        mixlab.load(write_gguf(file, model, **{"ssm.dt_b_c_rms": 1}))
+    with pytest.raises(ValueError, match=r"doesn't say mamba\.ssm\.state_size"):
+        mixlab.load(write_gguf(file, model, without=["ssm.state_size"]))
+    with pytest.raises(ValueError, match=r"a whole number of times as wide .* = 100"):
+        mixlab.load(write_gguf(file, model, **{"ssm.inner_size": 100}))
+    with pytest.raises(ValueError, match="surplus: layers"):
+        mixlab.load(write_gguf(file, model, block_count=2))

@@ -82,7 +82,7 @@ def test_a_folder_without_tokenizer(tmp_path):
         mixlab.tokenizer(tmp_path)
 
 
-@pytest.mark.parametrize(("kind", "pre"), [("llama", "default"), ("gpt2", "qwen2"), (None, None)])
+@pytest.mark.parametrize(("kind", "pre"), [("t5", "default"), ("gpt2", "qwen2"), (None, "default")])
 def test_unknown_kinds_are_told(tmp_path, kind, pre):
     path = tmp_path / "vocab.gguf"
     writer = gguf.GGUFWriter(path, "llama")
