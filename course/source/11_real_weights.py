@@ -36,7 +36,7 @@ from mixlab.small_mixtral.corpus import KINDS, documents
 from mixlab.transformer.rope import half_to_interleaved, interleaved_to_half, rope_table, rotate
 from mixlab.transformer.sink_cache import SinkCache, sink_slot
 from mixlab.transformer.window import window_mask
-from mixlab.weights.gguf import open_gguf
+from mixlab.weights.gguf_file import open_gguf
 
 torch.set_num_threads(1)  # threads that wait for a busy core cost more than they gain
 model = load(smollm2())
