@@ -92,15 +92,9 @@ def but(**changes):
     return lambda *given: parcels(*given, **changes)
 
 
-def equal_shares(up):
+def equal_shares(each):
     """As if every rank held as many experts as the others."""
-
-    def owner(held):
-        n, ranks = sum(held), len(held)
-        each = max(1, -(-n // ranks) if up else n // ranks)
-        return [min(expert // each, ranks - 1) for expert in range(n)]
-
-    return owner
+    return lambda held: [min(e // max(1, each(held)), len(held) - 1) for e in range(sum(held))]
 
 
 def between(ends):
@@ -116,15 +110,16 @@ def between(ends):
     return answer
 
 
-def share(held):
-    return max(1, sum(held) // len(held))
+def share(held, up=0):
+    return max(1, (sum(held) + up) // len(held))
 
 
 MISTAKES = {
     "a token with two experts on one rank is sent there twice. It travels once.": but(once=False),
     "you cut experts into equal shares. `held` says how many each rank has.": (
-        but(owner=equal_shares(True)),
-        but(owner=equal_shares(False)),
+        but(owner=equal_shares(share)),
+        but(owner=equal_shares(lambda held: share(held, up=len(held) - 1))),
+        but(owner=equal_shares(lambda held: held[0])),
         but(owner=lambda held: [e * len(held) // sum(held) for e in range(sum(held))]),
         between(lambda held, r: (r * share(held), (r + 1) * share(held))),
     ),
@@ -156,6 +151,8 @@ MISTAKES = {
     "your borders are off by one: rank r's experts end before the next rank's first.": (
         between(lambda held, r: (sum(held[:r]), sum(held[: r + 1]) + 1)),
         between(lambda held, r: (sum(held[:r]) + 1, sum(held[: r + 1]) + 1)),
+        between(lambda held, r: (sum(held[:r]) + (r > 0), sum(held[: r + 1]) + 1)),
+        between(lambda held, r: (sum(held[:r]) + 1, sum(held[: r + 1]))),
     ),
     "every rank gets every token. Only those are sent that it has an expert for.": (
         lambda chosen, held: [list(range(len(chosen))) for _ in held]
@@ -163,6 +160,12 @@ MISTAKES = {
     "you send tokens to the experts that they did not choose.": lambda chosen, held: [
         [t for t in range(len(chosen)) if t not in parcel] for parcel in parcels(chosen, held)
     ],
+    "you list places among the k choices. A parcel lists tokens, the rows of `chosen`.": (
+        lambda chosen, held: parcels(chosen.T, held)
+    ),
+    "all ranks share one list: `[[]] * n` is n times the same.": lambda *given: (
+        [sorted(token for parcel in parcels(*given) for token in parcel)] * len(given[1])
+    ),
     "your ranks come in reverse.": lambda *given: parcels(*given)[::-1],
 }
 

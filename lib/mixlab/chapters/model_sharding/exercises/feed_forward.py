@@ -89,6 +89,11 @@ MISTAKES = {
     ),
     "x is missing: the layer adds to what came in.": but(extra=lambda x, b, n: b),
     "b is missing.": but(extra=lambda x, b, n: x),
+    "a share of b, or of x, is added once. Add the whole once, or a share on every rank.": (
+        but(extra=lambda x, b, n: x + b / n),
+        but(extra=lambda x, b, n: x / n + b),
+        but(extra=lambda x, b, n: (x + b) / n),
+    ),
     "you take the mean over ranks. Each has a summand, and they add up.": (
         but(total=lambda parts: sum(parts) / len(parts)),
         lambda *given: (
@@ -99,6 +104,7 @@ MISTAKES = {
     "relu comes after the sum. It belongs between the two matrices, on each rank's channels.": (
         lambda x, ups, downs, b: x + relu(summed(x, ups, downs, 0 * b, act=lambda h: h) - x) + b,
         lambda x, ups, downs, b: x + relu(summed(x, ups, downs, b, act=lambda h: h) - x),
+        but(act=lambda h: h, total=lambda parts: sum(map(relu, parts))),
     ),
     "relu comes twice, also on each rank's summand. Summands may be negative.": but(
         total=lambda parts: sum(map(relu, parts))

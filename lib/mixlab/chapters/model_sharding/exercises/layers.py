@@ -98,7 +98,7 @@ def last_larger(rank, n, ranks, ceiling):
 def evenly(n, ranks, before, rank, more=None):
     small, larger = divmod(n, ranks)
     start = rank * small + before
-    return range(start, min(n, start + small + (rank < larger if more is None else more)))
+    return range(start, start + small + (rank < larger if more is None else more))
 
 
 MISTAKES = {
@@ -111,10 +111,12 @@ MISTAKES = {
     "the two ways are swapped.": lambda rank, n, ranks, ceiling: by_rule(
         rank, n, ranks, not ceiling
     ),
-    "by ceil you round down: n_layers // n_ranks. Rounded down, layers are left over, and the last "
+    "by ceil you round down, or to the nearest. Rounded down, layers are left over, and the last "
     "rank has to take them, or nobody does.": (
         sized(each=floored),
         sized(each=lambda r, n, ranks, _: range(r * (n // ranks), (r + 1) * (n // ranks))),
+        lambda r, n, ranks, _: range(r * (n // ranks), (r + 1) * (n // ranks)),
+        sized(each=lambda r, n, k, _: range(n)[r * round(n / k) : (r + 1) * round(n / k)]),
     ),
     "evenly, the layers that are left over all go to one rank. Each of the first takes one.": (
         sized(even=floored),
@@ -157,7 +159,10 @@ MISTAKES = {
         even=lambda r, n, k, _: range(r * (n // k), (r + 1) * (n // k) + (r < n % k))
     ),
     "you deal layers out like cards, one to each rank in turn. A rank has layers in a row, or each "
-    "layer's output would cross the wire.": lambda r, n, ranks, _: range(r, n, ranks),
+    "layer's output would cross the wire.": (
+        lambda r, n, ranks, _: range(r, n, ranks),
+        sized(even=lambda r, n, ranks, _: range(r, n, ranks)),
+    ),
     "by ceil your last layer is missing: a range ends before its end.": sized(
         each=lambda r, n, k, _: range(r * -(-n // k), min(n - 1, (r + 1) * -(-n // k)))
     ),

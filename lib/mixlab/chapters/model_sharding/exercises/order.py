@@ -39,7 +39,8 @@ def call(answer, n_ranks, transfers):
         for does, whom in program:
             if does not in DOES or not 0 <= whom < n_ranks or whom == rank:
                 raise Unreadable(
-                    f"rank {rank} can send to another rank or recv from one: got {(does, whom)}"
+                    f"rank {rank} can send to another rank or recv from one: got {(does, whom)}. "
+                    "Is it the partner of another, or one list for all ranks?"
                 )
     delivered = np.zeros((n_ranks, n_ranks), int)
     going = True

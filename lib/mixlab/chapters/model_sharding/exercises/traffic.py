@@ -86,8 +86,9 @@ MISTAKES = {
         but(layers=lambda R, n, d, b, away: n * d * b),
         but(layers=lambda R, n, d, b, away: n * (R - 1) * d * b),
     ),
-    "by layers you count one border. All ranks together were asked for.": but(
-        layers=lambda R, n, d, b, away: d * b * (R > 1)
+    "by layers you count one border. All ranks together were asked for.": (
+        but(layers=lambda R, n, d, b, away: d * b),
+        but(layers=lambda R, n, d, b, away: d * b * (R > 1)),
     ),
     "by layers a hidden state goes one way. Nothing comes back.": but(
         layers=lambda R, n, d, b, away: 2 * (R - 1) * d * b
@@ -111,6 +112,11 @@ MISTAKES = {
     ),
     "by tensors you let each layer pass every border once. An all-reduce goes around twice, and a "
     "layer needs two.": but(tensors=lambda R, n, d, b, away: n * (R - 1) * d * b),
+    "by tensors you round a piece down. Where a vector's numbers don't come out even, some pieces "
+    "are larger, and all of them make up the whole vector.": (
+        but(tensors=lambda R, n, d, b, away: 4 * n * R * (R - 1) * (d * b // R)),
+        but(tensors=lambda R, n, d, b, away: 4 * n * R * (R - 1) * (d // R) * b),
+    ),
     "by tensors you count one layer.": but(tensors=lambda R, n, d, b, away: 4 * (R - 1) * d * b),
     "by experts you count the way there. What the expert made must come home.": but(
         experts=lambda R, n, d, b, away: away * d * b
@@ -126,8 +132,10 @@ MISTAKES = {
         but(experts=lambda R, n, d, b, away: 2 * away * d * b * (R - 1) / R),
         but(experts=lambda R, n, d, b, away: 2 * away * d * b * (R - 1) // R),
     ),
-    "by experts you send every choice over every wire. One goes to one rank.": but(
-        experts=lambda R, n, d, b, away: 2 * away * (R - 1) * d * b
+    "by experts you send every choice over every wire, or count it for every rank. One goes to one "
+    "rank.": (
+        but(experts=lambda R, n, d, b, away: 2 * away * (R - 1) * d * b),
+        but(experts=lambda R, n, d, b, away: 2 * away * R * d * b),
     ),
     "your three numbers are in another order: layers, tensors, experts.": (
         lambda *given: token_bytes(*given)[::-1],

@@ -107,7 +107,10 @@ def floored(rank, n_ranks, windows):
 
 MISTAKES = {
     "your windows still restart: every rank begins with the list's first. A rank's layer has a "
-    "number in the whole model.": but(own=restarted),
+    "number in the whole model.": (
+        but(own=restarted),
+        but(own=lambda rank, k, w: own_windows(0, k, w)),
+    ),
     "your ranks take a full share of layers past the end of the model, with a window from "
     "somewhere. The last rank may have fewer, or none.": (
         but(own=full_share),
@@ -117,9 +120,6 @@ MISTAKES = {
     "you round the share of layers down, and some are nobody's.": but(own=floored),
     "each rank lists the layers of the whole model. It holds the keys of its own.": but(
         own=lambda rank, k, w: w
-    ),
-    "every rank lists rank 0's layers: `rank` has no effect.": but(
-        own=lambda rank, k, w: own_windows(0, k, w)
     ),
     "you deal layers out in turn, 0 to rank 0, 1 to rank 1. A rank has layers in a row.": but(
         own=lambda rank, k, w: w[rank::k]
@@ -148,6 +148,14 @@ MISTAKES = {
     ),
     "your windows have no effect: a layer with a window holds at most that many.": but(
         held=lambda n, w: n
+    ),
+    "you add a layer that holds nothing where a rank has none. The list has one number for each of "
+    "its layers, and may be empty.": lambda rank, k, w, n: [
+        *slots(rank, k, w, n),
+        *[0] * (-(-len(w) // k) - len(own_windows(rank, k, w))),
+    ],
+    "you hold one key more than the window. A token's own key is one of them.": but(
+        held=lambda n, w: min(n, w + 1)
     ),
     "your layers come in reverse.": but(own=lambda rank, k, w: own_windows(rank, k, w)[::-1]),
 }

@@ -40,14 +40,14 @@ ASKED = Asked(
 # --- kept back while grading ---
 
 
-def recurrence(times, n_microbatches, passing, join=max, above=None, before=None):
-    """The table, or under another idea of how the two times join, and of either of them."""
+def recurrence(times, n_microbatches, passing, join=max, above=None, before=None, first=0):
+    """The table, or under another idea of how two times join, of either, of what comes first."""
     above = above or (lambda begin, s, m: begin[s - 1, m] + times[s - 1] + passing)
     before = before or (lambda begin, s, m: begin[s, m - 1] + times[s])
     begin = np.zeros((len(times), n_microbatches))
     for s in range(len(times)):
         for m in range(n_microbatches):
-            parts = [above(begin, s, m)] * (s > 0) + [before(begin, s, m)] * (m > 0)
+            parts = [above(begin, s, m)] * (s > first) + [before(begin, s, m)] * (m > first)
             begin[s, m] = join(parts) if parts else 0
     return begin
 
@@ -167,6 +167,11 @@ MISTAKES = {
             ]
             for s in range(len(times))
         ]
+    ),
+    "your index falls below 0, where Python counts from the end: stage 0 has none above it, and "
+    "microbatch 0 none before it.": lambda *given: recurrence(*given, first=-1),
+    "all rows are one list: `[[0] * m] * n` is n times the same.": of(
+        lambda begin, *given: begin[-1:].repeat(len(begin), 0)
     ),
     "you begin with s + m, as if every stage took 1 and messages nothing.": (
         lambda times, m, passing: np.add.outer(range(len(times)), range(m))

@@ -12,7 +12,7 @@ from mixlab.checks.readers import kind_of
 
 def draw(rng):
     """One stage and hundreds; shares that come out even, that don't, and that are generous."""
-    drawn = [(1, Fraction(1, 3)), (64, Fraction(1, 100)), (300, Fraction(3, 1000))]
+    drawn = [(1, Fraction(1, 3)), (300, Fraction(3, 1000))]
     for _ in range(9):
         parts = int(rng.integers(3, 40))
         drawn.append((int(rng.integers(2, 20)), Fraction(int(rng.integers(1, parts)), parts)))
@@ -42,7 +42,8 @@ ASKED = Asked(
         (3, Fraction(2, 5)),
         (1, Fraction(1, 10)),
         (2, Fraction(9, 10)),
-        (8, Fraction(1, 10)),
+        (4, Fraction(3, 47)),
+        (2, Fraction(10**10, 3 * 10**10 + 1)),
     ),
     hints=(
         "Write both bubbles down with M unknown, and ask when they equal the share.",
@@ -109,7 +110,7 @@ MISTAKES = {
     ),
     "your bubbles are smaller than the share where they may equal it: at most means at most.": (
         but(rounded=lambda number: floor(number) + 1),
-        lambda n_stages, share: searched(n_stages, lambda bubble: bubble < share),
+        lambda n_stages, share: searched(n_stages, lambda bubble: bubble < float(share)),
     ),
     "you take M + P steps for all time. They are M + P - 1: a microbatch is at its first stage "
     "when its way begins.": lambda n, share: (
@@ -119,8 +120,10 @@ MISTAKES = {
     "you want as many microbatches as stages at least. Fewer make a pipeline too.": (
         lambda n, share: tuple(max(n, number) for number in solved(n, share))
     ),
-    "you return 0 for one stage. Nothing idles there, but without a microbatch nothing runs.": but(
-        least=0
+    "you return 0 for one stage. Nothing idles there, but without a microbatch nothing runs.": (
+        but(least=0),
+        lambda n, share: (but(least=0)(n, share)[0], solved(n, share)[1]),
+        lambda n, share: (solved(n, share)[0], but(least=0)(n, share)[1]),
     ),
     "you count P idle steps. The last microbatch has P - 1 more stages to go through.": but(
         p=lambda n_stages: n_stages
@@ -136,11 +139,15 @@ MISTAKES = {
     ),
     "you take four microbatches a stage, whatever share is allowed. The bubble isn't negligible "
     "there: compute it.": both(lambda n, share: 4 * n),
-    "your arithmetic rounds: `float` makes 27.000000000000004 of 27. A Fraction is exact.": (
-        lambda n, share: (
-            max(1, ceil((n - 1) * (1 - float(share)) / float(share))),
-            max(1, ceil((n - 1) / float(share))),
-        )
+    "your arithmetic rounds: a float 3 / 15 is more than 1/5, and 27 may be 27.000000000000004. A "
+    "Fraction is exact.": (
+        lambda n, share: solved(n, float(share)),
+        but(by_all=lambda i, s: i / float(s) - i, by_useful=lambda i, s: i / float(s)),
+        lambda n, share: searched(n, lambda bubble: bubble <= share),
+    ),
+    "a little subtracted against rounding takes a little of the answer too. A Fraction is exact.": (
+        but(rounded=lambda number: ceil(float(number) - 1e-9)),
+        but(rounded=lambda number: ceil(round(float(number), 6))),
     ),
     "you take one forward and one backward pass for twice the bubble. Idle and useful steps both "
     "double, and no share changes.": but(

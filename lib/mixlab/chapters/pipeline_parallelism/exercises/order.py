@@ -123,6 +123,17 @@ MISTAKES = {
             )
         )
     ),
+    "you bring home the microbatch that you have just sent. The oldest open one is back first.": (
+        lambda s, p, m: (
+            three_parts(s, p, min(m, p - s))[: min(m, p - s)]
+            + [f"{kind}{k}" for k in range(p - s, m) for kind in "BF"]
+            + [f"B{k}" for k in range(min(m, p - s))]
+        )
+    ),
+    "you go forward beyond the last microbatch. Then only gradients are left.": lambda s, p, m: [
+        *(f"F{k}" for k in range(min(m, p - s))),
+        *(f"{kind}{k + min(m, p - s) * (kind == 'F')}" for k in range(m) for kind in "BF"),
+    ],
     "your microbatches count from 1. The first is 0.": renumbered(
         lambda words, *given: [f"{word[0]}{int(word[1:]) + 1}" for word in words]
     ),

@@ -8,12 +8,12 @@ from mixlab.checks.readers import read_verdict
 
 
 def draw(rng):
-    """Every family at a size and a stage of its own, in any order, and one stage alone."""
+    """Every family at a size and a stage of its own, with numbers of two digits; one stage."""
     drawn = [([["F0", "B0"]], 1), ([["B0", "F0"]], 1), ([["F0"]], 1)]
     for family in rng.permutation(list(FAMILIES) * 2).tolist():
         n_stages = int(rng.integers(2, 6))
         at = int(rng.integers(n_stages - 1))
-        drawn.append(suspect(family, n_stages, int(rng.integers(2, 9)), at))
+        drawn.append(suspect(family, n_stages, int(rng.integers(2, 14)), at))
     return drawn
 
 

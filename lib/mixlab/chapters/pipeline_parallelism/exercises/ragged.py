@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from mixlab.checks.exercise import Asked, Known
+from mixlab.checks.messages import Unreadable
 from mixlab.checks.readers import read_reals
 
 
@@ -26,8 +27,19 @@ def batch(rng, sizes, dim=3):
     return torch.from_numpy(rng.integers(-3, 4, size=dim)).double(), microbatches
 
 
+def call(answer, weight, microbatches):
+    gradient = answer(weight, microbatches)
+    if weight.requires_grad:
+        raise Unreadable(
+            "`weight` was changed: it has a gradient now, and the next call would add to it. Make "
+            "a copy"
+        )
+    return gradient
+
+
 ASKED = Asked(
     draw=draw,
+    call=call,
     read=read_reals(1),
     examples=tuple(
         batch(np.random.default_rng(seed), sizes, dim=2)
@@ -155,6 +167,9 @@ KNOWN = Known(
     right=(accumulated, joined),
     mistakes=MISTAKES,
     slips={
+        "`weight` was changed": lambda weight, microbatches: joined(
+            weight.requires_grad_(), microbatches
+        ).detach(),
         "expected real numbers in 1 axis": lambda weight, microbatches: joined(
             weight, microbatches
         ).sum(),

@@ -83,10 +83,15 @@ MISTAKES = {
             drained,
             lambda length, size, fixed: [size + fixed] * (length // size) or [length + fixed],
         ),
+        timed(drained, lambda length, size, fixed: [size + fixed] * (length // size) or [0]),
         lambda length, size, n, fixed: (length // size + n - 1) * (size + fixed),
     ),
-    "you add a chunk without tokens where the prompt comes out even.": timed(
-        drained, lambda length, size, fixed: [size + fixed] * (length // size + 1)
+    "you add a chunk without tokens where the prompt comes out even.": (
+        timed(drained, lambda length, size, fixed: [size + fixed] * (length // size + 1)),
+        timed(
+            drained,
+            lambda length, size, fixed: [size + fixed] * (length // size) + [length % size + fixed],
+        ),
     ),
     "you let the pipeline drain by full chunks, though the prompt is shorter than one.": (
         lambda length, size, n, fixed: (
