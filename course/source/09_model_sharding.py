@@ -382,7 +382,7 @@ with Ranks(2, timeout=2) as pair:
 # it has some columns, that part of $x$, and makes a *summand* of all of $y$: (5, 15) or (12, 24).
 #
 # Cut `w1` and `w3` of the feed-forward layer by outputs and `w2` by inputs: between them each rank has
-# just the channels that it needs.
+# just the channels that it needs. (The cell does without `w3`.)
 
 # %% slide="same"
 x, w1, w2 = torch.randn(16), torch.randn(64, 16), torch.randn(16, 64)
@@ -714,7 +714,7 @@ check("09.3", layer)
 # `windows` has one entry a layer: its window, or `None` for a layer that keeps everything. Layers are cut
 # by ⌈n_layers / n_ranks⌉, as in 09.1. `slots` should return how many keys each of a rank's layers holds
 # of a text of `length` tokens, a list with one number for each of **this rank's** layers, in order. On one
-# rank, and for windows that are all equal, it passes. Write it right.
+# rank, if every layer has a window, it passes. Write it right.
 #
 # ```python
 # def slots(rank, n_ranks, windows, length):
@@ -768,8 +768,8 @@ check("09.5", programs)
 
 # %% [markdown] exercise="09.6" role="prompt" title="Parcels for the experts' ranks" difficulty=2 minutes=10 points=3
 # Rank r holds `held[r]` experts, in order: with `held = [3, 3, 2]`, rank 1 has experts 3, 4, 5. A rank may
-# have none. `chosen`, a tensor (tokens, k), says which experts each token of this text goes to, all
-# different. Write `parcels(chosen, held)`: for every rank a list of the tokens that are sent to it, in
+# have none. `chosen`, a tensor (tokens, k), says which k different experts each token of this text
+# goes to. Write `parcels(chosen, held)`: for every rank a list of the tokens that are sent to it, in
 # order. A token whose experts live on one rank travels there **once**.
 #
 # ```python

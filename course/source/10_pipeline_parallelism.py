@@ -141,13 +141,14 @@ for P in (4, 8, 1000):
     print(f"P = {P:>4}, M = 4P: {(P - 1) / (5 * P - 1):.1%} of all time")
 
 # %% [markdown] slide="notes"
-# 15.8%, and up to 20%: (P − 1)/(5P − 1) (2 minutes). Wrong answers: "under 5%", "0". A well-known
-# post has "under 9%" for P = 8 and M = 64: it is 9.86%. The sentence is in section 2.3 of "GPipe".
+# 15.8%, and up to 20%: (P − 1)/(5P − 1) (2 minutes). Wrong answers: "under 5%", "0". Even P = 8
+# and M = 64 leave 9.9%. The sentence is in section 2.3 of "GPipe", which names a reason that is
+# missing here: it computes activations anew, and that needn't wait for gradients.
 # The other definition: Narayanan et al., "Efficient Large-Scale Language Model Training on GPU
 # Clusters Using Megatron-LM" (2021), section 2.2.1.
 #
-# In the cell, `dear` makes backward twice as dear as forward, which it is about: no share changes,
-# for both the work and the idling grow alike.
+# In the cell backward is as dear as forward, and then twice as dear, which is about right: no share
+# changes, since work and idling grow alike.
 
 # %% slide="slide" show="output" alt="Idle share of all time against microbatches a stage, from a half to 64, for two, four, eight and 64 stages. All lines fall. At the dashed line, four microbatches a stage, they lie between 11 and 20 percent; at 64 a stage all are under 2 percent."
 per_stage = [0.5, 1, 2, 4, 8, 16, 32, 64]
@@ -233,10 +234,10 @@ run([listed(0, "F0 B0 F1 B1"), listed(1, "F0 F1 B0 B1")])
 # Backward needs what forward computed, the *activations* inside the stage's layers. They are kept
 # from F to B. In GPipe stage 0 does all forward first, so it keeps all $M$.
 #
-# Why so many? At stage $s$ the first gradient can be back after the microbatch has been through the
-# $P - s - 1$ stages below. So $P - s$ microbatches ahead are enough to stay busy. From then on take
-# turns, **one backward, one forward**: 1F1B. **Predict:** $P = 4$, $M = 8$. How many does stage 0
-# keep in 1F1B, how many stage 3? And which of the two schedules is faster?
+# From stage $s$ to the last and back are $P - s$ forward and $P - s$ backward steps. In that time
+# stage $s$ can do $P - s$ microbatches. So many on their way are enough: more would queue. From then
+# on take turns, **one backward, one forward**: 1F1B. **Predict:** $P = 4$, $M = 8$. How many does
+# stage 0 keep in 1F1B, how many stage 3? Which schedule is faster?
 
 # %% slide="fragment"
 for stage, actions in enumerate(one_f_one_b(4, 8)):
@@ -257,7 +258,9 @@ figures.kept(counts, "Equally fast, but stage 0 keeps 4 microbatches in 1F1B and
 
 # %% [markdown] slide="notes"
 # 4 and 1, and neither is faster (3 minutes). Wrong answers: "1 everywhere" (one forward, one
-# backward), "1F1B is faster, since it begins earlier with backward". The gain is memory: it no
+# backward), "1F1B is faster, since it begins earlier with backward". "7, or stage 0 waits for its
+# first gradient": so it does, that is the bubble, and microbatches sent on meanwhile would only be
+# kept. The gain is memory: it no
 # longer grows with M, so M may grow until the bubble is small. The order is PipeDream's (Narayanan
 # et al., 2019, section 3.2); with all weights updated together, at the end, Megatron's (2021,
 # section 2.2.1).
@@ -695,8 +698,8 @@ check("10.2", begins)
 
 # %% [markdown] exercise="10.3" role="prompt" title="One forward, one backward" difficulty=2 minutes=10 points=3
 # Write `order(stage, n_stages, n_microbatches)`: what one stage does in 1F1B, a list of texts. It
-# sends ahead as many microbatches as it must to stay busy until the first gradient is back, and no
-# more; then it goes back and forward in turns. Stages and microbatches count from 0.
+# sends ahead only as many microbatches as must be on their way for it to work without a pause once it
+# takes turns; then it goes back and forward in turns. Stages and microbatches count from 0.
 #
 # ```python
 # order(0, n_stages=2, n_microbatches=3)  # ["F0", "F1", "B0", "F2", "B1", "B2"]
@@ -724,7 +727,8 @@ check("10.3", order)
 # A microbatch is `(x, y, real)`: rows (n, dim), targets (n,), and which rows are real; the others are
 # padding, and a microbatch may be all padding. The loss of a row is $(x \cdot w - y)^2$. Wanted is
 # the gradient by `weight` of the mean loss **over all real rows of all microbatches**, of which
-# there is one at least. This function is right while all microbatches are alike. Mend it.
+# there is one at least. This function is right while all microbatches have equally many real rows.
+# Mend it, and leave `weight` as it is.
 #
 # ```python
 # def accumulate(weight, microbatches):

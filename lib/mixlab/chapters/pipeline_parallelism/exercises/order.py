@@ -35,7 +35,8 @@ ASKED = Asked(
     read=read,
     examples=((0, 2, 4), (1, 2, 3), (0, 3, 2), (1, 4, 6), (0, 1, 2), (2, 3, 1)),
     hints=(
-        "How many microbatches must stage s send on, before the first gradient can be back?",
+        "How many steps is it from stage s to the last and back? How many microbatches can stage s "
+        "do in that time, each forward and back?",
         "P - s forward first, fewer if there are fewer. Then B and F in turns while there are "
         "microbatches left to send on. What is still open then?",
         "Three parts: F for the first `ahead = min(M, P - s)`; for each m from `ahead` on, the "
@@ -106,12 +107,14 @@ MISTAKES = {
     "you count stages from the wrong end: the *last* one goes back at once.": ahead_of(
         lambda s, p: s + 1
     ),
-    "you send one microbatch too few ahead: the stage idles until the first gradient is back.": (
+    "you send one microbatch too few ahead: in its turns the stage would wait for each gradient.": (
         ahead_of(lambda s, p: p - s - 1),
         lambda stage, n_stages, m: three_parts(stage + 1, n_stages, m),
     ),
     "you keep one microbatch too many: one more is sent ahead, or goes forward in the middle where "
     "a gradient is back already.": ahead_of(lambda s, p: p - s + 1),
+    "you send on until the first gradient is back. Those that were sent on meanwhile only queue, and "
+    "are kept for longer.": ahead_of(lambda s, p: 2 * (p - s) - 1),
     "you send P - s microbatches ahead even where there are fewer.": bounded,
     "you stop when the last microbatch has gone forward. Its gradient and others are still out.": (
         renumbered(undrained)
