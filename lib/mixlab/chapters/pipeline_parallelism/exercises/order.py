@@ -113,8 +113,8 @@ MISTAKES = {
     ),
     "you keep one microbatch too many: one more is sent ahead, or goes forward in the middle where "
     "a gradient is back already.": ahead_of(lambda s, p: p - s + 1),
-    "you send on until the first gradient is back. Those that were sent on meanwhile only queue, and "
-    "are kept for longer.": ahead_of(lambda s, p: 2 * (p - s) - 1),
+    "you send on until the first gradient is back. Those that were sent on meanwhile only queue, "
+    "and are kept for longer.": ahead_of(lambda s, p: 2 * (p - s) - 1),
     "you send P - s microbatches ahead even where there are fewer.": bounded,
     "you stop when the last microbatch has gone forward. Its gradient and others are still out.": (
         renumbered(undrained)
