@@ -45,8 +45,8 @@ encode, decode = tokenizer(smollm2()).encode, tokenizer(smollm2()).decode
 # %% [markdown] slide="slide"
 # ## How many bits has a weight?
 #
-# The file is called `SmolLM2-135M-Instruct.Q4_1.gguf`: *quantised* to 4 bits, so each weight is one
-# of 16 values. It has 98,362,432 bytes, tokenizer included. **Predict:** how many bits of it fall on
+# The file is called `SmolLM2-135M-Instruct.Q4_1.gguf`: *quantised* to 4 bits, so most weights are
+# one of 16 values. It has 98,362,432 bytes, tokenizer included. **Predict:** how many bits of it fall on
 # each parameter?
 
 # %% slide="fragment"
@@ -118,8 +118,9 @@ print(f"and {share:.0%} of the weights right")
 #
 # A rounded weight is off by at most half a step, and an error that is even between −½ and ½ step
 # spreads by $\mathrm{step}/\sqrt{12}$ ($\int_{-1/2}^{1/2} x^2\,dx = 1/12$). What the weights were
-# before, this file doesn't say; but its embedding is stored in 8 bits, and rounding *that* to 4
-# shows the price: 8.5%. In a sum of hundreds of products errors of both signs largely cancel. What
+# before, this file doesn't say; but its embedding is stored in 8 bits, and rounding 4,000 rows of
+# *that* to 4 shows the price: 8.5%. In a sum of hundreds of products errors of both signs largely
+# cancel. What
 # the rounding did to the model's answers isn't measured here: there is no full-precision copy.
 
 # %%
@@ -296,7 +297,7 @@ figures.through_layers(names, share.numpy(), length.numpy(), title)
 
 # %% [markdown] slide="notes"
 # More than a third of all attention, in each text (two minutes). Wrong answers: "in the first
-# layer, where nothing is known yet" (there it gets its even share); 5%. An *attention sink*: the
+# layer, where nothing is known yet" (there it gets hardly any); 5%. An *attention sink*: the
 # name is from Xiao et al., "Efficient Streaming Language Models with Attention Sinks" (2023),
 # section 3.1. Sun et al., "Massive Activations in Large Language Models" (2024), describe the huge
 # vectors.
@@ -304,7 +305,7 @@ figures.through_layers(names, share.numpy(), length.numpy(), title)
 # %% [markdown] slide="slide"
 # ## What is known, and what is guessed
 #
-# **Measured here**, on three texts: whatever comes first is a sink. From block 11 on its vector is
+# **Measured here**, on three texts: whatever comes first is a sink. From block 11 to 28 its vector is
 # the longest, and the *value* that it hands over is short: whoever looks there adds little.
 #
 # **Guessed**: why. The weights of a softmax add up to 1, also where a head has found nothing.
@@ -430,7 +431,7 @@ figures.bars(names, bars, "A recomputed window needs no sink: it begins with one
 
 # %% [markdown] slide="notes"
 # Masking (two minutes). Wrong answer: recomputing, "because it forgets more". Each recomputed piece
-# has a first token, and so it has a sink. It costs $W$ times as much a token. 15 words say
+# has a first token, and so it has a sink. It costs $W$ times as much a token. 15 tokens say
 # which is far off, not which of the two good ones is better.
 
 # %% [markdown]
@@ -599,7 +600,7 @@ check("11.1", decode)
 # %% [markdown] exercise="11.2" role="prompt" title="A mask with sinks" difficulty=1 minutes=8 points=2
 # Write `sink_mask(n, window, sinks)`: an (n, n) mask, True where the query of the row sees the key
 # of the column. A query sees the text's first `sinks` tokens and the newest ones, itself among
-# them, never what comes later, and never more than `window` keys in all; 0 ≤ sinks < window.
+# them, never what comes later: `window` keys in all, or as many as there are; 0 ≤ sinks < window.
 
 
 # %% exercise="11.2" role="answer"

@@ -148,8 +148,8 @@ figure = series.lines(
 figure.update_layout(height=420)
 
 # %% [markdown] slide="notes"
-# (3 minutes.) 1 + 2 + 4 + 8 = 15. Common answers: 8, the longest look; 16, which counts the token
-# itself as one place back. Beyond, the model isn't bad, it is blind: no path leads there, so it
+# (3 minutes.) 1 + 2 + 4 + 8 = 15. Common answers: 8, the longest look; 16, which counts the
+# token itself. Beyond, the model isn't bad, it is blind: no path leads there, so it
 # guesses one of six. In general $L$ layers of $k$ taps, each reaching twice as far as the last,
 # see $(k-1)(2^L - 1)$ places back.
 #
@@ -238,7 +238,7 @@ for name, n in {"recurrent": 2, "convolution": 20, "attention": 4}.items():
 # convolution's. Common answers: "it is slow, so it must be expensive"; "attention, for it does
 # everything at once". *Slow* is a chain, *expensive* a sum.
 #
-# Its products are thin, one row by a matrix: this thread does several times as many FLOPs a second
+# Its products are thin, one row by a matrix: this thread does at least twice as many FLOPs a second
 # in the convolution's wide ones. Even so it may end first here, having so much less to do. A machine
 # with thousands of units would leave nearly all of them idle.
 
@@ -553,7 +553,8 @@ for delta in (0.1, 1.0, 3.0):
 # ## Reader 4: linear
 #
 # Thirty-two levels side by side, each with a $\Delta$ of its own, from 0.03 to 3, stepped in rounds by
-# the scan of chapter 17, and trained like the others. **Predict:** is it blind somewhere? When is it wrong?
+# the scan of chapter 17, and trained like the others; its weights learn the factor
+# $1 - e^{-\Delta}$ too. **Predict:** is it blind somewhere? When is it wrong?
 
 
 # %%

@@ -1,5 +1,7 @@
 """11.1 Read a block: twenty bytes of Q4_1 are thirty-two weights."""
 
+from operator import floordiv, mod
+
 import numpy as np
 
 from mixlab.checks.exercise import Asked, Known
@@ -27,7 +29,7 @@ ASKED = Asked(
         (packed([0] * 31 + [1], 0.5, -1.0),),
         (packed([*range(16), *range(15, -1, -1)], 0.5, -2.0),),
         (packed([3, 9] * 16, 0.25, 1.5),),
-        (packed([15, 0, 7, 8] * 8, 0.125, -1.0),),
+        (packed([15, 0, 7, 8] * 8, 0.1, -1.0),),
     ),
     hints=(
         "Of the twenty bytes the first two are the step, the next two the lowest value, in fp16. "
@@ -42,8 +44,8 @@ ASKED = Asked(
 # --- kept back while grading ---
 
 
-def decode(block, order=lambda low, high: [*low, *high], value=lambda q, d, m: m + q * d, at=0):
-    """`at` rolls where the halves begin."""
+def decode(block, order=lambda low, high: [*low, *high], value=lambda q, d, m: m + q * d):
+    """Under another idea of the levels' order, or of what a level says."""
     d, m = (float(x) for x in np.frombuffer(block[:4], dtype="<f2"))
     rest = list(block[4:])
     low, high = [b & 15 for b in rest], [b >> 4 for b in rest]
@@ -55,6 +57,12 @@ def by_bits(block):
     bits = np.unpackbits(np.frombuffer(block, np.uint8, offset=4), bitorder="little")
     levels = bits.reshape(16, 2, 4) @ np.array([1, 2, 4, 8])
     return lowest + step * levels.T.ravel()
+
+
+def in_fp16(block):
+    step, lowest = np.frombuffer(block, "<f2", count=2)
+    halves = np.frombuffer(block, np.uint8, offset=4)
+    return lowest + step * np.concatenate((halves % 16, halves // 16))
 
 
 def ordered(order):
@@ -93,6 +101,16 @@ MISTAKES = {
     "you take a whole byte for a level. A level has four bits, 0 to 15.": (
         ordered(lambda low, high: [a + 16 * b for a, b in zip(low, high, strict=True)]),
         ordered(lambda low, high: [*low, *(16 * b for b in high)]),
+    ),
+    "you divide by 15 to part the halves. A half has sixteen values.": ordered(
+        lambda low, high: [
+            part((a + 16 * b), 15)
+            for part in (mod, floordiv)
+            for a, b in zip(low, high, strict=True)
+        ]
+    ),
+    "you compute in fp16, which rounds each result. Only the file's two numbers are in fp16.": (
+        in_fp16
     ),
     "you leave out the lowest value: level 0 is not weight 0.": valued(lambda q, d, m: q * d),
     "you return the levels. A weight is lowest + level * step.": valued(lambda q, d, m: q),

@@ -45,6 +45,14 @@ def in_numpy(n, window, sinks):
     return near & np.tril(ones)
 
 
+def sliced(n, window, sinks):
+    mask = np.zeros((n, n), dtype=bool)
+    for i in range(n):
+        mask[i, i - (window - sinks) + 1 : i + 1] = True
+        mask[i, : min(sinks, i + 1)] = True
+    return mask
+
+
 def first_w_minus(i, j, w, s):
     return 0 <= i - j < w - s or j < s <= i
 
@@ -79,6 +87,10 @@ MISTAKES = {
     "too.": (
         ruled(lambda i, j, w, s: i == j or 0 <= i - j < w - s or j < s <= i),
         ruled(first_w_minus),
+    ),
+    "your slices begin below 0 for the first queries. Such an index counts from the end.": sliced,
+    "all your rows are one: `[row] * n` is the same list n times.": (
+        lambda n, window, sinks: np.tile(in_numpy(n, window, sinks)[-1:], (n, 1))
     ),
     "your mask says what is hidden. True is asked where the query sees the key.": ruled(
         lambda i, j, w, s: not (j <= i and (i - j < w - s or j < s))

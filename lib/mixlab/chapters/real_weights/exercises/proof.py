@@ -129,7 +129,7 @@ def advice(see):
         == {1},
         "your test's texts end too soon.": min(p for _, _, p in wrong) >= 14,
         "your test looks at full rings only.": all(p < w for w, _, p in wrong),
-        "your test tries too few windows or sinks: this cache is right at some.": True,
+        "your test tries too few windows or sinks, or only what is right here.": True,
     }
     return next(words for words, found in kinds.items() if found)
 

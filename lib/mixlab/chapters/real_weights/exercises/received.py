@@ -19,6 +19,7 @@ def attention(rng, heads, n, pull):
     """Causal weights (heads, n, n); `pull` is added to the scores of key 0."""
     scores = rng.standard_normal((heads, n, n))
     scores[:, :, 0] += pull
+    scores[:, -1, 1] -= 200 * (n > 3)  # so little that float32 makes it 0
     scores[:, np.triu(np.ones((n, n)), 1) > 0] = -np.inf
     return torch.from_numpy(scores).softmax(-1).float()
 
@@ -71,6 +72,11 @@ def divided(by, first=1):
     return answer
 
 
+def above_zero(weights):
+    below = np.tril(weights, -1)
+    return (below.sum((0, 1)) / np.maximum((below > 0).sum((0, 1)), 1))[:-1]
+
+
 MISTAKES = {
     "you divide each column by all n queries. Key j has only n - 1 - j later ones, so late keys "
     "would look neglected.": divided(lambda n, j: n),
@@ -84,6 +90,24 @@ MISTAKES = {
     "column.": columns(lambda mean: np.zeros(len(mean) - 1)),
     "you leave out the same query for every key. Key j has queries 0 to j to leave out.": columns(
         lambda mean: mean[1:, :-1].mean(0)
+    ),
+    "you leave out one query too many: the first that counts is the one right after the key.": (
+        lambda weights: torch.stack(
+            [weights[:, j + 2 :, j].mean() for j in range(len(weights[0]) - 1)]
+        )
+    ),
+    "you divide by the queries up to the key. Those that can see it come after it.": (
+        divided(lambda n, j: j + 1)
+    ),
+    "you average only weights above 0. A later query that gives a key nothing counts, too.": (
+        columns(lambda mean: above_zero(mean[None])),
+        lambda weights: above_zero(weights.double().numpy()),
+    ),
+    "you share a query's own weight out among the others. Asked are the weights as they are.": (
+        lambda weights: received(torch.nn.functional.normalize(weights.tril(-1), p=1, dim=-1))
+    ),
+    "you leave out key 0, because all look at it. It is a key like the others.": (
+        lambda weights: received(weights)[1:]
     ),
     "you count a key's own query, and divide by all n: the plain mean of a column.": divided(
         lambda n, j: n, first=0
@@ -105,6 +129,7 @@ MISTAKES = {
     ),
     "you return the last key as well. Nobody comes after it.": (
         lambda weights: np.append(received(weights), 0.0),
+        lambda weights: np.append(received(weights), np.nan),
         columns(lambda mean: mean.mean(0)),
         columns(lambda mean: mean.sum(0) / np.arange(len(mean), 0, -1)),
         columns(lambda mean: mean.sum(0)),

@@ -8,31 +8,40 @@ from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.messages import Unreadable
 from mixlab.checks.readers import read_real
 
+LARGEST = 1e38  # float32 holds little more, and little less than its inverse
+
 
 def draw(rng):
     """Ragged batches, one text alone, texts of two tokens, and scores of any size."""
-    kinds = [((2,), 1.0), ((9, 2), 1.0), ((5, 5, 5), 2.0), ((3, 12, 4), 60.0), ((7, 2), 300.0)]
+    kinds = [((2,), 1.0), ((9, 2), 1.0), ((5, 5, 5), 2.0), ((3, 12, 4), 20.0), ((7, 2), 1.0, 300.0)]
     for _ in range(6):
         lengths = rng.integers(2, 14, size=int(rng.integers(1, 5))).tolist()
         kinds.append((tuple(lengths), float(rng.uniform(0.5, 4))))
-    return [batch(rng, lengths, scale) for lengths, scale in kinds]
+    return [batch(rng, *kind) for kind in kinds]
 
 
-def batch(rng, lengths, scale=1.0, vocab=7):
-    """Scores, tokens with padding of 0 behind, and the lengths."""
+def batch(rng, lengths, scale=1.0, far=0.0, vocab=7):
+    """Scores, tokens with padding of 0 behind, and the lengths.
+
+    `far` lifts all scores, but not the first predicted token's: a surprise of about `far` that the
+    others keep from being the mean.
+    """
     rows, seq = len(lengths), max(lengths) + int(rng.integers(0, 2))
     tokens = rng.integers(0, vocab, size=(rows, seq))
     tokens[np.arange(seq) >= np.array(lengths)[:, None]] = 0
-    scores = scale * rng.standard_normal((rows, seq, vocab))
+    scores = scale * rng.standard_normal((rows, seq, vocab)) + far
+    scores[0, 0, tokens[0, 1]] -= far
     return torch.from_numpy(scores).float(), torch.from_numpy(tokens), list(lengths)
 
 
 def read(value):
-    """Its logarithm, so that a tolerance is one of ratios."""
+    """Its logarithm, so that a tolerance is one of ratios, as far as float32 reaches."""
     number = read_real(value)
-    if not number > 0:
+    if np.isnan(number):
+        raise Unreadable("a perplexity is a number: got nan, as of infinity / infinity or 0 / 0")
+    if number < 0:
         raise Unreadable(f"a perplexity is a positive number: got {number:.4f}")
-    return np.log(number)
+    return np.log(np.clip(number, 1 / LARGEST, LARGEST))
 
 
 ASKED = Asked(
@@ -40,9 +49,9 @@ ASKED = Asked(
     read=read,
     atol=1e-3,
     examples=tuple(
-        batch(np.random.default_rng(n), lengths, scale, vocab=4)
-        for n, (lengths, scale) in enumerate(
-            (((3,), 1.0), ((4, 2), 1.0), ((2, 5, 3), 2.0), ((3, 2), 200.0))
+        batch(np.random.default_rng(n), *kind, vocab=4)
+        for n, kind in enumerate(
+            (((3,), 1.0), ((4, 2), 1.0), ((2, 5, 3), 2.0), ((4, 3), 1.0, 200.0))
         )
     ),
     hints=(
@@ -59,14 +68,14 @@ ASKED = Asked(
 # --- kept back while grading ---
 
 
-def surprises(scores, tokens, lengths, shift=1, log_p=None, padded=False):
-    """One array of surprises a text; `shift` says which row speaks of a token."""
+def surprises(scores, tokens, lengths, shift=1, log_p=None, beyond=0):
+    """A text's surprises, `shift` from row to token, some tokens beyond its end: one array each."""
     log_p = (lambda x: x.double().log_softmax(-1)) if log_p is None else log_p
     found = []
     for row, ids, length in zip(
         log_p(scores).double().numpy(), tokens.numpy(), lengths, strict=True
     ):
-        n = len(ids) if padded else length
+        n = min(len(ids), length + beyond)
         places = [t for t in range(1, n) if t - shift < len(row)]
         found.append(-np.array([row[t - shift, ids[t]] for t in places]))
     return found
@@ -79,7 +88,7 @@ def pooled(end=lambda found: np.exp(np.concatenate(found).mean()), **how):
 def in_torch(scores, tokens, lengths):
     log_p = scores[:, :-1].log_softmax(-1).gather(-1, tokens[:, 1:, None])[..., 0]
     real = torch.arange(1, tokens.shape[1]) < torch.tensor(lengths)[:, None]
-    return (-(log_p * real).sum() / real.sum()).double().exp()
+    return (-(log_p * real).sum() / real.sum()).exp()
 
 
 def all_of(found):
@@ -107,9 +116,13 @@ MISTAKES = {
     "you average probabilities. The mean goes over their logarithms.": pooled(
         lambda found: 1 / max(np.exp(-all_of(found)).mean(), 1e-300)
     ),
-    "you look a token up in the row behind it. The row before speaks of it.": pooled(shift=-1),
+    "you look a token up in the row behind it. The row before speaks of it.": (
+        pooled(shift=-1),
+        lambda scores, tokens, lengths: pooled(shift=0)(scores, tokens.roll(1, 1), lengths),
+    ),
     "you count the padding.": (
-        pooled(padded=True),
+        pooled(beyond=99),
+        pooled(beyond=1),
         lambda scores, tokens, lengths: float(
             np.exp(sum(s.sum() for s in surprises(scores, tokens, lengths)) / tokens[:, 1:].numel())
         ),
@@ -151,8 +164,10 @@ MISTAKES = {
     "you take scores for log-probabilities. `log_softmax` makes them so.": pooled(
         log_p=lambda x: x
     ),
-    "your softmax goes along the tokens. It goes along the vocabulary, the last axis.": pooled(
-        log_p=lambda x: x.double().log_softmax(1)
+    "your softmax goes along the tokens or the texts. It goes along the vocabulary, the last "
+    "axis.": (
+        pooled(log_p=lambda x: x.double().log_softmax(1)),
+        pooled(log_p=lambda x: x.double().log_softmax(0)),
     ),
     "you take the logarithm of a probability that has underflowed to 0, and get infinity. "
     "`log_softmax` never computes that 0.": pooled(log_p=lambda x: x.float().softmax(-1).log()),
@@ -171,5 +186,5 @@ KNOWN = Known(
     show=lambda scores, tokens, lengths: (
         f"perplexity(logits of shape {tuple(scores.shape)}, tokens, lengths={lengths})"
     ),
-    name=lambda value: f"{np.exp(min(value, 700)):.4g}",
+    name=lambda value: f"{np.exp(value):.4g}",
 )

@@ -86,8 +86,26 @@ MISTAKES = {
         lambda p, w, s: p if p < w else (p - s) % (w - s),
     ),
     "you never wrap: there are `window` slots.": lambda p, w, s: p,
-    "every token after the first turn goes to the last slot. Each overwrites the oldest that isn't "
-    "a sink.": lambda p, w, s: min(p, w - 1),
+    "every token after the first turn goes to one slot. Each overwrites the oldest that isn't a "
+    "sink.": (
+        lambda p, w, s: min(p, w - 1),
+        lambda p, w, s: p if p < w else s,
+    ),
+    "you wrap once only: a long text goes round many times.": (
+        lambda p, w, s: p if p < w else p - (w - s)
+    ),
+    "you divide. What goes round is the remainder.": (
+        lambda p, w, s: p if p < w else s + (p - s) / (w - s),
+        lambda p, w, s: p if p < w else s + (p - s) // (w - s),
+        lambda p, w, s: p if p < w else s + (p - w) // (w - s),
+    ),
+    "your first turn is one too long: slots count from 0, so the last is window - 1.": (
+        lambda p, w, s: p if p <= w else s + (p - s) % (w - s)
+    ),
+    "one slot that rolls is never written again: there are window - sinks of them.": (
+        lambda p, w, s: p if p < w else s + (p - s) % max(1, w - s - 1),
+        lambda p, w, s: p if p < w else s + (p - w) % max(1, w - s - 1),
+    ),
     "you pin the last slots, not the first.": lambda p, w, s: p % (w - s) if p >= s else w - s + p,
     "you move the sinks along: a sink keeps the slot of its position.": lambda p, w, s: (
         s + (p - s) % (w - s)

@@ -39,7 +39,7 @@ FAMILIES = {
     "a line, but at y = 20 one more": lambda x, y, n: [x + n * y + (y == WIDEST), y],
     "a line, and at x = y one more": lambda x, y, n: [x + 2 * y + (x == y), n * y],
     "a line, and where both are below 0 one more": lambda x, y, n: [
-        x - n * y + (x < 0 and y < 0),
+        10**9 * x - n * y + (x < 0 and y < 0),
         y,
     ],
 }

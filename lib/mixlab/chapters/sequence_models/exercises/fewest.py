@@ -3,6 +3,8 @@
 from fractions import Fraction
 from math import ceil, prod
 
+import numpy as np
+
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.readers import read_count
 
@@ -92,6 +94,16 @@ MISTAKES = {
     "one step too many where rate · duration / 2 isn't whole: rounded up it is enough.": (
         *halved(lambda half: ceil(half) + 1),
         *halved(lambda half: round(half) + 1),
+    ),
+    "one step too many: the next whole number above half of rate · duration is enough.": of(
+        max, lambda product: product // 2 + 2
+    ),
+    "you divide by the duration. The n steps fill it: the longer, the more of them.": (
+        lambda rates, duration: max(rates) // (2 * duration) + 1
+    ),
+    "your numbers overflow or round in 32 bits. The numbers go up to billions.": (
+        lambda rates, duration: int(np.array(max(rates) * duration).astype(np.int32)) // 2 + 1,
+        lambda rates, duration: int(np.float32(max(rates) * duration)) // 2 + 1,
     ),
     "you forbid ringing as well. A thing may change sides, as long as it comes nearer to 0: "
     "h · rate may be up to 2.": (

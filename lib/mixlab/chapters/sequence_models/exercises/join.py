@@ -157,7 +157,11 @@ MISTAKES = {
         joining(offset=lambda A, a, B, b: a @ B + b)
     ),
     "you change a tensor that was handed in. The next who joins that step gets another one.": (
-        in_place
+        in_place,
+        lambda first, then: (
+            first[0].copy_(then[0] @ first[0]),
+            first[1].copy_(then[0] @ first[1] + then[1]),
+        ),
     ),
 }
 

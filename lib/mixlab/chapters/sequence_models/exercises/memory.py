@@ -40,7 +40,7 @@ ASKED = Asked(
         ([conv(3, 4)], 5, 2),
         ([ATTENTION], 7, 3),
         ([RECURRENT, RECURRENT], 7, 3),
-        ([conv(2, 1), conv(2, 2), conv(2, 4)], 30, 1),
+        ([conv(2, 1), conv(2, 2), conv(2, 4)], 5, 1),
         ([conv(1, 3), ATTENTION], 6, 2),
         ([conv(4, 2)], 7, 5),
     ),
@@ -144,6 +144,13 @@ MISTAKES = {
     ),
     "you give a convolution the reach of the whole stack up to it. It reads, and keeps, its own "
     "inputs only.": reaching,
+    "you leave out a token that has been read. All `length` of them may be kept.": (
+        keeping(lambda n, taps, apart: min(n - 1, (taps - 1) * apart)),
+        keeping(attention=lambda n: 2 * (n - 1)),
+    ),
+    "your state is one number. It has `dim`.": (
+        lambda layers, n, dim: by_rows(layers, n, dim) - layers.count(RECURRENT) * (dim - 1)
+    ),
     "you count the keys and not the values.": keeping(attention=lambda n: n),
     "you keep queries as well. A query is asked once, by its own token.": keeping(
         attention=lambda n: 3 * n
@@ -152,24 +159,18 @@ MISTAKES = {
         keeping(attention=lambda n: n * n),
         keeping(attention=lambda n: 2 * n * n),
     ),
-    "you keep a state for every token. The last one is enough.": keeping(recurrent=lambda n: n),
+    "you keep a state for every token. The last is enough.": keeping(recurrent=lambda n: n),
     "you let a recurrent layer keep nothing. Its state is all that it knows.": keeping(
         recurrent=lambda n: 0
     ),
     "you count a recurrent layer's matrices. Weights don't belong to what was read.": (
         lambda layers, n, dim: (
             by_rows(layers, n, dim) + layers.count(RECURRENT) * (2 * dim * dim - dim)
-        ),
-        lambda layers, n, dim: (
-            by_rows(layers, n, dim) + layers.count(RECURRENT) * (dim * dim - dim)
-        ),
+        )
     ),
     "you count rows. Each has `dim` numbers.": keeping(row=lambda dim: 1),
     "you square `dim`. Kept are vectors, and no matrices.": keeping(row=lambda dim: dim * dim),
-    "you count bytes. Asked are numbers.": (
-        keeping(row=lambda dim: 4 * dim),
-        keeping(row=lambda dim: 2 * dim),
-    ),
+    "you count bytes. Asked are numbers.": keeping(row=lambda dim: 4 * dim),
     "you count one layer. Each keeps its own.": (
         lambda layers, n, dim: by_rows(layers[:1], n, dim),
         lambda layers, n, dim: by_rows(layers[-1:], n, dim),
@@ -177,7 +178,6 @@ MISTAKES = {
     "you keep what attention needs for the next token's own key and value too. They come with "
     "it.": keeping(attention=lambda n: 2 * (n + 1)),
 }
-
 
 KNOWN = Known(
     right=(by_rows, by_reading),

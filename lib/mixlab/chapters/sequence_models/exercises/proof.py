@@ -2,6 +2,8 @@
 
 from operator import eq
 
+import numpy as np
+
 from mixlab.chapters.sequence_models.exercises.families import (
     FAMILIES,
     WIDEST,
@@ -122,6 +124,9 @@ MISTAKES = {
         judging(states(range(-2, 3))),
         judging(states(range(-3, 4))),
         judging(states(range(-5, 6))),
+    ),
+    "your test compares roughly, as floats are compared. One in a billion is a fault, too.": (
+        judging(agrees=np.allclose)
     ),
     "your test leaves out states with a 20: `range(-20, 20)` ends before it.": (
         judging(states(range(-20, 20))),
