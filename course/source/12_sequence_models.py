@@ -284,7 +284,7 @@ figures.bargain(T.tolist(), panels, title)
 # with pairs joined side by side?
 
 
-# %% slide="fragment" show="both"
+# %% slide="fragment" show="output"
 def joined(first, then):
     return then[0] * first[0], then[0] * first[1] + then[1]
 
@@ -363,7 +363,7 @@ for h in (1, 0.1, 0.01, 0.001):
 # **Predict** the colony after an hour in one step, and in two of half an hour. Is the truth more or
 # less?
 
-# %% slide="fragment" show="both"
+# %% slide="fragment" show="output"
 runs = {}
 for n in (1, 2, 4, 10, 64):
     b = [5.0]
