@@ -1,6 +1,8 @@
 """Shapes become checks, and tests are handed out so that both cores have work to the end."""
 
 import logging
+import re
+from pathlib import Path
 
 import pytest
 from jaxtyping import install_import_hook
@@ -15,17 +17,43 @@ install_import_hook([f"mixlab.{part}" for part in PARTS], "beartype.beartype")
 
 # The longest first, or one process would wait for the other at the end.
 LONGEST = ("test_lessons", "test_grade_attacks", "test_grade_honest", "test_exercises")
+# Of these files each chapter is handed out for itself.
+BY_CHAPTER = ("test_lessons", "test_exercises")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Tests of a file stay together, unless they name a group of their own."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
+    """The longest files first."""
 
     def place(item) -> int:
         stem = item.path.stem
         return LONGEST.index(stem) if stem in LONGEST else len(LONGEST)
 
     items.sort(key=place)
+
+
+def group_of(nodeid: str) -> str:
+    """What one process runs in one go: a file, whose fixtures and caches its tests share; of some
+    files a chapter, so that both processes have work to the end.
+
+    >>> group_of("tests/chapters/test_lessons.py::test_a_lesson[04_rolling_cache]")
+    'tests/chapters/test_lessons.py 04'
+    >>> group_of("tests/ssm/test_scan.py::test_values[17-3]")
+    'tests/ssm/test_scan.py'
+    """
+    file, _, test = nodeid.partition("::")
+    chapter = re.search(r"\[(\d\d)[._]", test)
+    return f"{file} {chapter[1]}" if chapter and Path(file).stem in BY_CHAPTER else file
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist, which an installation may lack
+def pytest_xdist_make_scheduler(config, log):
+    """pytest-xdist's own groups are told by marks in a test's id, which pytest 9.2 drops."""
+    if config.getvalue("dist") != "loadgroup":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return ByGroup(config, log)

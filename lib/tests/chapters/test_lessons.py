@@ -28,10 +28,6 @@ DECK_BYTES, MODEL_BYTES = 6.5e6, 8.1e6
 CARRY_THE_MODEL = ("07_sparse_moe", "08_router_decisions")
 
 
-def by_chapter():
-    return [pytest.param(stem, marks=pytest.mark.xdist_group(f"lesson {stem}")) for stem in SOURCES]
-
-
 @cache
 def ran(stem: str):
     """A lesson after its run, and the seconds of the processor that its kernel took."""
@@ -42,7 +38,7 @@ def ran(stem: str):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stem", by_chapter())
+@pytest.mark.parametrize("stem", SOURCES)
 def test_a_lesson_prints_what_its_notebook_keeps_in_its_time(stem):
     lesson, seconds = ran(stem)
     assert run_differences(notebook_path(ROOT, "lesson", stem), lesson) == []
@@ -51,7 +47,7 @@ def test_a_lesson_prints_what_its_notebook_keeps_in_its_time(stem):
 
 @pytest.mark.slow
 @pytest.mark.browser
-@pytest.mark.parametrize("stem", by_chapter())
+@pytest.mark.parametrize("stem", SOURCES)
 def test_a_class_can_be_given_its_deck(stem, browser, tmp_path):
     out = Path(os.environ.get("MIXLAB_DECKS", tmp_path))  # `make chapter` keeps it
     deck = write_deck(ROOT, SOURCES[stem], ran(stem)[0], out)

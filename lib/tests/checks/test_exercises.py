@@ -23,14 +23,6 @@ LONGEST = 190  # lines of a file, which is to be read from top to bottom
 MAY_IMPORT = {"numpy", "torch", "mixlab.checks", "mixlab.examination"}
 
 
-def by_chapter(names=()):
-    """Exercises, each chapter's in a group of its own: both cores have work to the end."""
-    return [
-        pytest.param(name, marks=pytest.mark.xdist_group(f"exercises of {name[:2]}"))
-        for name in names or files()
-    ]
-
-
 def text_of(exercise: str) -> str:
     return Path(find(exercise).__file__).read_text(encoding="utf-8")
 
@@ -51,7 +43,7 @@ def test_of_all_each_exercise_has_a_file_and_each_file_an_exercise():
     assert found == asked  # the first line of an exercise's file begins with its id
 
 
-@pytest.mark.parametrize("exercise", by_chapter())
+@pytest.mark.parametrize("exercise", files())
 def test_right_answers_share_one_line_and_stay_within_the_tolerance(exercise, capsys):
     """Far within, or an unlucky seed would fail a class."""
     asked, right = find(exercise).ASKED, find(exercise).KNOWN.right
@@ -68,7 +60,7 @@ def test_right_answers_share_one_line_and_stay_within_the_tolerance(exercise, ca
             assert all(agree(other, first, asked.atol / 4) for other in others)
 
 
-@pytest.mark.parametrize("exercise", by_chapter())
+@pytest.mark.parametrize("exercise", files())
 def test_a_mistake_is_told_by_its_own_words(exercise):
     """By no other's: what is hidden behind an earlier mistake could never be said."""
     known = find(exercise).KNOWN
@@ -86,7 +78,7 @@ def test_a_mistake_is_told_by_its_own_words(exercise):
     )
 
 
-@pytest.mark.parametrize("exercise", by_chapter())
+@pytest.mark.parametrize("exercise", files())
 def test_other_inputs_tell_wrong_from_right_too(exercise):
     """Grading draws its own."""
     asked, known = find(exercise).ASKED, find(exercise).KNOWN
@@ -103,7 +95,7 @@ def _differs(asked, answer, arguments, expected) -> bool:
         return True
 
 
-@pytest.mark.parametrize("exercise", by_chapter())
+@pytest.mark.parametrize("exercise", files())
 def test_the_upper_half_stands_alone_and_knows_nothing(exercise):
     upper, cut, lower = text_of(exercise).partition(f"\n{CUT}\n")
     assert cut, f"{exercise} lacks the line {CUT!r}: it stands between ASKED and KNOWN"
@@ -115,7 +107,7 @@ def test_the_upper_half_stands_alone_and_knows_nothing(exercise):
     assert "KNOWN" not in names
 
 
-@pytest.mark.parametrize("exercise", by_chapter())
+@pytest.mark.parametrize("exercise", files())
 def test_a_file_is_short_and_independent_of_the_library(exercise):
     text = text_of(exercise)
     n_lines = len(text.splitlines())
@@ -129,7 +121,7 @@ def test_a_file_is_short_and_independent_of_the_library(exercise):
             assert allowed, f"{exercise} stands on {node.module}"
 
 
-@pytest.mark.parametrize("exercise", by_chapter())
+@pytest.mark.parametrize("exercise", files())
 def test_what_a_mistake_is_told_ends_with_a_stop(exercise):
     for words in find(exercise).KNOWN.mistakes:
         assert re.search(r"[.?)…]$", words), words
