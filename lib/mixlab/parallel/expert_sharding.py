@@ -12,9 +12,8 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from mixlab.common.tokens import embed
 from mixlab.parallel.communicator import Communicator
-from mixlab.parallel.sharding import Hidden, Logits, spans, through
+from mixlab.parallel.sharding import Hidden, Logits, read, spans
 from mixlab.transformer.model import Block, Transformer
 from mixlab.transformer.rolling_cache import RollingCache
 from mixlab.transformer.sparse_moe import SparseMoE, combine, experts_grouped, route
@@ -51,6 +50,8 @@ class ExpertsOfRank(nn.Module):
 
 class ExpertShard(nn.Module):
     """All of a mixture model but its experts, and some of these: ranks read texts of their own.
+
+    It takes the model over, whose feed-forward layers are emptied.
 
     Raises:
         ValueError: for a model without experts, or more ranks than experts.
@@ -89,7 +90,4 @@ class ExpertShard(nn.Module):
             x = x + layer.attention(layer.attention_norm(x), *how)
             return x + next(experts)(layer.ffn_norm(x), communicator)
 
-        whole = self.whole
-        x = embed(whole.tok_embeddings, tokens)
-        x = through(whole.layers, cache, whole.config, x, lengths, block)
-        return whole.output(whole.norm(x))
+        return read(self.whole, cache, tokens, lengths, block)

@@ -21,6 +21,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from mixlab.common.linear import working_dtype
 from mixlab.common.tokens import embed
 from mixlab.parallel.communicator import Communicator
 from mixlab.transformer.config import TransformerConfig
@@ -100,7 +101,7 @@ class LayerShard(nn.Module):
         else:
             x = communicator.recv((len(tokens), self.dim), rank - 1, self.dtype)
         if cache is not None:
-            x = through(self.layers.values(), cache, self.config, x, lengths, Block.__call__)
+            x = through(self.layers.values(), cache, self.config, x, lengths)
         if self.output is None:
             communicator.send(x, to=rank + 1)
             return None
@@ -182,10 +183,20 @@ class TensorShard(nn.Module):
             x = x + communicator.all_reduce(layer.attention(layer.attention_norm(x), *how))
             return x + communicator.all_reduce(layer.feed_forward(layer.ffn_norm(x)))
 
-        part = self.part
-        x = embed(part.tok_embeddings, tokens)
-        x = through(part.layers, cache, part.config, x, lengths, block)
-        return part.output(part.norm(x))
+        return read(self.part, cache, tokens, lengths, block)
+
+
+def read(
+    model: Transformer,
+    cache: RollingCache,
+    tokens: Int[Tensor, " tokens"],
+    lengths: Sequence[int],
+    block: Callable[..., Hidden],
+) -> Logits:
+    """Logits after each new token of a model that runs its layers by `block`."""
+    x = embed(model.tok_embeddings, tokens)
+    x = through(model.layers, cache, model.config, x, lengths, block)
+    return model.output(model.norm(x))
 
 
 def through(
@@ -194,12 +205,12 @@ def through(
     config: TransformerConfig,
     x: Hidden,
     lengths: Sequence[int],
-    block: Callable[..., Hidden],
+    block: Callable[..., Hidden] = Block.__call__,
 ) -> Hidden:
     """New tokens through some layers over their cache; positions follow from the lengths alone."""
     chunk = cache.begin(lengths, config)
     table = rope_table(chunk.positions, config.head_dim, config.rope_theta)
-    cos, sin = widen(*table, dtype=x.dtype)
+    cos, sin = widen(*table, dtype=working_dtype(x))
     for layer, held in zip(layers, cache.layers, strict=True):
         x = block(layer, x, cos, sin, partial(held.attend, chunk=chunk))
     cache.advance(chunk)

@@ -4,8 +4,6 @@ The first stage embeds tokens as well, the last reads out logits. Source: Huang 
 (2019), section 2.1. Left out: tied embeddings, whose gradients would lie on two ranks.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 
 import torch
@@ -14,7 +12,8 @@ from torch import Tensor, nn
 
 from mixlab.common.linear import working_dtype
 from mixlab.common.tokens import embed
-from mixlab.transformer.attention import Attend, attend_rows
+from mixlab.parallel.sharding import part_config, spans, through
+from mixlab.transformer.attention import attend_rows
 from mixlab.transformer.model import Transformer
 from mixlab.transformer.rolling_cache import RollingCache
 from mixlab.transformer.rope import rope_table, widen
@@ -43,9 +42,8 @@ class Stage(nn.Module):
                 "each stage needs a layer of its own: got stage "
                 f"{index} of {n_stages} for {len(model.layers)} layers"
             )
-        own = torch.arange(len(model.layers)).tensor_split(n_stages)[index].tolist()
-        windows = tuple(model.config.layer_windows[layer] for layer in own)
-        self.config = replace(model.config, n_layers=len(own), window=windows)
+        own = spans(len(model.layers), n_stages)[index]
+        self.config = part_config(model.config, own)
         self.first, self.last = index == 0, index == n_stages - 1
         if self.first:
             self.tok_embeddings = model.tok_embeddings
@@ -55,29 +53,27 @@ class Stage(nn.Module):
 
     def forward(self, x: Num[Tensor, "batch seq *dim"]) -> Float[Tensor, "batch seq wide"]:
         """Whole rows: tokens (batch, seq) or hidden states in, hidden states or logits out."""
-        windows = self.config.layer_windows
-        attends = [partial(attend_rows, window=window) for window in windows]
-        return self._through(x, torch.arange(x.shape[1]), attends)
+        x = self._embedded(x)
+        positions = torch.arange(x.shape[1])
+        table = rope_table(positions, self.config.head_dim, self.config.rope_theta)
+        cos, sin = widen(*table, dtype=working_dtype(x))
+        for layer, window in zip(self.layers, self.config.layer_windows, strict=True):
+            x = layer(x, cos, sin, partial(attend_rows, window=window))
+        return self._read_out(x)
 
     @torch.no_grad()
     def extend(self, x: Num[Tensor, "new *dim"], cache: RollingCache) -> Float[Tensor, "new wide"]:
         """The next tokens (new,) of one sequence, or their hidden states; adds to the cache."""
-        chunk = cache.begin([len(x)], self.config)
-        attends = [partial(layer.attend, chunk=chunk) for layer in cache.layers]
-        out = self._through(x, chunk.positions, attends)
-        cache.advance(chunk)
-        return out
+        x = through(self.layers, cache, self.config, self._embedded(x), [len(x)])
+        return self._read_out(x)
 
     def init_state(self) -> RollingCache:
         """An empty cache of this stage's layers, for one sequence."""
         weight = next(self.parameters())
         return RollingCache(self.config, 1, dtype=weight.dtype, device=weight.device)
 
-    def _through(self, x: Tensor, positions: Tensor, attends: Sequence[Attend]) -> Tensor:
-        if self.first:
-            x = embed(self.tok_embeddings, x)
-        cos, sin = rope_table(positions, self.config.head_dim, self.config.rope_theta)
-        cos, sin = widen(cos, sin, dtype=working_dtype(x))
-        for layer, attend in zip(self.layers, attends, strict=True):
-            x = layer(x, cos, sin, attend)
+    def _embedded(self, x: Tensor) -> Tensor:
+        return embed(self.tok_embeddings, x) if self.first else x
+
+    def _read_out(self, x: Tensor) -> Tensor:
         return self.output(self.norm(x)) if self.last else x
