@@ -13,7 +13,7 @@ The file's first line begins with the exercise's id; its place says which chapte
 import copy
 import importlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -94,6 +94,34 @@ class Known:
     place: Callable[[tuple[int, ...]], str] = lambda index: ""
     name: Callable = str
     advice: Callable[..., str] | None = None
+
+
+def suspects(
+    make: Callable, families: Iterable[str], numbers_of: Callable[[str], Sequence[int]], again: int
+) -> dict:
+    """`draw` and `examples` of an exercise that asks for a test of what it is handed.
+
+    Every family comes with a number of its own, so that nobody can learn its suspects by heart, in
+    any order; examples have each family's first number.
+
+    Args:
+        make: maps a family and a number to what the answer is handed.
+        families: by name, the right ones first.
+        numbers_of: maps a family to the numbers that it may have.
+        again: how many of the first families come twice.
+    """
+    families = list(families)
+
+    def draw(rng: np.random.Generator) -> list[tuple]:
+        drawn = [*families, *families[:again]]
+        return [
+            (make(drawn[at], int(rng.choice(numbers_of(drawn[at])))),)
+            for at in rng.permutation(len(drawn))
+        ]
+
+    return dict(
+        draw=draw, examples=tuple((make(family, numbers_of(family)[0]),) for family in families)
+    )
 
 
 def each(table: Answers) -> list[tuple[str, Callable]]:

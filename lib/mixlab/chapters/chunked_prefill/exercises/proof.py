@@ -4,22 +4,12 @@ from collections import Counter
 from operator import eq, ge, le
 
 from mixlab.chapters.chunked_prefill.exercises.chunkers import FAMILIES, NUMBERS, reader_of, seen
-from mixlab.checks.exercise import Asked, Known
+from mixlab.checks.exercise import Asked, Known, suspects
 from mixlab.checks.readers import read_verdict
 
-
-def draw(rng):
-    """Every family with a number of its own, in any order; right ones twice."""
-    return [
-        (reader_of(family, int(rng.choice(NUMBERS.get(family, (0,))))),)
-        for family in rng.permutation([*FAMILIES, *list(FAMILIES)[:3]]).tolist()
-    ]
-
-
 ASKED = Asked(
-    draw=draw,
     read=read_verdict,
-    examples=tuple((reader_of(family, NUMBERS.get(family, (0,))[0]),) for family in FAMILIES),
+    **suspects(reader_of, FAMILIES, lambda family: NUMBERS.get(family, (0,)), again=3),
     hints=(
         "For one window and one list of chunks: `read(window, lengths)` gives a list for each "
         "token. Compare each with the positions that the window shows, in whatever order.",

@@ -3,23 +3,12 @@
 from itertools import accumulate
 
 from mixlab.chapters.parallel_scan.exercises.suspects import FAMILIES, LENGTHS, Suspect, numbers_of
-from mixlab.checks.exercise import Asked, Known
+from mixlab.checks.exercise import Asked, Known, suspects
 from mixlab.checks.readers import read_verdict
 
-
-def draw(rng):
-    """Every family with a number of its own, in any order; right ones twice."""
-    families = [*FAMILIES, *list(FAMILIES)[:5]]
-    return [
-        (Suspect(families[at], int(rng.choice(numbers_of(families[at])))),)
-        for at in rng.permutation(len(families))
-    ]
-
-
 ASKED = Asked(
-    draw=draw,
     read=read_verdict,
-    examples=tuple((Suspect(family, numbers_of(family)[0]),) for family in FAMILIES),
+    **suspects(Suspect, FAMILIES, numbers_of, again=5),
     hints=(
         "A loop gives the right prefixes, slowly. So for one operator and one list: compare "
         "what the scan returns with what a loop returns, the whole lists.",

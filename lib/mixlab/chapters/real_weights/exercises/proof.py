@@ -4,22 +4,12 @@ from collections import Counter
 from operator import eq, ge, le
 
 from mixlab.chapters.real_weights.exercises.suspects import FAMILIES, NUMBERS, cache_of, seen
-from mixlab.checks.exercise import Asked, Known
+from mixlab.checks.exercise import Asked, Known, suspects
 from mixlab.checks.readers import read_verdict
 
-
-def draw(rng):
-    """Every family with a number of its own, in any order; right ones twice."""
-    return [
-        (cache_of(family, int(rng.choice(NUMBERS.get(family, (0,))))),)
-        for family in rng.permutation([*FAMILIES, *list(FAMILIES)[:3]]).tolist()
-    ]
-
-
 ASKED = Asked(
-    draw=draw,
     read=read_verdict,
-    examples=tuple((cache_of(family, NUMBERS.get(family, (0,))[0]),) for family in FAMILIES),
+    **suspects(cache_of, FAMILIES, lambda family: NUMBERS.get(family, (0,)), again=3),
     hints=(
         "For one window, one number of sinks and one position the rule gives a set of keys. Write "
         "it down, and compare it with what the cache hands over, in whatever order.",

@@ -4,7 +4,7 @@ from collections import Counter
 from functools import partial
 from operator import eq, ge, le
 
-from mixlab.checks.exercise import Asked, Known
+from mixlab.checks.exercise import Asked, Known, suspects
 from mixlab.checks.readers import read_verdict
 
 WIDEST, LONGEST = 16, 100  # window, tokens
@@ -85,18 +85,9 @@ def cache_of(family, number):
     return make_cache
 
 
-def draw(rng):
-    """Every family with a number of its own, in any order; right ones twice."""
-    return [
-        (cache_of(family, int(rng.choice(NUMBERS.get(family, (0,))))),)
-        for family in rng.permutation([*FAMILIES, *list(FAMILIES)[:3]]).tolist()
-    ]
-
-
 ASKED = Asked(
-    draw=draw,
     read=read_verdict,
-    examples=tuple((cache_of(family, NUMBERS.get(family, (0,))[0]),) for family in FAMILIES),
+    **suspects(cache_of, FAMILIES, lambda family: NUMBERS.get(family, (0,)), again=3),
     hints=(
         "For one window: make a cache, call it with 0, 1, 2, … and compare what it returns "
         "with the positions that the rule allows. Order doesn't matter, so sort first.",

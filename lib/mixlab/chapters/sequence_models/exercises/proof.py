@@ -10,23 +10,12 @@ from mixlab.chapters.sequence_models.exercises.families import (
     numbers_of,
     step_of,
 )
-from mixlab.checks.exercise import Asked, Known
+from mixlab.checks.exercise import Asked, Known, suspects
 from mixlab.checks.readers import read_verdict
 
-
-def draw(rng):
-    """Every family with a number of its own, in any order; right ones twice."""
-    families = [*FAMILIES, *list(FAMILIES)[:5]]
-    return [
-        (step_of(families[at], int(rng.choice(numbers_of(families[at])))),)
-        for at in rng.permutation(len(families))
-    ]
-
-
 ASKED = Asked(
-    draw=draw,
     read=read_verdict,
-    examples=tuple((step_of(family, numbers_of(family)[0]),) for family in FAMILIES),
+    **suspects(step_of, FAMILIES, numbers_of, again=5),
     hints=(
         "If there are such an A and b, which three states tell them? Then a step has no freedom "
         "left: you know what it must make of every other state.",

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from mixlab.chapters.transformer_to_mistral.exercises import normal
-from mixlab.checks.exercise import Asked, Known
+from mixlab.checks.exercise import Asked, Known, suspects
 from mixlab.checks.readers import read_verdict
 
 WIDTH, LONGEST = 8, 4096  # numbers of a vector; positions lie below
@@ -81,16 +81,9 @@ def scorer(family, number):
     return score
 
 
-def draw(rng):
-    """Every family with a number of its own, in any order; right ones twice."""
-    families = rng.permutation([*FAMILIES, *list(FAMILIES)[:4]]).tolist()
-    return [(scorer(family, int(rng.choice(NUMBERS.get(family, (0,))))),) for family in families]
-
-
 ASKED = Asked(
-    draw=draw,
     read=read_verdict,
-    examples=tuple((scorer(family, NUMBERS.get(family, (0,))[0]),) for family in FAMILIES),
+    **suspects(scorer, FAMILIES, lambda family: NUMBERS.get(family, (0,)), again=4),
     hints=(
         "Take a query and a key at two positions, move both by the same number of tokens, and "
         "compare the two scores. Real numbers: with a tolerance.",
