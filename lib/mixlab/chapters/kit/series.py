@@ -1,4 +1,4 @@
-"""Quantities against quantities: lines, and shares that add up to one."""
+"""Quantities against quantities: lines, shares that add up to one, parts that add up to a total."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -178,3 +178,47 @@ def shares(
     shown.update_xaxes(title_text=x_title, type="category")
     shown.update_yaxes(title_text=y_title, tickformat=".0%", range=[0, 1])
     return shown
+
+
+def totals(
+    rows: Mapping[str, Sequence[Real]],
+    parts: Mapping[str, str],
+    *,
+    title: str,
+    x_title: str,
+    unit: str,
+) -> go.Figure:
+    """Amounts as lying bars, in parts, each with its total at the end.
+
+    Args:
+        rows: name to its numbers, one a part.
+        parts: what each part is, to its colour.
+        title: the claim.
+        x_title: name and unit of the axis.
+        unit: what stands behind a number that is pointed at.
+    """
+    shown, names = theme.figure(title, height=420), list(rows)
+    for number, (part, color) in enumerate(parts.items()):
+        shown.add_bar(
+            x=[rows[name][number] for name in names],
+            y=names,
+            orientation="h",
+            name=part,
+            marker_color=color,
+            hovertemplate=f"%{{y}}: %{{x:.2f}} {unit}<extra>{part}</extra>",
+        )
+    sums = [sum(numbers) for numbers in rows.values()]
+    shown.add_scatter(
+        x=sums,
+        y=names,
+        mode="text",
+        text=[f"  {number:.1f}" for number in sums],
+        textposition="middle right",
+        textfont_size=17,
+        showlegend=False,
+        hoverinfo="skip",
+    )
+    shown.update_layout(barmode="stack", bargap=0.35)
+    shown.update_layout(legend=dict(orientation="h", y=-0.3, traceorder="normal"))
+    shown.update_xaxes(title_text=x_title, range=[0, 1.12 * max(sums)])
+    return shown.update_yaxes(autorange="reversed", showgrid=False, ticklabelstandoff=6)

@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from mixlab.chapters.kit import theme
+from mixlab.chapters.kit import series, theme
 from mixlab.chapters.kit.cells import cells, square_panels
 
 _PARTS = {
@@ -31,37 +31,12 @@ def memory(
         words: what stands at the line of the limit.
         title: the claim.
     """
-    shown = theme.figure(title, height=430)
-    names = list(devices)
-    for number, (part, color) in enumerate(_PARTS.items()):
-        shown.add_bar(
-            x=[devices[name][number] for name in names],
-            y=names,
-            orientation="h",
-            name=part,
-            marker_color=color,
-            hovertemplate="%{y}: %{x:.1f} GiB<extra>" + part + "</extra>",
-        )
-    totals = [sum(devices[name]) for name in names]
-    shown.add_scatter(
-        x=totals,
-        y=names,
-        mode="text",
-        text=[f" {total:.1f}" for total in totals],
-        textposition="middle right",
-        textfont_size=16,
-        showlegend=False,
-        hoverinfo="skip",
-    )
+    shown = series.totals(devices, _PARTS, title=title, x_title="one device (GiB)", unit="GiB")
     shown.add_vline(x=limit, line=dict(dash="dash", color="#666"))
     shown.add_annotation(
         x=limit, y=1, yref="paper", yanchor="bottom", text=words, showarrow=False, font_size=14
     )
-    shown.update_layout(barmode="stack", bargap=0.35, margin_t=100)
-    shown.update_layout(legend=dict(orientation="h", y=-0.28, traceorder="normal", font_size=15))
-    shown.update_xaxes(title_text="one device (GiB)", range=[0, 1.12 * max(totals)])
-    shown.update_yaxes(autorange="reversed", showgrid=False, ticklabelstandoff=6, tickfont_size=16)
-    return shown
+    return shown.update_layout(margin_t=100)
 
 
 def empty_ranks(empty: Sequence[int], title: str) -> go.Figure:

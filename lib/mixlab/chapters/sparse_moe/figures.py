@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from mixlab.chapters.kit import theme
+from mixlab.chapters.kit import series, theme
 from mixlab.chapters.kit.experts import palette
 
 # An expert that isn't chosen recedes; the more weight it gets, the deeper its blue.
@@ -62,35 +62,10 @@ def parameters(rows: Mapping[str, Sequence[int]], parts: Sequence[str], title: s
         parts: their names, at most three.
         title: the claim.
     """
-    shown = theme.figure(title, height=420)
-    models = list(rows)
-    colors = (theme.SEEN, theme.NOW, theme.GONE)
-    for number, (part, color) in enumerate(zip(parts, colors, strict=False)):
-        counts = [rows[model][number] / 1e9 for model in models]
-        shown.add_bar(
-            x=counts,
-            y=models,
-            orientation="h",
-            name=part,
-            marker_color=color,
-            hovertemplate="%{y}: %{x:.2f} billion<extra>" + part + "</extra>",
-        )
-    totals = [sum(counts) / 1e9 for counts in rows.values()]
-    shown.add_scatter(
-        x=totals,
-        y=models,
-        mode="text",
-        text=[f"  {total:.1f}" for total in totals],
-        textposition="middle right",
-        textfont_size=17,
-        showlegend=False,
-        hoverinfo="skip",
-    )
-    shown.update_layout(barmode="stack", bargap=0.35)
-    shown.update_layout(legend=dict(orientation="h", y=-0.3, traceorder="normal"))
-    shown.update_xaxes(title_text="parameters (billions)", range=[0, 1.1 * max(totals)])
-    shown.update_yaxes(autorange="reversed", showgrid=False, ticklabelstandoff=6)
-    return shown
+    billions = {model: [count / 1e9 for count in counts] for model, counts in rows.items()}
+    colors = dict(zip(parts, (theme.SEEN, theme.NOW, theme.GONE), strict=False))
+    words = dict(x_title="parameters (billions)", unit="billion")
+    return series.totals(billions, colors, title=title, **words)
 
 
 def touched(
