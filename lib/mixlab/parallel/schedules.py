@@ -64,7 +64,7 @@ def gpipe(n_stages: int, n_microbatches: int) -> Schedule:
 
 
 def one_f_one_b(n_stages: int, n_microbatches: int) -> Schedule:
-    """As few forward as keep the stages below busy, then backward and forward in turns.
+    """Stage s carries P - s forward, then one back and one forward in turns, then the rest back.
 
     Raises:
         ValueError: for less than one stage or microbatch.
