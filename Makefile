@@ -37,8 +37,9 @@ $(VENV)/ready: lib/pyproject.toml
 
 $(VENV)/ready-to-test: $(VENV)/ready
 	@$(PIP) -e "lib[test]"
-	@# Mistral's tokenizer files. Only they are read; the package itself wants an older numpy.
-	@$(PIP) --no-deps mistral-common==1.13.1
+	@# Mistral's tokenizer files. Only they are read: the package wants an older numpy, and gguf
+	@# would import it wherever it finds it, which takes seconds; so it lies off Python's path.
+	@$(PIP) --no-deps --upgrade --target $(VENV)/mistral-common mistral-common==1.13.1
 	@touch $@
 
 lab: setup ## Open JupyterLab; your copies of the exercises lie in work/ (ARGS="--no-browser")

@@ -277,8 +277,12 @@ const Figure = (() => {
         await this.step(index, from + 1);
         if (this.active(index) === last) this.stop(); // at once: the next key plays it again
       };
-      this.timer = setInterval(() => forward(this.active(index)), pace);
-      forward(this.active(index) === last ? -1 : this.active(index));
+      // A beat passes where the frame before is still being drawn: begun anew at every beat, a
+      // slow machine's frame would never end.
+      const beat = () => this.aims.has(index) || forward(this.active(index));
+      this.timer = setInterval(beat, pace);
+      const start = this.aim(index);
+      forward(start === last ? -1 : start);
     }
 
     stop() {

@@ -10,7 +10,6 @@ from pathlib import Path
 from jinja2 import TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from mixlab.weights.gguf_file import open_parts, read_field
 from mixlab.weights.stored import existing, read_json
 from mixlab.weights.tokenizer import tokenizer, tokenizer_file
 
@@ -89,6 +88,8 @@ def _facts(path: Path) -> dict:
 
 
 def _of_gguf(path: Path) -> dict:
+    from mixlab.weights.gguf_file import open_parts, read_field
+
     reader = open_parts(path)[0]
     tokens = read_field(reader, "tokenizer.ggml.tokens", [])
     key = "tokenizer.ggml.{}_token_id"

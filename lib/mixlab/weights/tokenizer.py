@@ -9,7 +9,6 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer
 
-from mixlab.weights.gguf_tokenizer import from_gguf
 from mixlab.weights.sentencepiece import from_model
 from mixlab.weights.stored import existing, read_json, refuse_pointer
 from mixlab.weights.tekken import from_tekken
@@ -41,7 +40,12 @@ def tokenizer(path: str | Path) -> Tokenizer:
         return _from_folder(path)
     if path.suffix == ".json":
         return from_tekken(path) if "tekken" in path.name else _from_json(path)
-    return from_model(path) if ".model" in path.suffixes else from_gguf(path)
+    if ".model" in path.suffixes:
+        return from_model(path)
+    # Not before it is needed: `gguf` imports mistral-common where it lies, seconds' worth.
+    from mixlab.weights.gguf_tokenizer import from_gguf
+
+    return from_gguf(path)
 
 
 def tokenizer_file(folder: Path) -> Path | None:

@@ -61,7 +61,7 @@ def page(window) -> Iterator:
     page.evaluate("number => deck.visit(number)", MASK_SLIDE - 1)
     # What the test before has left playing, on a slow machine, would go on into this one.
     page.evaluate(f"{FIGURE}.stop(); Plotly.animate({PLOT}, [null]); void {FIGURE}.step(0, 3)")
-    until(page, f"{WIDTH_OF_BAND} === 4")
+    until(page, f"{WIDTH_OF_BAND} === 4 && {ACTIVE} === 3 && !{FIGURE}.aims.size")
     yield page
     assert errors == []
 

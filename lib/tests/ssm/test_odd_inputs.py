@@ -131,16 +131,19 @@ def test_flipped_bits_in_a_gguf_file(tmp_path):
 
 _IMPORT = """
 import sys, time
+start = time.process_time()
 import torch
+torchs = time.process_time() - start
 start = time.process_time()
 import mixlab
 took = time.process_time() - start
 heavy = {"transformers", "xformers", "triton", "plotly", "matplotlib", "IPython", "mambapy"}
+heavy |= {"gguf", "mistral_common"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 assert mixlab.generate.__call__ and mixlab.load.__call__
 from mixlab.generate import StatefulModel
 assert not isinstance(mixlab.generate, type(sys)), "the function, not the module of its name"
-assert took < 1.5, took
+assert took < torchs, (took, torchs)  # beside torch, which takes seconds, nobody notices
 """
 
 
