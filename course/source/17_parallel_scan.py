@@ -168,7 +168,8 @@ for length in (1, 2, 4, 1024):
 # %% [markdown] slide="notes"
 # Guy Blelloch, "Prefix Sums and Their Applications" (1990), section 1.3, has the sums *without* one's
 # own number, and needs a zero for that. This form needs none. Lengths other than powers of two want
-# more care: exercise 17.3.
+# more care: exercise 17.3. [A spreadsheet](spreadsheets/parallel_scan.xlsx) has both scans of sixteen
+# numbers, and the leaky bucket's, in formulas: type other numbers.
 
 # %% [markdown] slide="slide"
 # ## What did they use of +?
