@@ -137,6 +137,27 @@ an equal group of query heads: got n_heads=5, n_kv_heads=2
         return cls(**(tiny | changes))
 
     @classmethod
+    def smollm2(cls, **changes) -> "TransformerConfig":
+        """SmolLM2-135M, whose weights the course packs: its model's `config.json`.
+
+        >>> TransformerConfig.smollm2().n_parameters
+        134515008
+        """
+        small = dict(
+            dim=576,
+            n_layers=30,
+            n_heads=9,
+            n_kv_heads=3,
+            head_dim=64,
+            hidden_dim=1536,
+            vocab_size=49_152,
+            rope_theta=100_000.0,
+            tie_embeddings=True,
+            max_seq=8192,
+        )
+        return cls(**(small | changes))
+
+    @classmethod
     def mistral_7b(cls, **changes) -> "TransformerConfig":
         """Mistral 7B v0.1: "Mistral 7B", table 1."""
         mistral = dict(
