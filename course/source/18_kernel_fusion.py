@@ -739,6 +739,162 @@ figures.roofs(here, {"texts at once": points}, {}, title=title, least=0.2, most=
 
 # %% [markdown] to="exercise"
 # # 18 · Kernel fusion: exercises
+#
+# Six exercises on [the lesson](../course/18_kernel_fusion.ipynb), about 66 minutes. Replace each
+# `raise NotImplementedError(…)` with your answer and run the check below it. `hint("18.1")` gives a
+# first hint, called again a further one. None needs a GPU, or Triton.
 
 # %% to="exercise"
+import math  # noqa: F401
+
 from mixlab.checks import check, hint  # noqa: F401
+
+# %% [markdown] exercise="18.1" role="prompt" title="Count the bytes" difficulty=1 minutes=10 points=2
+# A program is a list of kernels, in order: `(result, inputs)`, names of arrays of `n_bytes` bytes each.
+# A kernel reads each of its different inputs once and writes its result. Names that no kernel makes lie
+# in memory from the start. `wanted` are the results that must be in memory in the end.
+#
+# Return two numbers of bytes: what the kernels move one by one, each on its own; and what one fused
+# kernel moves, which reads and writes only what it must, once.
+#
+# `bytes_moved([("h", ["x"]), ("y", ["h"])], ["y"], 64)` is `(256, 128)`.
+
+
+# %% exercise="18.1" role="answer"
+def bytes_moved(kernels, wanted, n_bytes):
+    """Bytes moved one by one, and fused."""
+    ### BEGIN SOLUTION
+    separate = sum(len(set(inputs)) + 1 for _, inputs in kernels)
+    made = {result for result, _ in kernels}
+    read = {name for _, inputs in kernels for name in inputs} - made
+    return separate * n_bytes, (len(read) + len(wanted)) * n_bytes
+    ### END SOLUTION
+
+
+# %% exercise="18.1" role="check"
+check("18.1", bytes_moved)
+
+# %% [markdown] exercise="18.2" role="prompt" title="Three kernels into one" difficulty=2 minutes=12 points=3
+# `load("x", t)` reads a number of array x, `store("y", t, number)` writes one; places count from 0 to
+# `n - 1`. Three kernels compute the highest number so far, how far $x$ is below it, and the sum of this
+# distance and the one before:
+#
+# $$m_t = \max(x_0, \dots, x_t), \qquad d_t = m_t - x_t, \qquad y_t = d_t + d_{t-1}, \qquad d_{-1} = 0$$
+#
+# Write one kernel that stores all $y_t$, with as few numbers read and written as possible. What lies in
+# variables is free, but there is no room for a whole array: `y` must be stored as $x$ is read, $y_t$ before
+# $x_{t+4}$. At $x$ = 3, 1, 4, 1, 5 it stores 0, 2, 2, 3, 3.
+
+
+# %% exercise="18.2" role="answer"
+def fused(load, store, n):
+    """Store y; nothing is returned."""
+    ### BEGIN SOLUTION
+    highest, before = -float("inf"), 0
+    for t in range(n):
+        x = load("x", t)
+        highest = max(highest, x)
+        store("y", t, highest - x + before)
+        before = highest - x
+    ### END SOLUTION
+
+
+# %% exercise="18.2" role="check"
+check("18.2", fused)
+
+# %% [markdown] exercise="18.3" role="prompt" title="Predict: where does a chip compute?" difficulty=2 minutes=12 points=3
+# A model writes $b$ texts at once. In a step it reads all its `weights` once, in float32, and the cache of
+# each text, `cache` bytes. It does two operations a weight and text. The chip reads `rate` bytes a second
+# and does `flops` operations a second, both at the same time.
+#
+# Return the smallest number of texts, 1 or more, from which on computing takes at least as long as
+# reading; 0 if no number will do. All numbers are whole; the result must be exact for large ones, too.
+#
+# `texts(100, cache=0, flops=40, rate=10)` is 8: then both take 40 seconds.
+
+
+# %% exercise="18.3" role="answer"
+def texts(weights, cache, flops, rate):
+    """The smallest number of texts for which the chip is compute-bound; 0 if there is none."""
+    ### BEGIN SOLUTION
+    gain = 2 * weights * rate - cache * flops
+    return -(-4 * weights * flops // gain) if gain > 0 else 0
+    ### END SOLUTION
+
+
+# %% exercise="18.3" role="check"
+check("18.3", texts)
+
+# %% [markdown] exercise="18.4" role="prompt" title="Predict: what is held?" difficulty=2 minutes=10 points=2
+# A scan keeps the state before every chunk of `every` tokens, also before the first. The last chunk may be
+# shorter. The backward pass takes the chunks from the last to the first. For each it computes the states
+# after all of the chunk's tokens again, and holds them while it walks back; then it lets go of them, and
+# of the state that was kept before this chunk.
+#
+# How many states are held at once, at most? `held(12, every=4)` is 7: three kept, four of the last chunk.
+# For 10 tokens it is 6.
+
+
+# %% exercise="18.4" role="answer"
+def held(length, every):
+    """The most states in memory at one time."""
+    ### BEGIN SOLUTION
+    chunks = -(-length // every)
+    last = length - (chunks - 1) * every
+    return max(chunks + last, chunks - 1 + every if chunks > 1 else 0)
+    ### END SOLUTION
+
+
+# %% exercise="18.4" role="check"
+check("18.4", held)
+
+# %% [markdown] exercise="18.5" role="prompt" title="A softmax in pieces" difficulty=2 minutes=12 points=3
+# A row of scores is too long for one program. Each takes a part and hands on a pair: the largest score $m$
+# of its part, and $s = \sum e^{x - m}$ over its part. Of two such pairs make that of both parts together,
+# so that any number of programs can be joined, in a tree as well: this is how FlashAttention reads a row
+# once.
+#
+# Scores may be thousands, above or below 0. A part in which all is masked is empty: its pair is
+# $(-\infty, 0)$, `(-math.inf, 0.0)`. Return a pair of numbers.
+
+
+# %% exercise="18.5" role="answer"
+def merge(first, second):
+    """(m, s) of both parts together."""
+    ### BEGIN SOLUTION
+    (m_0, s_0), (m_1, s_1) = first, second
+    m = max(m_0, m_1)
+    if m == -math.inf:
+        return m, 0.0
+    return m, s_0 * math.exp(m_0 - m) + s_1 * math.exp(m_1 - m)
+    ### END SOLUTION
+
+
+# %% exercise="18.5" role="check"
+check("18.5", merge)
+
+# %% [markdown] exercise="18.6" role="prompt" title="Prove by test: may it be scanned?" difficulty=2 minutes=10 points=2
+# The interpreter said yes, a GPU said no. Write the test that would have told: `is_associative(f)` gets an
+# operator on the whole numbers from 0 to 8, `f(a, b)`, whose results are such numbers, too. Return True
+# only if brackets may be moved for all of them.
+#
+# The check hands over operators that may be scanned and operators that may not; some of these go wrong at
+# a few numbers only.
+
+
+# %% exercise="18.6" role="answer"
+def is_associative(f):
+    """Whether f(f(a, b), c) and f(a, f(b, c)) are always the same."""
+    ### BEGIN SOLUTION
+    numbers = range(9)
+    for a in numbers:
+        for b in numbers:
+            for c in numbers:
+                if f(f(a, b), c) != f(a, f(b, c)):
+                    return False
+    return True
+    ### END SOLUTION
+
+
+# %% exercise="18.6" role="check"
+check("18.6", is_associative)

@@ -1,1 +1,1 @@
-"""What the exercises of 18 share."""
+"""The exercises of chapter 18."""
