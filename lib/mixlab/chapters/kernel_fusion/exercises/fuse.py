@@ -154,10 +154,7 @@ def summing(load, store, n):
 
 MISTAKES = {
     "these are still three kernels: all that lies between them is written and read.": three,
-    "you read x more than once a place. Keep in a variable what you need again.": (
-        once_more,
-        lambda load, store, n: fused(lambda name, t: load(name, t) + 0 * load(name, t), store, n),
-    ),
+    "you read x more than once a place. Keep in a variable what you need again.": once_more,
     "you store what nobody wants. Only y leaves the chip.": (also_storing("m"), also_storing("d")),
     "you read all of x before you write. That many registers no chip has: y[t] can be written as "
     "soon as x[t] is there.": all_first,
