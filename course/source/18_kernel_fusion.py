@@ -328,13 +328,13 @@ for N in (1, 4, 16, 64):  # wide and long, so that A, B and C hardly count
 # The paper's "20-40 times" (Mamba, section 4.5) compares its kernel with a scan in PyTorch: mostly
 # this ratio. It isn't a comparison with attention.
 
-# %% slide="slide" show="output" alt="Memory above, the chip below, between them the bytes. Left the scan as three kernels: it writes and reads three wide arrays between its kernels. Right the fused scan, which reads x, delta, B and C and writes y. A bar below each shows the bytes moved: the three kernels' is many times as long."
+# %% slide="slide" show="output" alt="Left the memory, a table of nine arrays by six tokens; right the chip. The rows of Ā, B̄x and h, which three kernels write for each other, are filled. Two bars below show the bytes moved: that of three kernels is seven times as long as that of one. One button shows the one kernel, where those three rows stay empty."
 shape = dict(tokens=6, d_inner=64, d_state=4)
 totals = {way: traces.trace_traffic(way, **shape)[-1].moved for way in ("three", "fused")}
 given = scan_inputs(**shape)
 assert totals["fused"] == moved([fused], given)
 assert totals["three"] == moved([discretise, recur, read_out], given)
-assert 8 < totals["three"] / totals["fused"] < 9
+assert 7 < totals["three"] / totals["fused"] < 9  # A, B and C count a little here
 piece("traffic", "What nobody else wants need not leave the chip", **shape)
 
 # %% volatile=true
@@ -354,9 +354,9 @@ assert 1 < ratio < 12
 
 # %% [markdown] slide="notes"
 # And on this machine? PyTorch's calls with everything between them in memory (`unfused`), against the
-# library's scan, which fuses through the cache: about twice, not 33 times. A core of a laptop computes so slowly, beside its memory, that the
-# exponentials take their time in both. The wider the gap between chip and memory, the more fusion is
-# worth.
+# library's scan, which fuses through the cache: about twice,
+# not 33 times. A core of a laptop computes so slowly, beside its memory, that the exponentials take
+# their time in both. The wider the gap between chip and memory, the more fusion is worth.
 
 # %% [markdown] slide="slide"
 # ## A first kernel in Triton
@@ -733,7 +733,7 @@ figures.roofs(here, {"texts at once": points}, {}, title=title, least=0.2, most=
 # first hint, called again a further one. None needs a GPU, or Triton.
 
 # %% to="exercise"
-import math  # noqa: F401
+import math
 
 from mixlab.checks import check, hint  # noqa: F401
 
@@ -764,14 +764,14 @@ check("18.1", bytes_moved)
 
 # %% [markdown] exercise="18.2" role="prompt" title="Three kernels into one" difficulty=2 minutes=12 points=3
 # `load("x", t)` reads a number of array x, `store("y", t, number)` writes one; places count from 0 to
-# `n - 1`. Three kernels compute the highest number so far, how far $x$ is below it, and the sum of this
-# distance and the one before:
+# `n - 1`. Three kernels compute the highest number so far, the distance below it, and its sum with the
+# one before:
 #
 # $$m_t = \max(x_0, \dots, x_t), \qquad d_t = m_t - x_t, \qquad y_t = d_t + d_{t-1}, \qquad d_{-1} = 0$$
 #
-# Write one kernel that stores all $y_t$, with as few numbers read and written as possible. What lies in
-# variables is free, but there is no room for a whole array: `y` must be stored as $x$ is read, $y_t$ before
-# $x_{t+4}$. At $x$ = 3, 1, 4, 1, 5 it stores 0, 2, 2, 3, 3.
+# Write one kernel that stores all $y_t$ and reads and writes as little as possible. Variables are free, but
+# hold no whole array: $y_t$ must be stored before $x_{t+4}$ is read. For 3, 1, 4, 1, 5 it stores
+# 0, 2, 2, 3, 3.
 
 
 # %% exercise="18.2" role="answer"
@@ -791,9 +791,9 @@ def fused(load, store, n):
 check("18.2", fused)
 
 # %% [markdown] exercise="18.3" role="prompt" title="Predict: where does a chip compute?" difficulty=2 minutes=12 points=3
-# A model writes $b$ texts at once. In a step it reads all its `weights` once, in float32, and the cache of
-# each text, `cache` bytes. It does two operations a weight and text. The chip reads `rate` bytes a second
-# and does `flops` operations a second, both at the same time.
+# A model writes $b$ texts at once. In a step it reads all its `weights` once, in float32, and each text's
+# cache, `cache` bytes. It does two operations a weight and text. The chip reads `rate` bytes a second and
+# does `flops` operations a second, both at once.
 #
 # Return the smallest number of texts, 1 or more, from which on computing takes at least as long as
 # reading; 0 if no number will do. All numbers are whole; the result must be exact for large ones, too.
