@@ -567,8 +567,7 @@ for ours, theirs in zip(gradients(leaves[0], levels, above), expected, strict=Tr
 # </details>
 #
 # **Next.** *A scan reads and writes far more than it computes. How do GPUs keep it in fast memory?*
-# (Not written yet.) Now [the exercises](../work/17_parallel_scan.ipynb), then
-# [chapter 19](19_mamba.ipynb).
+# Now [the exercises](../work/17_parallel_scan.ipynb), then [chapter 18](18_kernel_fusion.ipynb).
 
 # %% [markdown] to="exercise"
 # # 17 · The parallel scan: exercises

@@ -58,7 +58,7 @@ def stairs(
 
 def roofs(
     roofs: Mapping[str, tuple[float, float]],
-    points: Mapping[str, Sequence[tuple[float, float]]],
+    points: Mapping[str, tuple[float, float]],
     marks: Mapping[str, float],
     *,
     title: str,
@@ -69,7 +69,7 @@ def roofs(
 
     Args:
         roofs: name of a machine to its bytes a second and its operations a second.
-        points: name to what was measured: operations a byte, and operations a second.
+        points: name to a measured point: operations a byte, and operations a second.
         marks: words to the operations a byte at which a dashed line bears them.
         title: the claim.
         least, most: ends of the axis of operations a byte.
@@ -84,19 +84,24 @@ def roofs(
             line=dict(color=color, width=4),
             hovertemplate="%{x:.3~g} FLOP a byte: %{y:.3~s}FLOP/s<extra>" + name + "</extra>",
         )
-        _write(shown, f"<b>{name}</b>: ridge {ridge:.3g}", ridge, top, color, yshift=13)
-    for name, measured in points.items():
-        shown.add_scatter(
-            x=[at for at, _ in measured],
-            y=[rate for _, rate in measured],
-            mode="markers",
-            marker=dict(color=theme.NOW, size=13, line=dict(color="#333", width=1)),
-            hovertemplate="%{x:.3~g} FLOP a byte: %{y:.3~s}FLOP/s<extra>" + name + "</extra>",
-        )
+        # Of two roofs of one height the one with the nearer ridge is named on its left.
+        nearer = any(top == other and rate > slower for slower, other in roofs.values())
+        side = dict(xanchor="right") if nearer else {}
+        _write(shown, f"<b>{name}</b>: ridge {ridge:.3g}", ridge, top, color, yshift=13, **side)
+    shown.add_scatter(
+        x=[at for at, _ in points.values()],
+        y=[rate for _, rate in points.values()],
+        text=list(points),
+        mode="markers+text",
+        textposition="bottom right",
+        textfont_size=15,
+        marker=dict(color=theme.NOW, size=13, line=dict(color="#333", width=1)),
+        hovertemplate="%{x:.3~g} FLOP a byte: %{y:.3~s}FLOP/s<extra>%{text}</extra>",
+    )
     for words, where in marks.items():
         _mark(shown, words, where)
     shown.update_xaxes(type="log", title_text="FLOP a byte that is moved", tickformat="~g", dtick=1)
-    shown.update_yaxes(type="log", title_text="FLOP a second", tickformat="~s", dtick=1)
+    shown.update_yaxes(type="log", title_text="FLOP a second", tickformat="~s", dtick="D2")
     return shown.update_layout(showlegend=False)
 
 
@@ -121,9 +126,10 @@ def kept(
             marker_color=color,
             hovertemplate="a state every %{x} tokens: %{y:.3~s}B<extra>" + name + "</extra>",
         )
-    least = sum(amounts[list(every).index(best)] for amounts in parts.values())
+    at = list(every).index(best)
+    least = sum(amounts[at] for amounts in parts.values())
     words = f"<b>least: every {best}</b>"
-    place = dict(x=f"{best:,}", y=least, yanchor="bottom", showarrow=False)
+    place = dict(x=at, y=least, yanchor="bottom", showarrow=False)
     shown.add_annotation(text=words, font_size=16, **place)
     shown.update_xaxes(title_text="tokens from one kept state to the next", type="category")
     shown.update_yaxes(title_text="bytes held at most", tickformat="~s")
@@ -133,8 +139,8 @@ def kept(
 
 def _write(shown: go.Figure, words: str, x: float, y: float, color: str, **shift) -> None:
     """Words that begin at a point of two logarithmic axes."""
-    look = dict(xanchor="left", showarrow=False, font=dict(color=color, size=15))
-    shown.add_annotation(text=words, x=log10(x), y=log10(y), **look, **shift)
+    look = dict(xanchor="left", showarrow=False, font=dict(color=color, size=15)) | shift
+    shown.add_annotation(text=words, x=log10(x), y=log10(y), **look)
 
 
 def _mark(shown: go.Figure, words: str, where: float) -> None:
