@@ -19,7 +19,7 @@
 # its backward pass. The selective scan is shown again where it is needed. No GPU: Triton's
 # interpreter stands in for it.
 #
-# **Time**: 60 minutes, and an hour for the exercises in
+# **Time**: 55 minutes, and an hour for the exercises in
 # [work/18_kernel_fusion.ipynb](../work/18_kernel_fusion.ipynb), your copy of
 # [these](../exercises/18_kernel_fusion.ipynb).
 
@@ -308,7 +308,7 @@ def moved(kernels, given):
     return memory.moved
 
 
-# %% slide="fragment" show="both" myth="Mamba's scan is 20 to 40 times as fast as attention" said="summaries of Mamba, of its section 4.5" truth="That is the paper's fused scan against a standard one in PyTorch; with N = 16 it moves 33 times fewer bytes."
+# %% slide="fragment" show="output" myth="Mamba's scan is 20 to 40 times as fast as attention" said="summaries of Mamba, of its section 4.5" truth="That is the paper's fused scan against a standard one in PyTorch; with N = 16 it moves 33 times fewer bytes."
 for L, D, N in ((5, 3, 2), (9, 1, 4)):
     given = scan_inputs(L, D, N)
     assert moved([fused], given) == 4 * (L * (3 * D + 2 * N) + D * N)
@@ -471,7 +471,7 @@ if INTERPRETED:
 # $a, b \mapsto \frac12 a + b$, in one line of Triton, `tl.associative_scan`. For 1, 2, 3, 4 it should
 # give 1, 2.5, 4.25, 6.125. **Predict:** what does the interpreter say? And a GPU?
 
-# %% slide="fragment" show="both" myth="tl.associative_scan is wrong for a · γ + b" said="Triton's issue 3485 (1, 2.5, 4.5, 6.75 where 4.25 and 6.125 were expected)" truth="The operator isn't associative, so a scan may give anything; Hillis and Steele's gives exactly the reported numbers. With pairs (γ, x) it is right."
+# %% slide="fragment" show="output" myth="tl.associative_scan is wrong for a · γ + b" said="Triton's issue 3485 (1, 2.5, 4.5, 6.75 where 4.25 and 6.125 were expected)" truth="The operator isn't associative, so a scan may give anything; Hillis and Steele's gives exactly the reported numbers. With pairs (γ, x) it is right."
 
 
 @jit
@@ -490,7 +490,7 @@ if INTERPRETED:
     leaky_scan[1,](numbers, out, L=4)
     assert out.tolist() == [1, 2.5, 4.25, 6.125]  # the interpreter goes from left to right
 rounds = scan(lambda a, b: (0.5 * a[0] + b[0],), (numbers.cpu(),), "hillis_steele")[0].tolist()
-print("in rounds:", rounds)
+print("from left to right:", [1, 2.5, 4.25, 6.125], " in rounds:", rounds)
 assert rounds == [1, 2.5, 4.5, 6.75]
 assert 0.5 * (0.5 * 1 + 2) + 3 != 0.5 * 1 + (0.5 * 2 + 3)
 
@@ -604,8 +604,7 @@ assert 0.4 < paid < 3
 # ## Backwards in Triton
 #
 # Chapter 17's rule, $g_t = above_t\,C_t + \bar A_{t+1}\,g_{t+1}$, chunk by chunk from the end. `carried` is
-# the second term. The states of one chunk go to `h_`, a small scratch memory, which the caches hold; `dx` and `dd` are the
-# derivatives by $x$ and $\Delta$.
+# the second term.
 
 
 # %% slide="same"
@@ -621,8 +620,7 @@ def backward(x, delta, A, B, C, kept, above, h_, dx, dd, L, D, N: tl.constexpr, 
             step, now = tl.load(delta + t * D + d), tl.load(x + t * D + d)
             h = tl.exp(step * rates) * h + step * now * tl.load(B + t * N + n)
         tl.debug_barrier()  # all threads have written before any reads
-        for back in range(end - start):
-            t = end - 1 - back
+        for t in range(end - 1, start - 1, -1):
             step, now = tl.load(delta + t * D + d), tl.load(x + t * D + d)
             g = carried + tl.load(above + t * D + d) * tl.load(C + t * N + n)
             carried = tl.exp(step * rates) * g
@@ -649,7 +647,8 @@ if TRITON:
         assert torch.allclose(ours, theirs, atol=1e-5)
 
 # %% [markdown] slide="notes"
-# $\Delta$ acts in two places: in $\Delta x B$, and in $e^{\Delta A}$, whose derivative is $A e^{\Delta
+# `h_` is a small scratch memory for the states of one chunk, which the caches hold; `dx` and `dd` are the
+# derivatives by $x$ and $\Delta$. $\Delta$ acts in two places: in $\Delta x B$, and in $e^{\Delta A}$, whose derivative is $A e^{\Delta
 # A}$. $B$ and $C$ are shared by all channels, so theirs are sums over programs; the library lets every
 # program write its part, and adds them up.
 
@@ -765,8 +764,7 @@ check("18.1", bytes_moved)
 # $$m_t = \max(x_0, \dots, x_t), \qquad d_t = m_t - x_t, \qquad y_t = d_t + d_{t-1}, \qquad d_{-1} = 0$$
 #
 # Write one kernel that stores all $y_t$ and reads and writes as little as possible. Variables are free, but
-# hold no whole array: $y_t$ must be stored before $x_{t+4}$ is read. For 3, 1, 4, 1, 5 it stores
-# 0, 2, 2, 3, 3.
+# hold no whole array: store $y_t$ before you read $x_{t+4}$. For 3, 1, 4, 1, 5 it stores 0, 2, 2, 3, 3.
 
 
 # %% exercise="18.2" role="answer"
@@ -790,8 +788,8 @@ check("18.2", fused)
 # cache, `cache` bytes. It does two operations a weight and text. The chip reads `rate` bytes a second and
 # does `flops` operations a second, both at once.
 #
-# Return the smallest number of texts, 1 or more, from which on computing takes at least as long as
-# reading; 0 if no number will do. All numbers are whole; the result must be exact for large ones, too.
+# Return the smallest number of texts from which on computing takes at least as long as reading; 0 if
+# none will do. All numbers are whole; the result must be exact for large ones, too.
 #
 # `texts(100, cache=0, flops=40, rate=10)` is 8: then both take 40 seconds.
 
