@@ -109,6 +109,14 @@ MISTAKES = {
         (one_by_one(kernels) - len(kernels) + len(wanted)) * n,
         moved(kernels, wanted, n)[1],
     ),
+    "one by one, you count one input a kernel. It may have more.": (
+        separately(lambda kernels: 2 * len(kernels)),
+        lambda kernels, wanted, n: (2 * len(kernels) * n, 2 * n),
+    ),
+    "one by one, you count as if it were fused already.": (lambda *given: (moved(*given)[1],) * 2),
+    "one by one, you write once in all. Each kernel writes its result.": separately(
+        lambda kernels: one_by_one(kernels) - len(kernels) + 1
+    ),
     "one by one, you count the reads and not the writes.": separately(
         lambda kernels: one_by_one(kernels) - len(kernels)
     ),
@@ -127,7 +135,18 @@ MISTAKES = {
     "fused, you write the last result alone. Others may be wanted too.": (
         together(lambda kernels, wanted: len(outside(kernels)) + 1)
     ),
+    "fused, you take a write and a read off between kernels. An array may be read by several, or "
+    "be wanted.": together(lambda kernels, wanted: one_by_one(kernels) - 2 * (len(kernels) - 1)),
+    "fused, you leave out results that are used on. What is wanted is written.": together(
+        lambda kernels, wanted: (
+            len(outside(kernels)) + len(set(wanted) - {n for _, i in kernels for n in i})
+        )
+    ),
     "fused, you read what the kernel itself has made.": (
+        lambda kernels, wanted, n: (
+            sum(len(inputs) + 1 for _, inputs in kernels) * n,
+            (len({name for _, i in kernels for name in i}) + len(wanted)) * n,
+        ),
         together(lambda kernels, wanted: len({n for _, i in kernels for n in i}) + len(wanted)),
         together(
             lambda kernels, wanted: (

@@ -43,7 +43,8 @@ def run(answer, x):
     y = arrays.get("y", [None] * len(x))
     if None in y:
         raise Unreadable(f"place {y.index(None)} of 'y' was never written")
-    return [*map(max, counts, (len(x), len(x), AHEAD)), *y]
+    bounds = (len(x), len(x), AHEAD)  # how far beyond them doesn't matter
+    return [*(min(max(pair), pair[1] + 1) for pair in zip(counts, bounds, strict=True)), *y]
 
 
 def read(moved):
@@ -95,17 +96,18 @@ def first_apart(load, store, n):
         before = highest - x
 
 
-def changed(start=-float("inf"), late=False, make=lambda highest, x: highest - x, put=None):
-    """The fused kernel with another beginning, another d, or another y."""
+def changed(start=-float("inf"), make=None, put=None, keep=None):
+    """The fused kernel with another beginning, another d, another y, or another number kept."""
 
     def kernel(load, store, n):
         highest, before = start, 0
         for t in range(n):
             x = load("x", t)
             old, highest = highest, max(highest, x)
-            d = make(old if late and t else highest, x)
-            store("y", t, put(d, before, x) if put else d + before)
-            before = d
+            d = make(highest, old if t else x, x) if make else highest - x
+            y = put(d, before, x, highest - old if t else 0) if put else d + before
+            store("y", t, y)
+            before = keep(d, y) if keep else d
 
     return kernel
 
@@ -144,31 +146,31 @@ def all_first(load, store, n):
     fused(lambda name, t: x[t], store, n)
 
 
-def summing(load, store, n):
-    highest, total = -float("inf"), 0
-    for t in range(n):
-        x = load("x", t)
-        highest = max(highest, x)
-        store("y", t, total := total + highest - x)
-
-
 MISTAKES = {
     "these are still three kernels: all that lies between them is written and read.": three,
-    "you read x more than once a place. Keep in a variable what you need again.": once_more,
+    "you read x more than once a place. Keep in a variable what you need again.": (
+        once_more,
+        lambda load, store, n: fused(lambda name, t: load(name, t) + 0 * load(name, t), store, n),
+    ),
     "you store what nobody wants. Only y leaves the chip.": (also_storing("m"), also_storing("d")),
     "you read all of x before you write. That many registers no chip has: y[t] can be written as "
     "soon as x[t] is there.": all_first,
     "your highest begins at 0. Where all numbers are below 0 nobody reaches it.": changed(start=0),
     "you take the highest before place t for place t. Its own number counts too.": changed(
-        late=True
+        make=lambda highest, old, x: old - x
     ),
-    "you add up all d so far. Only the one before is asked.": summing,
-    "you leave out the d of the place before.": changed(put=lambda d, last, x: d),
+    "you add up all d so far. Only the one before is asked.": changed(keep=lambda d, y: y),
+    "the d before was made with the highest of its own place, and not with the new one.": changed(
+        put=lambda d, last, x, more: d + last + more
+    ),
+    "you add d to itself: keep the d before until y is stored.": changed(
+        put=lambda d, last, x, more: 2 * d
+    ),
+    "you leave out the d of the place before.": changed(put=lambda d, last, x, more: d),
     "the difference is the wrong way round: the highest so far, less the number.": changed(
-        make=lambda highest, x: x - highest
+        make=lambda highest, old, x: x - highest
     ),
-    "you store the difference of two d. It is their sum.": changed(put=lambda d, last, x: d - last),
-    "you add the number itself, and not the d before.": changed(put=lambda d, last, x: d + x),
+    "you add the number itself, and not the d before.": changed(put=lambda d, last, x, more: d + x),
 }
 
 KNOWN = Known(
@@ -176,7 +178,6 @@ KNOWN = Known(
     mistakes=MISTAKES,
     slips={
         "was never written": lambda load, store, n: None,
-        "it raised IndexError": lambda load, store, n: [load("x", t - 1) for t in range(n)],
         "before anything was written": lambda load, store, n: load("m", 0),
     },
     show=lambda x: f"x = {x if len(x) < 20 else f'{len(x)} numbers'}",

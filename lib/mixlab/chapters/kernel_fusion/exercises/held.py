@@ -54,11 +54,13 @@ MISTAKES = {
         lambda length, every: ceil(length / every) + (length - 1) % every + 1
     ),
     "you look at the one before the last chunk alone. The last may hold more.": (
-        lambda length, every: ceil(length / every) - 1 + every
+        lambda length, every: ceil(length / every) - 1 + every,
+        lambda length, every: ceil(length / every) - 1 + min(length, every),
     ),
     "you round down how many chunks there are. A short one is a chunk, too.": (
         lambda length, every: length // every + every,
         lambda length, every: length // every + min(length, every),
+        lambda length, every: round(length / every) + every,
     ),
     "you let kept states stay while others are walked back. A chunk's is let go of with the "
     "chunk.": lambda length, every: ceil(length / every) + min(every, length),
@@ -86,6 +88,10 @@ MISTAKES = {
             ceil(length / every) + length % every,
             ceil(length / every) - 1 + every if length > every else 0,
         )
+    ),
+    "you take a remainder of 0 for an empty last chunk, and look at that chunk alone.": (
+        lambda length, every: ceil(length / every) + length % every,
+        lambda length, every: length // every + 1 + length % every,
     ),
     "you return the least that is held. Asked is the most.": (
         lambda length, every: 1 + min(length, every)

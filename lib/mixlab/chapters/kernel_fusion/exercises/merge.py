@@ -77,17 +77,17 @@ def larger_first(first, second):
     return (high, s + rest * np.exp(low - high)) if rest else (high, s)
 
 
-def safely(m, total):
-    """Whole pairs with another largest or another sum; an empty part is nothing."""
+def merging(m, total):
+    """Another largest, or another sum: where an empty part is nothing, and where it isn't."""
 
-    def merged(first, second):
+    def plainly(first, second):
         (m_0, s_0), (m_1, s_1) = first, second
-        if not (s_0 and s_1):
-            return max(first, second)
-        high = m(m_0, m_1)
-        return high, total(m_0, s_0, m_1, s_1, high)
+        return m(m_0, m_1), total(m_0, s_0, m_1, s_1, m(m_0, m_1))
 
-    return merged
+    def safely(first, second):
+        return plainly(first, second) if first[1] and second[1] else max(first, second)
+
+    return safely, plainly
 
 
 def both(m_0, s_0, m_1, s_1, m):
@@ -117,43 +117,52 @@ MISTAKES = {
     ),
     "you go back to the exponentials of the scores. Of 1000 they overflow, of -1000 they vanish; "
     "only differences are safe.": naive,
-    "you add the sums as they are. Each was made with the largest of its own part.": safely(
+    "you add the sums as they are. Each was made with the largest of its own part.": merging(
         max, lambda m_0, s_0, m_1, s_1, m: s_0 + s_1
     ),
-    "you scale the first sum alone. The second may have the smaller largest.": safely(
+    "you scale the first sum alone. The second may have the smaller largest.": merging(
         max, lambda m_0, s_0, m_1, s_1, m: s_0 * exp(m_0 - m) + s_1
     ),
-    "you scale the second sum alone. The first may have the smaller largest.": safely(
+    "you scale the second sum alone. The first may have the smaller largest.": merging(
         max, lambda m_0, s_0, m_1, s_1, m: s_0 + s_1 * exp(m_1 - m)
     ),
-    "you scale the wrong way round: exp(m - m_0) makes the smaller part larger.": safely(
-        max,
-        lambda m_0, s_0, m_1, s_1, m: s_0 * exp(min(m - m_0, 700)) + s_1 * exp(min(m - m_1, 700)),
+    "you scale the wrong way round: exp(m - m_0) makes the smaller part larger.": (
+        *merging(max, lambda m_0, s_0, m_1, s_1, m: s_0 * exp(m - m_0) + s_1 * exp(m - m_1)),
+        lambda first, second: (
+            max(first, second)[0],
+            max(first, second)[1]
+            + min(first, second)[1] * exp(max(first, second)[0] - min(first, second)[0]),
+        ),
     ),
-    "you keep the smaller of the two largest.": safely(
-        min,
-        lambda m_0, s_0, m_1, s_1, m: s_0 * exp(min(m_0 - m, 700)) + s_1 * exp(min(m_1 - m, 700)),
+    "you keep the smaller of the two largest.": merging(min, both),
+    "you keep the mean of the two largest.": merging(lambda m_0, m_1: (m_0 + m_1) / 2, both),
+    "you keep the first part's largest, though the second's may be larger.": merging(
+        lambda m_0, m_1: m_0, both
     ),
-    "you keep the first part's largest, though the second's may be larger.": safely(
-        lambda m_0, m_1: m_0,
-        lambda m_0, s_0, m_1, s_1, m: s_0 + s_1 * exp(min(m_1 - m_0, 700)),
+    "you keep the second part's largest, though the first's may be larger.": merging(
+        lambda m_0, m_1: m_1, both
     ),
-    "you keep the second part's largest, though the first's may be larger.": safely(
-        lambda m_0, m_1: m_1,
-        lambda m_0, s_0, m_1, s_1, m: s_1 + s_0 * exp(min(m_0 - m_1, 700)),
+    "you add the two largest.": merging(lambda m_0, m_1: m_0 + m_1, both),
+    "you leave the sums out: each part has more scores than its largest.": merging(
+        max, lambda m_0, s_0, m_1, s_1, m: exp(m_0 - m) + exp(m_1 - m)
     ),
-    "you add the two largest.": safely(lambda m_0, m_1: m_0 + m_1, both),
-    "you take the larger sum. All scores count.": safely(
+    "two empty parts make an empty part: its largest stays -inf.": (
+        lambda first, second: merge(first, second) if first[1] or second[1] else (0.0, 0.0)
+    ),
+    "you take the larger sum. All scores count.": merging(
         max, lambda m_0, s_0, m_1, s_1, m: max(s_0 * exp(m_0 - m), s_1 * exp(m_1 - m))
     ),
-    "you multiply the sums.": safely(
+    "you multiply the sums.": merging(
         max, lambda m_0, s_0, m_1, s_1, m: s_0 * exp(m_0 - m) * s_1 * exp(m_1 - m)
     ),
-    "you return the sum's logarithm.": safely(max, lambda *given: log(both(*given))),
-    "you divide by the common largest. Differences of scores are what counts.": safely(
+    "you return a logarithm. The sum itself is asked.": (
+        *merging(max, lambda *given: log(both(*given))),
+        *merging(max, lambda m_0, s_0, m_1, s_1, m: log(s_0 * exp(m_0) + s_1 * exp(m_1))),
+    ),
+    "you divide by the common largest. Differences of scores are what counts.": merging(
         max, lambda m_0, s_0, m_1, s_1, m: s_0 * exp(m_0 / m) + s_1 * exp(m_1 / m)
     ),
-    "you scale by 2 to the power of the difference. These sums are made with e.": safely(
+    "you scale by 2 to the power of the difference. These sums are made with e.": merging(
         max, lambda m_0, s_0, m_1, s_1, m: s_0 * 2 ** (m_0 - m) + s_1 * 2 ** (m_1 - m)
     ),
 }

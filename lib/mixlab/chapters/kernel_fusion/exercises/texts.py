@@ -14,6 +14,7 @@ def draw(rng):
         (7_000_000_000, 10**9, 989_000_000_000_000, 3_350_000_000_000),
         (134_515_008, 10**6, 50_000_000_000, 30_000_000_000),
         (10**12, 0, 10**18, 10**12),  # exactly two million
+        (11, 0, 10**17 + 3, 2),  # beyond what a float can tell apart
     ]
     for _ in range(12):
         rate = int(rng.integers(1, 50))
@@ -35,6 +36,7 @@ ASKED = Asked(
         (100, 60, 40, 10),
         (3, 0, 10, 100),
         (50, 7, 30, 10),
+        (100, 0, 20_001, 10),
     ),
     hints=(
         "Write down both times for b texts: what is read, over the rate; what is computed, over "
@@ -68,7 +70,25 @@ def once(weights, cache, flops, rate):
     return ceil(Fraction(4 * weights + cache, rate) / Fraction(2 * weights, flops))
 
 
+def searching(most):
+    """Tries one number after the other, up to some number."""
+
+    def search(weights, cache, flops, rate):
+        b = texts(weights, cache, flops, rate)
+        return b if b <= most else 0
+
+    return search
+
+
 MISTAKES = {
+    "you search up to some number, and stop too early. Solve it for b.": tuple(
+        searching(most) for most in (999, 1000, 10**4, 10**5, 10**6, 10**7)
+    ),
+    "a cache is in bytes already.": (
+        lambda w, c, f, r: texts(w, 4 * c, f, r),
+        lambda w, c, f, r: once(w, 4 * c, f, r),
+    ),
+    "if no number will do, 0 is asked.": lambda *given: texts(*given) or -1,
     "you leave out the caches. Each text reads its own.": lambda w, c, f, r: texts(w, 0, f, r),
     "you read one cache for all texts. Each reads its own.": once,
     "you return a number where there is none: if each text's cache takes as long to read as its "
@@ -113,6 +133,9 @@ KNOWN = Known(
     right=(texts, in_whole_numbers),
     mistakes=MISTAKES,
     slips={
+        "flops=100_000_000_000_000_003": (  # floats have 53 bits
+            lambda w, c, f, r: ceil(4 * w * f / (2 * w * r - c * f)) if 2 * w * r > c * f else 0
+        ),
         "expected a whole number": other(up=float),
         "expected one whole number": lambda *given: texts(*given) or None,
     },
