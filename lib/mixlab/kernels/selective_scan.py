@@ -65,7 +65,7 @@ def saved_bytes(
     Args:
         itemsize: bytes a number of u, Δ and z.
 
-    Half of it is u, Δ and z, which the layers around keep anyway; every state would be 2,048 MiB:
+    192 MiB of it are u, Δ and z, which the layers around keep anyway; every state would be 2,048:
 
     >>> saved_bytes(8, 2048, 2048, 16, itemsize=2) / 2**20  # MiB
     258.125
