@@ -61,7 +61,27 @@ def test_figures_draw_what_they_are_given():
     drawn = shown.data[3].x + 1j * np.array(shown.data[3].y)
     np.testing.assert_allclose(drawn, points**2, atol=1e-4)
     matrix = np.arange(16.0).reshape(4, 4)
-    shown = figures.matrices({"one": matrix, "two": -matrix}, 2, "rank 1", "A claim")
+    shown = figures.matrices({"one": matrix, "two": 2 * matrix}, 2, "rank 1", "A claim")
     assert np.isnan(shown.data[0].z[0, 1])
-    assert shown.data[1].z[3, 0] == -12
-    assert (shown.data[0].zmin, shown.data[0].zmax) == (-15, 15)
+    assert shown.data[1].z[3, 0] == 24
+    assert (shown.data[0].zmin, shown.data[0].zmax) == (0, 30)
+    shown = figures.silence({"one": [1e-3, 2e-3, 5.0, 9.0]}, 20, "A claim")
+    assert list(shown.data[0].x) == [0, 10, 20, 30]
+    shown = figures.leaks([1.0, 10.0], [0.1, 1.0], [5.0, 50.0], "A claim")
+    assert [list(line.y) for line in shown.data[:2]] == [[0.1, 1.0], [5.0, 50.0]]
+    shown = figures.costs([16, 32], {"matrix": [1.0, 4.0], "FFT": [2.0, 3.0]}, "A claim")
+    assert list(shown.data[1].y) == [2.0, 3.0]
+
+
+def test_the_leak_stays_below_its_bound_and_is_none_in_float64():
+    torch.manual_seed(0)
+    for seq, silent in ((64, 10), (1024, 700), (4096, 4095)):
+        kernel = torch.randn(1, seq, dtype=torch.float64)
+        x = (
+            1e4
+            * torch.randn(1, seq, 1, dtype=torch.float64)
+            * (torch.arange(seq) >= silent)[:, None]
+        )
+        said, most = traces.leak(x, kernel, silent)
+        assert 0 < said < most
+        assert fft_convolve(x, kernel)[0, :silent].abs().max() < 1e-7 * said * 100

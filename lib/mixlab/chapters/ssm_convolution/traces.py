@@ -3,6 +3,7 @@
 The figure in the page computes `trace_kernel` under the same name.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mixlab.ssm.convolution import circular_convolve, convolve
+from mixlab.ssm.convolution import circular_convolve, convolve, fft_convolve
 
 
 @dataclass(frozen=True)
@@ -122,3 +123,23 @@ def foretold(convolution: Callable, seed: int, seq: int = 16) -> tuple[float, fl
         ]
     said = torch.stack((whole, torch.stack(begun, dim=1)))
     return tuple((said.sign() == x[:, 1:, 0]).float().mean(dim=(1, 2)).tolist())
+
+
+def leak(x: Tensor, kernel: Tensor, silent: int) -> tuple[float, float]:
+    """What an FFT in float32 says before anything has come, and the most that it may err by.
+
+    Args:
+        x: (1, seq, 1) in float64, 0 before token `silent`; seq a power of 2.
+        kernel: (1, seq) in float64.
+
+    Returns:
+        The largest output before `silent`, and 7 ε log₂ n (2 ‖K‖ ‖x‖ + ‖y‖), n = 2 seq. Source:
+        Higham, "Accuracy and Stability of Numerical Algorithms" (2002), theorem 24.2.
+    """
+    n = 2 * x.shape[1]
+    said = fft_convolve(x.float(), kernel.float())[0, :silent].abs().max().item()
+    circle = torch.cat((x, torch.zeros_like(x)), dim=1)
+    y = fft_convolve(circle, kernel)  # all of it, in float64
+    rounding = torch.finfo(torch.float32).eps / 2
+    size = 2 * kernel.norm() * x.norm() + y.norm()
+    return said, 7 * rounding * math.log2(n) * size.item()
