@@ -63,7 +63,7 @@ print(f"outputs: {y}\nthe last, unrolled: 4·2 + 2·1 + 1·0 + ½·3 = {unrolled
 
 # %% [markdown] slide="notes"
 # (3 minutes.) 12, 6, 7, 11.5; the first input has been halved three times and makes 4 · 3 / 8 = 1.5
-# of it. Common answers: 12, "it is still in there"; nothing, "it was overwritten". Unroll from the
+# of it. Common answers: 12, "it is still in there"; nothing, "it was overwritten". From the
 # inside: $y_3 = 4(2 + \frac12(1 + \frac12(0 + \frac12 \cdot 3)))$. The weights 4, 2, 1, ½ know
 # nothing of the inputs.
 
@@ -136,8 +136,8 @@ title = "The kernel slides; each output is a sum of products"
 piece("kernel", title, text="3 0 1 2 1 2 * 8 4 2 1", n=9, view="slide", step=4)
 
 # %% [markdown] slide="notes"
-# Turned round, tap 0 lies under the newest input. Step it: what lies one above the other makes a
-# product; their sum is the output. The three zeros do nothing yet.
+# Turned round, tap 0 lies under the newest input. Step it. The
+# three zeros do nothing yet.
 
 
 # %%
@@ -169,11 +169,10 @@ assert torch.allclose(y, convolve(tokens, K[None])[0, :, 0])  # the library's su
 # ## Points in place of powers
 #
 # So: put $n$ numbers in for $z$, multiply value by value, find the polynomial with these $n$
-# values. (Of those with $n$ coefficients there is one: the difference of two would be 0 at $n$
-# places.) Powers of 10 grow; those of 1 and −1 don't, but we need $n$.
+# values. Powers of 10 grow; those of 1 and −1 don't, but we need $n$.
 #
 # A *complex number* is an arrow in the plane. Multiplied, **lengths multiply, angles add**. `1j`,
-# of length 1 straight up, is a quarter turn; twice that is −1. Let $w = \cos\frac{2\pi}{n} + i
+# of length 1 straight up, is a quarter turn; its square is −1. Let $w = \cos\frac{2\pi}{n} + i
 # \sin\frac{2\pi}{n}$, the $n$-th part of a turn. So $w^n = 1$, and $1, w, \dots, w^{n-1}$ stay on
 # the circle.
 

@@ -82,6 +82,10 @@ def entries(product, enters=lambda b, s, t: b[s], read=lambda c, s, t: c[t], kee
     return matrix
 
 
+def alone(part, s, t):
+    return 1.0
+
+
 AFTER = between(lambda s: s + 1, lambda t: t)
 
 
@@ -104,7 +108,10 @@ MISTAKES = {
     "you leave out a_t: step t multiplies the state before it adds its input.": entries(
         between(lambda s: s + 1, lambda t: t - 1)
     ),
-    "you divide one product by another. With a factor of 0 that is 0 / 0.": divided,
+    "you divide one product by another. With a factor of 0 that is 0 / 0.": (
+        divided,
+        lambda *given: divided(*given).nan_to_num(),
+    ),
     "you add logarithms. There is none of 0, and a sign is lost.": (
         by_logarithms,
         lambda a, b, c: by_logarithms(a, b, c, of=lambda a: a),
@@ -131,6 +138,15 @@ MISTAKES = {
     "b is missing.": lambda a, b, c: walked(a, 0 * b + 1, c),
     "c is missing.": lambda a, b, c: walked(a, b, 0 * c + 1),
     "a is missing.": lambda a, b, c: walked(0 * a + 1, b, c),
+    "you take one factor. All steps after s act, up to t.": (
+        entries(lambda a, s, t: a[t] if t > s else 1.0),
+        entries(lambda a, s, t: a[s + 1] if t > s else 1.0),
+    ),
+    "you move the first column down. That is right for steps that don't change.": (
+        lambda a, b, c: entries(lambda M, s, t: M[abs(t - s)], alone, alone)(
+            walked(a, b, c)[:, 0], b, c
+        )
+    ),
     "you add the factors up. They are multiplied.": entries(
         lambda a, s, t: a[s + 1 : t + 1].sum() if t > s else 1.0
     ),

@@ -67,10 +67,11 @@ def summed(x, kernel, D):
     return y
 
 
-def by_conv1d(x, kernel, D):
-    """PyTorch's "convolution" doesn't turn the kernel round."""
-    turned = kernel.flip(1)[:, None]
-    y = conv1d(pad(x.T[None], (kernel.shape[1] - 1, 0)), turned, groups=x.shape[1])
+def by_conv1d(x, kernel, D, back=None):
+    """PyTorch's "convolution" doesn't turn the kernel round; it looks `back` taps back."""
+    last = kernel.shape[1] - 1
+    back = last if back is None else back
+    y = conv1d(pad(x.T[None], (back, last - back)), kernel.flip(1)[:, None], groups=x.shape[1])
     return y[0].T + D * x
 
 
@@ -108,7 +109,15 @@ MISTAKES = {
         transformed(lambda n, m: n + m, skip=added),
     ),
     "D is missing.": transformed(skip=lambda y, D, x: y),
-    "you multiply by D where it is added.": transformed(skip=lambda y, D, x: y * D),
+    "you multiply by D where it is added.": (
+        transformed(skip=lambda y, D, x: y * D),
+        transformed(skip=lambda y, D, x: y * D * x),
+        lambda x, k, D: spectral(x, torch.cat((k[:, :1] * D[:, None], k[:, 1:]), 1), 0 * D),
+    ),
+    "you add D to every tap. It is one tap.": lambda x, k, D: spectral(x, k + D[:, None], 0 * D),
+    "`len(kernel)` counts channels, not taps.": lambda x, k, D: transformed(
+        lambda n, m: n + len(k) - 1
+    )(x, k, D),
     "you multiply D with the convolution's outputs. It meets the inputs.": transformed(
         skip=lambda y, D, x: y + D * y
     ),
@@ -140,14 +149,7 @@ MISTAKES = {
     ),
     "your outputs look ahead: y_t gathers x_{t + j}. Does `conv1d` turn the kernel?": forward,
     "your kernel stands with its middle over the output: half of it looks ahead.": (
-        lambda x, k, D: (
-            conv1d(
-                pad(x.T[None], ((k.shape[1] - 1) // 2, k.shape[1] // 2)),
-                k.flip(1)[:, None],
-                groups=x.shape[1],
-            )[0].T
-            + D * x
-        )
+        lambda x, k, D: by_conv1d(x, k, D, back=(k.shape[1] - 1) // 2)
     ),
     "you leave out tap 0: an output meets its own input, too.": transformed(
         taps=lambda k, n: torch.cat((0 * k[:, :1], k[:, 1:]), dim=1)

@@ -93,6 +93,7 @@ MISTAKES = {
         places(lambda n, m, first: n + m - first, uncut),
         places(lambda n, m, first: n + m),
         places(lambda n, m, first: n + m, uncut),
+        lambda n, m, first: fewest(n, m, first) + 1,
     ),
     "one place too few: output number `first` itself must be right.": (
         places(lambda n, m, first: n + m - 2 - first),
@@ -107,6 +108,11 @@ MISTAKES = {
     ),
     "you don't cut the taps, and your circle gets smaller than the inputs.": places(
         lambda n, m, first: n + m - 1 - first, uncut, lambda n, found: found
+    ),
+    "you go by all or nothing. Each output that is thrown away saves a place.": (
+        lambda n, m, first: n if first >= min(n, m) - 1 else n + min(n, m) - 1,
+        lambda n, m, first: n if first >= m - 1 else n + m - 1,
+        lambda n, m, first: n if first else n + min(n, m) - 1,
     ),
     "you add `first`. The more may be wrong, the fewer places are needed.": places(
         lambda n, m, first: n + m - 1 + first

@@ -32,7 +32,7 @@ def exchanged(y, n):
 
 
 FEW, MANY = [3, -2, 1], [5, 1, -3, 2, 2, -1, 4, 0, 1, 1, -2, 6]
-HUGE = [10**12, -(10**11), 3 * 10**12, 7 * 10**11]
+HUGE = [10**12 * 19**j for j in range(4)]  # no sum of theirs is small
 
 # What a layer makes of x; n is a number of the family's own. The first of the NUMBERS is in the
 # check,

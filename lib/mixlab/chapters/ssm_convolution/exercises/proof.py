@@ -38,7 +38,7 @@ ASKED = Asked(
 EVERY = range(1, LONGEST + 1)
 
 
-def drawn(lengths=EVERY, low=-GREATEST, high=GREATEST, again=6):
+def drawn(lengths=EVERY, low=-GREATEST, high=GREATEST, again=4):
     draw = random.Random(5)
     return [[draw.randint(low, high) for _ in range(n)] for n in lengths for _ in range(again)]
 
@@ -72,7 +72,7 @@ def by_properties(layer):
             knock = [int(t == s) for t in range(n)]
             if layer(knock) != ([0] * s + K)[:n]:
                 return False
-    return linear(drawn(again=3))(layer)
+    return linear(drawn(again=2))(layer)
 
 
 def linear(lists):
@@ -139,7 +139,7 @@ MISTAKES = {
         anew=True
     ),
     "your test asks whether a layer is linear. One that is may still look ahead, or "
-    "change with time.": (linear(drawn(again=2))),
+    "change with time.": (linear(drawn((4, LONGEST), again=3))),
     "your test asks whether what comes later matters. A layer that never looks ahead may "
     "still have no "
     "kernel.": causal,

@@ -129,6 +129,10 @@ MISTAKES = {
     "you raise each number of Ā to the power. `**` isn't the power of a matrix.": each_knock(
         lambda A, B, C, s, t: C @ A ** (t - s) @ B
     ),
+    "Ā is a step already: you take its exponential once more.": each_knock(
+        lambda A, B, C, s, t: C @ torch.matrix_exp(A * (t - s)) @ B
+    ),
+    "you use Ā's diagonal alone.": each_knock(lambda A, B, C, s, t: C @ (A.diag() ** (t - s) * B)),
     "B̄ and C are exchanged, or Ā is transposed.": each_knock(
         lambda A, B, C, s, t: B @ power(A, t - s) @ C
     ),
