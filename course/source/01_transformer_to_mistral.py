@@ -263,7 +263,7 @@ figures.dials(
 # $q = k = (1, 1, \dots, 1)$, 128 numbers, is the score at distance 2,500 lower than at 2,000? And where
 # do a query and a key drawn at random score highest?
 
-# %% slide="fragment" show="output" alt="A score against distance up to 8,192 tokens for a query and key of ones: it falls steeply, crosses zero at 1,707, dips and rises in waves. Below it two hundred orange ticks, the best distances of random pairs, spread over the whole axis."
+# %% slide="fragment" show="output" alt="A score against distance up to 8,192 tokens for a query and key of ones: it falls steeply, crosses zero at 1,707, dips and rises in waves. Below it two hundred orange ticks, the best distances of random pairs, spread over the whole axis." myth="RoPE makes attention fade with distance" said="introductions to RoPE, after RoFormer, section 3.4.3, which bounds the sum and no more" truth="Only the bound falls. For equal queries and keys the mean over all pairs is negative from distance 1,707 on and rises in 4,029 of the first 8,192 steps; a head finds any distance it likes."
 mean = ours.angles(torch.arange(8193), 128).cos().mean(1)
 zero, rising = int((mean < 0).nonzero()[0]), int((mean[1:] > mean[:-1]).sum())
 assert (zero, rising) == (1707, 4029)

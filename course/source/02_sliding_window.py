@@ -211,7 +211,7 @@ for name, count in keys.items():
 # (*decode*). Its halves disagree about one key a token, and no error says so. Where a paper's text
 # and figures disagree, code decides. This course uses $W$ keys everywhere.
 
-# %% slide="slide" show="output" alt="Ten small masks for a window of 4, in two rows. The six above show 4 keys to a late query. The four below show 5: a red stripe marks the extra key, at distance W."
+# %% slide="slide" show="output" alt="Ten small masks for a window of 4, in two rows. The six above show 4 keys to a late query. The four below show 5: a red stripe marks the extra key, at distance W." myth="A window of W shows a token the positions from i − W to i" said="Mistral 7B, section 2, text; its figures show W keys; of ten public spellings four show W + 1, and Mistral's first one-file reference shows 5 while reading and 4 while writing for W = 4" truth="i − W to i are W + 1 keys. The course, and current code, mean W keys, the token itself counted."
 assert sorted(keys.values()) == [4] * 6 + [5] * 4
 for seq, window in [(1, 1), (5, 2), (9, 4), (12, 5), (6, 9)]:
     for name, make in spellings.items():
@@ -284,7 +284,7 @@ figures.steps(pictures, captions, "Hide everything, show the past, hide what is 
 # Two masks to add, causal and window: why not add them to each other? **Predict** what
 # `lowest + lowest` is in float32, and what a softmax makes of a row in which every key is hidden.
 
-# %% slide="fragment"
+# %% slide="fragment" myth="Masks may be added to each other: causal plus window plus padding" said="Hugging Face's Mistral of October 2023, and copies of it, which add two masks of the lowest float" truth="The sum overflows to −∞, and a row of nothing but −∞ becomes NaN. Join masks by and; let a query without keys attend to nothing."
 lowest = torch.finfo(torch.float32).min
 print("lowest + lowest =", lowest + torch.tensor(lowest))
 print("softmax of a row of -inf  :", torch.full((3,), -torch.inf).softmax(0).tolist())
@@ -350,7 +350,7 @@ for window in (None, 128):
 # lets it skip the half above the diagonal without looking; a mask it must read. The times are this
 # machine's.
 
-# %% slide="slide" show="output" alt="Time of one attention layer against sequence length on logarithmic axes, beside two dotted guides. The two masked methods climb like the guide of slope 2, the band like the one of slope 1, and at 4,096 tokens the band is far below all others."
+# %% slide="slide" show="output" alt="Time of one attention layer against sequence length on logarithmic axes, beside two dotted guides. The two masked methods climb like the guide of slope 2, the band like the one of slope 1, and at 4,096 tokens the band is far below all others." myth="With a window, attention's time grows with n·W" said="descriptions of the window that show it as a mask over all scores" truth="A mask over all scores saves nothing: from length to length its time grows as without. Only what computes the band alone grows in proportion to n."
 times = {name: [milliseconds(m, n, 128) for n in lengths] for name, m in methods.items()}
 growth = {name: (t[-1] / t[0]) ** (1 / 3) for name, t in times.items()}  # for twice the length
 assert growth["band"] < 3 < min(growth["all scores, then mask"], growth["fused kernel, mask"])

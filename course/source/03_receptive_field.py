@@ -141,7 +141,7 @@ print("as claimed, for every window from 1 to 8 and up to 8 layers")
 # **Predict:** after how many layers has a token read all of 32,768 tokens? Is it eight, since
 # $8 \times 4096 = 32{,}768$?
 
-# %% slide="fragment" show="output"
+# %% slide="fragment" show="output" myth="The last layer's attention spans 131K tokens: W times the number of layers" said="Mistral 7B, section 2" truth="W counts the token itself, so a layer adds W − 1, and the last token depends on at most 32 · 4,095 + 1 = 131,041."
 mistral = TransformerConfig.mistral_7b()
 n_layers, window = mistral.n_layers, mistral.window
 print(f"W L           = {window * n_layers:,}")
@@ -382,7 +382,7 @@ assert 1 / 12 < min(eight) < max(eight) < 1 / 6
 # Nor is the picture of paths a derivation: weights aren't equal, contributions cancel, feed-forward
 # layers bend them.
 
-# %% slide="slide" show="output" alt="Four bars as long as the reach. In the measured ones, for windows 2, 4 and 8, only the first seventh or so is blue, and the ticks of eight single texts stand near its end. In the fourth, attention alone, more than half is blue."
+# %% slide="slide" show="output" alt="Four bars as long as the reach. In the measured ones, for windows 2, 4 and 8, only the first seventh or so is blue, and the ticks of eight single texts stand near its end. In the fourth, attention alone, more than half is blue." myth="A receptive field of 131K tokens is an attention span of 131K tokens" said="readers of the same section" truth="It is a bound, and influence fades inside it: under windows of 2, 4 and 8 nine tenths of SmolLM2's lie within a quarter of its reach, on each of eight texts."
 parts = {f"W = {w}, measured": (part[0], part[1:]) for w, part in within.items()}
 assert max(mean for mean, _ in parts.values()) < 1 / 6
 assert max(each.max() for _, each in parts.values()) < 1 / 4

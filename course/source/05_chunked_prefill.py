@@ -178,7 +178,7 @@ piece("chunks", title, text=" ".join(prompt), window=4, size=3, step=5)
 #
 # **Predict:** what is lost for $n$ = 1, 2, 4 and 8?
 
-# %% slide="fragment"
+# %% slide="fragment" myth="A chunk may be written into the ring before it attends, as a token is" said="MLX-examples 931, transformers 37574 and kin" truth="The chunk's last tokens push out keys that its first still need: n(n − 1)/2 pairs are lost in a chunk of n ≤ W. That is 0 for one token, so decoding hides it."
 for n in (1, 2, 4, 8):
     for window in range(n, 20):  # a full ring, and then a chunk that fits into it
         chunk = range(40, 40 + n)
@@ -407,7 +407,7 @@ readers = {engine: with_fault(read, *change) for engine, change in faults.items(
 # The usual test of a cache writes a text token by token, chunks of 1, and compares. **Predict:**
 # how many of the eight does it find? And is there one chunk size that finds all?
 
-# %% slide="slide" show="output" alt="A table of eight faults against chunk sizes from 1 to 12, for a window of 4. Orange-red cells are found faults, grey ones look right. At size 1 only three are found. The row of ExecuTorch 20346 is grey up to 5, the row of SGLang 8649 is grey from 3 on. The row of mlxcel 678 says NaN from 5 on, that of nano-vllm 213 everywhere."
+# %% slide="slide" show="output" alt="A table of eight faults against chunk sizes from 1 to 12, for a window of 4. Orange-red cells are found faults, grey ones look right. At size 1 only three are found. The row of ExecuTorch 20346 is grey up to 5, the row of SGLang 8649 is grey from 3 on. The row of mlxcel 678 says NaN from 5 on, that of nano-vllm 213 everywhere." myth="If one chunk size gives the right text, chunked pre-fill works" said="the tests of six public engines, in which nine such faults shipped (ExecuTorch, SGLang, mlxcel, nano-vllm, MLX, transformers)" truth="No single size finds all of the eight that the lesson rebuilds. The property 'any chunking gives what one pass gives', over many sizes, does."
 q, k, v = torch.randn(3, 24, 8, generator=generator)
 sizes, verdicts = range(1, 13), {}
 for engine, reader in readers.items():

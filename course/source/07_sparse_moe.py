@@ -315,7 +315,7 @@ del model, split
 # **Predict:** "8x7B" sounds like 8 experts and 8 · 7 = 56 billion parameters. Is it fewer, or more?
 # We build Mixtral on PyTorch's `meta` device, where tensors have a shape and no memory, and count.
 
-# %% slide="same" show="output"
+# %% slide="same" show="output" myth="Mixtral 8x7B has eight experts of 7 billion parameters, 56 billion in all" said="its name, and most news of its release" truth="It has 32 · 8 = 256 experts of 0.18 billion each and shares the rest: 46,702,792,704 parameters, of which a token uses 12,879,925,248."
 with torch.device("meta"):
     model = Transformer(mixtral)
 stored = sum(p.numel() for p in model.parameters())
@@ -365,7 +365,7 @@ figures.parameters(rows, parts, "Mixtral stores 46.7 billion and uses 12.9 for a
 #
 # **Predict** for Mixtral ($N = 8$, $k = 2$): how many do 8 tokens touch? 16 choices, 8 experts…
 
-# %% slide="slide" show="output" alt="Experts touched against tokens in the batch. The curve starts at 2 for one token, passes 5.5 at four and 7.2 at eight, and reaches the dashed line at 8 by thirty-two. Orange dots of a simulation lie on it."
+# %% slide="slide" show="output" alt="Experts touched against tokens in the batch. The curve starts at 2 for one token, passes 5.5 at four and 7.2 at eight, and reaches the dashed line at 8 by thirty-two. Orange dots of a simulation lie on it." myth="It answers at the cost of a model of 13 billion parameters" said="Mixtral's announcement (at the same speed and for the same cost as a 12.9B model)" truth="In multiplications. A batch must also read every expert that anyone in it chose: 42.2 billion parameters for 8 tokens, all 46.7 for 32."
 sizes = [1, 2, 4, 8, 16, 32, 64]
 expected = [8 * (1 - (1 - 2 / 8) ** n) for n in sizes]
 assert f"{expected[3]:.2f}" == "7.20"  # 8 tokens
@@ -495,7 +495,7 @@ figures.shares_over_time({"balance loss × 0.01": balanced}, title)
 # seeds 0 to 3, of about 1.9. In Shazeer et al. (2017, appendix A, table 6) perplexity ($e$ to the
 # loss) is 39.8 without balancing, 35.6 or 35.7 with. Try `train_router(0.001, seed=7)`.
 
-# %% slide="slide" show="output" alt="A grid of four layers against eight experts. In each layer two experts have half of the choices each, a different pair in every layer, the rest none. Below, the mean over layers: every expert has one eighth."
+# %% slide="slide" show="output" alt="A grid of four layers against eight experts. In each layer two experts have half of the choices each, a different pair in every layer, the rest none. Below, the mean over layers: every expert has one eighth." myth="A load-balancing loss near its least means that no layer has collapsed" said="Hugging Face's `load_balancing_loss_func`, which pools all layers before it multiplies" truth="Pooled over 32 layers, one layer that sends all to two experts lifts the loss from 2 to 2.006; layer by layer it is 2.19. And its least is k, here 2, and not 1."
 s = torch.randn(64, 8, requires_grad=True)  # first the gradient, as the text says
 (pull,) = torch.autograd.grad(load_balancing_loss(s[None], 2), s)
 p, f = s.softmax(dim=1), route(s, 2).chosen.flatten().bincount(minlength=8) / 64

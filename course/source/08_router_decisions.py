@@ -309,7 +309,7 @@ figures.token_shares(comma, layers, "One comma: one expert in layer 0, many in l
 # what *shuffled* labels give: tokens shuffled among all places for the first term, kinds among one
 # token's places for the second.
 
-# %%
+# %% myth="Each expert of a mixture knows a subject" said="popular accounts; Mixtral, section 5, finds no such pattern" truth="In the course's small Mixtral the first layer decides by the token itself, and less so layer by layer; beyond the token, the kind of text decides little before the last layer."
 bits_of = np.array([traces.explained(experts, token, kind, rng) for experts in first])
 uncertain = np.array([traces.entropy(experts) for experts in first])
 by_token, by_kind = (bits_of / uncertain[:, None]).T
@@ -360,7 +360,7 @@ shared = sum(bool(one & other) for one in pairs for other in pairs)
 assert shared / len(pairs) ** 2 == 13 / 28
 print(f"{shared} of {len(pairs) ** 2} pairs of choices share an expert: {13 / 28:.1%}")
 
-# %% slide="slide" show="output" alt="Two panels from the Mixtral paper's table 5 over layers 0, 15 and 31: seven thin grey lines, and DM Mathematics thick and named with its numbers. First choices: all lines lie above the dashed 12.5 percent. Any choice in common: all peak at layer 15 above 60 percent; at layers 0 and 31 DM Mathematics, 44.9 and 44.5 percent, lies below the dashed 46.4."
+# %% slide="slide" show="output" alt="Two panels from the Mixtral paper's table 5 over layers 0, 15 and 31: seven thin grey lines, and DM Mathematics thick and named with its numbers. First choices: all lines lie above the dashed 12.5 percent. Any choice in common: all peak at layer 15 above 60 percent; at layers 0 and 31 DM Mathematics, 44.9 and 44.5 percent, lies below the dashed 46.4." myth="At layers 15 and 31 neighbouring tokens share experts significantly more often than by chance" said="Mixtral, caption of table 5" truth="Not in every domain: of DM Mathematics at layer 31 the table itself has 44.5% for first or second choices, where chance gives 46.4%."
 paper = {name: np.array(part) / 100 for name, part in router_repetition.MIXTRAL_REPETITION.items()}
 chance = np.array([1 / 8, 13 / 28])
 below = {name: part < chance[:, None] for name, part in paper.items()}
@@ -390,7 +390,7 @@ figures.repetition(paper, chance, (0, 15, 31), "DM Mathematics", title)
 # **Predict:** in layer 0 the English Bible repeats its first choice at 27% of neighbours, twice
 # 1/8. How much of that is popularity?
 
-# %% alt="Four named lines over six layers: how often neighbours have the same first choice, in the mean over kinds of text. Chance for even use is flat at 12.5 percent. Popularity alone lies above it. Tokens alone give as much as the written text in layer 0. From layer 2 on the text as written lies clearly above all."
+# %% alt="Four named lines over six layers: how often neighbours have the same first choice, in the mean over kinds of text. Chance for even use is flat at 12.5 percent. Popularity alone lies above it. Tokens alone give as much as the written text in layer 0. From layer 2 on the text as written lies clearly above all." myth="By chance two neighbours share their first expert one time in eight" said="Mixtral, section 5" truth="Only if experts are equally popular. Where they aren't, chance alone gives more, in every layer of ours; shuffle the tokens, and compare with that."
 of_kinds = [
     router_repetition.explained_repetitions(made, held_out.tokens[held_out.kind == n].numpy(), rng)
     for n, made in enumerate(choices)

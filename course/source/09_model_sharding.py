@@ -141,7 +141,7 @@ for rank, sent in enumerate(ranks.sent):
 print("as Mistral slices:", *[len(span) for span in spans(6, 4, ceiling=True)])
 print("as evenly as can be:", *[len(span) for span in spans(6, 4)])
 
-# %% slide="slide" show="output" alt="Bars of the ranks that get no layer, for 1 to 32 ranks. Up to 8 ranks there are none, marked by blue points on the axis; so too at 11, 16 and 32. Everywhere else orange-red bars stand: 4 at 15 ranks, and from 17 on they climb to 15 at 31 ranks."
+# %% slide="slide" show="output" alt="Bars of the ranks that get no layer, for 1 to 32 ranks. Up to 8 ranks there are none, marked by blue points on the axis; so too at 11, 16 and 32. Everywhere else orange-red bars stand: 4 at 15 ranks, and from 17 on they climb to 15 at 31 ranks." myth="ceil(layers / ranks) layers for each rank divides a model over any number of ranks" said="mistral-inference, `transformer.py`" truth="With 32 layers 21 of the 32 possible numbers of ranks leave ranks without any, and no error says so."
 empty = [sum(not span for span in spans(32, n, ceiling=True)) for n in range(1, 33)]
 assert sum(count > 0 for count in empty) == 21
 assert [n for n, count in enumerate(empty, 1) if not count] == [*range(1, 9), 11, 16, 32]
@@ -291,7 +291,7 @@ def write(communicator, prompt, n, temperature, stop=None, together=False):
     return written
 
 
-# %% slide="slide" show="output" alt="Four rows of twelve tokens. Rank 0's row is orange: as one gold by the house of the come unto me. Most tokens of ranks 1 to 3 stand on orange-red, since they differ; a few are grey, where a rank chose by chance what rank 0 chose."
+# %% slide="slide" show="output" alt="Four rows of twelve tokens. Rank 0's row is orange: as one gold by the house of the come unto me. Most tokens of ranks 1 to 3 stand on orange-red, since they differ; a few are grey, where a rank chose by chance what rank 0 chose." myth="Every rank may choose the next token for itself" said="mistral-inference, `generate.py`, where all ranks hold the logits and each samples" truth="Above temperature 0 they choose differently, for each process has its own generator. Their texts differ; where one sees the end and stops, the others wait for it."
 cold, warm = (ranks.run(write, prompt, 12, temperature) for temperature in (0.0, 1.0))
 assert cold[0] == cold[1] == cold[2] == cold[3]
 differ = sum(mine != theirs for row in warm[1:] for mine, theirs in zip(row, warm[0], strict=True))

@@ -166,7 +166,7 @@ model.set_window(None)
 # the model continue *The capital of France is*?
 
 
-# %% slide="fragment" show="both"
+# %% slide="fragment" show="both" myth="It says Paris, so the weights are read rightly" said="smoke tests of converted models" truth="With rows of queries and keys laid out for the other RoPE, logits move by more than 3 and it still says Paris. Compare logits."
 def change_layout(change):
     for layer in model.layers:
         for weight, heads in ((layer.attention.wq.weight, 9), (layer.attention.wk.weight, 3)):
@@ -373,7 +373,7 @@ figures.budgets(windows, names, alone, kept, whole, title)
 # one, 9.59 with four), Falcon-7B doesn't. Ours: one against four at $W = 32$. And the control: does
 # *any* old token help? We keep token 5 for good, in the first one's place.
 
-# %% slide="same" show="both"
+# %% slide="same" show="both" myth="A window needs four sink tokens" said="StreamingLLM, section 3, of the models it tried" truth="SmolLM2 needs one: four kept tokens do as well as the first alone, on three texts. That it is the first matters; a later one in its stead helps far less."
 mask = window_mask(144, window=31) | window_mask(144) & (torch.arange(144) == 5)  # and token 5
 fifth = traces.surprises(model, texts, 64, cache=traces.RuleCache(model.config, 3, mask))
 kept = {"none": found[32, 0], "token 5": fifth, "token 0": found[32, 1], "0 to 3": found[32, 4]}
@@ -413,7 +413,7 @@ for position, token in enumerate(ids):
 # *Masking* keeps each token's state, which saw further back (chapter 03). *Recomputing* forgets it:
 # for each word the last $W$ tokens are read afresh. **Predict:** which one needs a sink?
 
-# %% slide="slide" show="output" alt="Bars of perplexity for three texts on a logarithmic scale: no window 12 to 44, a masked window of 32 more than 150, masked with the first token kept 15 to 89, recomputed 15 to 60. Masked alone towers over the other three in each text."
+# %% slide="slide" show="output" alt="Bars of perplexity for three texts on a logarithmic scale: no window 12 to 44, a masked window of 32 more than 150, masked with the first token kept 15 to 89, recomputed 15 to 60. Masked alone towers over the other three in each text." myth="Masking the keys beyond a window gives what reading the last W tokens afresh gives" said="asked again and again of StreamingLLM (streaming-llm 33)" truth="They are two models. Under a mask the first token of the text is gone and the sink with it; read afresh, the window's own first token becomes one."
 at = torch.arange(64, 144, 16)  # five positions a text: recomputing is dear
 model.set_window(None)
 again = traces.recomputed(model, texts, at, window=32)

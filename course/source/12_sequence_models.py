@@ -242,7 +242,7 @@ for name, n in {"recurrent": 2, "convolution": 20, "attention": 4}.items():
 # in the convolution's wide ones. Even so it may end first here, having so much less to do. A machine
 # with thousands of units would leave nearly all of them idle.
 
-# %% slide="slide" show="output" alt="Three logarithmic panels against lengths from 16 to 16,384 tokens. Products in a row: the recurrent line climbs with the length, the other two stay low. FLOPs a token: attention climbs, the recurrent line is flat and lowest. Numbers kept: attention and convolution climb together, recurrent stays flat."
+# %% slide="slide" show="output" alt="Three logarithmic panels against lengths from 16 to 16,384 tokens. Products in a row: the recurrent line climbs with the length, the other two stay low. FLOPs a token: attention climbs, the recurrent line is flat and lowest. Numbers kept: attention and convolution climb together, recurrent stays flat." myth="Recurrent networks train slowly because they compute more" said="comments under visual guides to Mamba" truth="Of 1,024 tokens of width 256 attention computes six times as much. The recurrent network has to wait: 1,024 products one after the other instead of four."
 T, d = 2 ** np.arange(4, 15), 256
 layers, chains, works, kept = np.log2(T).astype(int), {}, {}, {}
 chains["recurrent"], works["recurrent"], kept["recurrent"] = T, 4 * d**2 + 0 * T, d + 0 * T

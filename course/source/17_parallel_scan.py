@@ -168,7 +168,8 @@ for length in (1, 2, 4, 1024):
 # %% [markdown] slide="notes"
 # Guy Blelloch, "Prefix Sums and Their Applications" (1990), section 1.3, has the sums *without* one's
 # own number, and needs a zero for that. This form needs none. Lengths other than powers of two want
-# more care: exercise 17.3.
+# more care: exercise 17.3. [A spreadsheet](spreadsheets/parallel_scan.xlsx) has both scans of sixteen
+# numbers, and the leaky bucket's, in formulas: type other numbers.
 
 # %% [markdown] slide="slide"
 # ## What did they use of +?
@@ -266,7 +267,7 @@ right, wrong = loop(*slow), [scan(swapped, slow, *how)[1] for how in methods.val
 print("the scans agree:", torch.allclose(*wrong, atol=1e-4))
 print("right:", [f"{x:.2f}" for x in right[:4]], " swapped:", [f"{x:.2f}" for x in wrong[0][:4]])
 
-# %% slide="slide" show="output" alt="The bucket's level over 120 minutes. The right level follows a wave of rain up and down. The swapped one follows it for the first minutes, then settles and stays nearly flat."
+# %% slide="slide" show="output" alt="The bucket's level over 120 minutes. The right level follows a wave of rain up and down. The swapped one follows it for the first minutes, then settles and stays nearly flat." myth="The order of the two arguments in a scan's operator doesn't matter" said="implementations that pass every test with equal decays" truth="It does as soon as a changes from token to token; with one constant a both orders give the same, and hide the fault."
 assert (wrong[0][-30:].max() - wrong[0][-30:].min()) < 0.2 * (right[-30:].max() - right[-30:].min())
 same = [torch.full((50,), 0.9), torch.full((50,), 0.3)]  # a test that sees nothing
 assert torch.allclose(scan(swapped, same, "blelloch")[1], loop(*same), atol=1e-5)
@@ -441,7 +442,7 @@ figures.panels(lengths, times, title=title, x_title="length (tokens)", y_titles=
 # $a_4 = 0$; and for how long it works where a bucket keeps 90% a minute.
 
 
-# %% slide="same" show="output"
+# %% slide="same" show="output" myth="A linear recurrence is two library calls: cumulative product, cumulative sum" said="short Mamba implementations on code hosts" truth="The quotient overflows float32 after 88.7 / (−ln a) tokens: less than 56 for the fastest states of a newly made Mamba. One a = 0 ruins the rest."
 def shortcut(a, b):
     P = a.cumprod(0)
     return P * (b / P).cumsum(0)

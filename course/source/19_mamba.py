@@ -151,7 +151,7 @@ print("leaky: Δ = ln 2 throughout.  choosing: Δ large, 0, 0, large, 0, 0")
 # "Mamba" (Gu and Dao 2023, equation 4) has zero-order hold for both. **Its released code has
 # zero-order hold for $A$ and Euler for $B$.** Training starts with $\Delta \le 0.1$ and $|A| \le 16$:
 
-# %% slide="fragment"
+# %% slide="fragment" myth="Mamba discretises A and B by zero-order hold" said="Mamba, section 2, equation 4" truth="A, yes. For B the released code takes Euler's Δ·B; readers ask why in its tracker (mamba 114, 121, 129). At the largest Δ of a new model's fastest state that is 2.0 times as much."
 for size in (0.001, 0.1, 1.6):
     rate, one, delta = torch.tensor(-size / 0.1), torch.tensor(1.0), torch.tensor(0.1)
     A_paper, B_paper = discretize_diagonal(rate, one, delta, "zoh")
@@ -204,7 +204,7 @@ assert torch.allclose(let_in, torch.sigmoid(r)), (
     f"theorem: σ(6) = 0.9975, code: {let_in.item():.1f}"
 )
 
-# %%
+# %% myth="Mamba's gate is a sigmoid" said="Mamba, section 3.5.1, Theorem 1" truth="Of zero-order hold it is, and what is kept follows it in the code too. But the code lets in by Euler's rule, so its input gate is softplus: 6.0 against 0.9975 at 6."
 r = torch.linspace(-6, 6, 25)
 kept = torch.exp(-F.softplus(r))
 assert torch.allclose(kept, 1 - torch.sigmoid(r), atol=1e-6)
@@ -497,7 +497,7 @@ piece("bucket", title, text=text, delta=learnt, taps=4)
 # A state has no mask: filler is one more token. **Predict:** does it help to set the filler's input
 # to zero?
 
-# %% slide="fragment"
+# %% slide="fragment" myth="Pads are zeros, and zeros leave a state alone" said="batches padded on the left, in public trackers" truth="A zero writes nothing, but its Δ is softplus of something, so above 0, and the level leaks. Stop the clock: Δ itself must be 0 there."
 model = Mamba(MambaConfig.tiny()).requires_grad_(False)
 mixer, state, x = model.layers[0].mixer, model.init_state(1).layers[0], torch.randn(1, 25, 64)
 mask = torch.arange(25)[None] < 5  # 5 tokens, then 20 fillers

@@ -25,6 +25,9 @@ class Cell:
     difficulty: int | None = None
     minutes: int | None = None
     points: int | None = None
+    myth: str | None = None
+    said: str | None = None
+    truth: str | None = None
     tags: list[str] = field(default_factory=list)
 
     def goes_to(self, kind: str) -> bool:

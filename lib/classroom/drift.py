@@ -18,6 +18,7 @@ from classroom.layout import FOLDERS, STEM, is_exercise, notebook_path, sources
 from classroom.notebook import make_notebook, to_text
 from classroom.outputs import keep_text_outputs, without_stills
 from classroom.problems import ChapterError
+from classroom.public_errors import build_page
 from classroom.source import read_chapter
 from classroom.stills import cells_without_still
 
@@ -123,6 +124,9 @@ def notebooks_command(root: Path, chosen: list[Path], check: bool, execute: bool
         except ChapterError as error:
             wrong += len(error.problems)
             print(error, file=sys.stderr)
+    if done := build_page(root, check):
+        print(done)
+        drifted += check
     stray = orphans(root)
     for what in stray:
         print(f"{what}; delete it, or restore its source", file=sys.stderr)

@@ -61,6 +61,9 @@ KEYS = {
     "difficulty": (_whole(1, 3), "1, 2 or 3", ("markdown",)),
     "minutes": (_whole(5, 15), "a whole number from 5 to 15", ("markdown",)),
     "points": (_whole(1, 100), "a whole number from 1", ("markdown",)),
+    "myth": (_text, "a sentence that public material has wrong", ("code",)),
+    "said": (_text, "where it is said", ("code",)),
+    "truth": (_text, "what holds instead", ("code",)),
     "tags": (
         lambda v: isinstance(v, list) and all(isinstance(tag, str) and tag for tag in v),
         'a list of texts, such as ["remove-cell"]',
@@ -121,9 +124,26 @@ def combination_errors(cell: Cell) -> list[tuple[str, str]]:
         )
     if cell.slide and not cell.goes_to("lesson"):
         errors.append(("slides come from the lesson; this cell is not in it.", "Drop slide."))
+    errors += _myth_errors(cell)
     errors += [
         (f"the tag {tag!r} belongs to the builder.", 'Write fails="…", volatile=true or alt="…".')
         for tag in cell.tags
         if RESERVED_TAGS.fullmatch(tag)
     ]
+    return errors
+
+
+def _myth_errors(cell: Cell) -> list[tuple[str, str]]:
+    """What is wrong with an entry for the page of public errors: (rule, fix) pairs."""
+    parts = {"myth": cell.myth, "said": cell.said, "truth": cell.truth}
+    if not any(parts.values()):
+        return []
+    errors = []
+    if missing := [key for key, value in parts.items() if not value]:
+        rule = f"a public error has {', '.join(parts)}; {' and '.join(missing)} is missing."
+        errors.append((rule, "Add it."))
+    if "assert" not in cell.source:
+        errors.append(("a public error stands where a cell asserts the truth.", "Assert it."))
+    if not cell.goes_to("lesson"):
+        errors.append(("a public error is proved in the lesson.", "Move it to a lesson's cell."))
     return errors
