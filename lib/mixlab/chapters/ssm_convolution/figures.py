@@ -111,7 +111,7 @@ def silence(outputs: Mapping[str, Sequence[Real]], ends: int, title: str) -> go.
         words = f"{name}, in the silence"
         shown.add_annotation(text=words, font=dict(size=16, color=color), **place)
     shown.update_layout(showlegend=False, margin_b=60, height=440)
-    shown.update_traces(mode="lines")
+    shown.update_traces(mode="lines", line_shape="hv")  # a stretch is all its tokens
     return shown.update_yaxes(exponentformat="power", dtick=3, tickformat=None, title_standoff=24)
 
 

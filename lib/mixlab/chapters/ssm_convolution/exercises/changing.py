@@ -147,9 +147,11 @@ MISTAKES = {
             walked(a, b, c)[:, 0], b, c
         )
     ),
-    "you add the factors up. They are multiplied.": entries(
-        lambda a, s, t: a[s + 1 : t + 1].sum() if t > s else 1.0
+    "you add the factors up. They are multiplied.": (
+        entries(lambda a, s, t: a[s + 1 : t + 1].sum() if t > s else 1.0),
+        entries(lambda a, s, t: a[s + 1 : t + 1].sum()),
     ),
+    "you lose signs. A factor below 0 turns the sign.": lambda a, b, c: walked(a.abs(), b, c),
     "you multiply all factors from the beginning. Those up to s came before the input.": (
         entries(between(lambda s: 0, lambda t: t)),
         entries(between(lambda s: 1, lambda t: t)),

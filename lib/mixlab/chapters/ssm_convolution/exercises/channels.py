@@ -111,7 +111,6 @@ MISTAKES = {
     "D is missing.": transformed(skip=lambda y, D, x: y),
     "you multiply by D where it is added.": (
         transformed(skip=lambda y, D, x: y * D),
-        transformed(skip=lambda y, D, x: y * D * x),
         lambda x, k, D: spectral(x, torch.cat((k[:, :1] * D[:, None], k[:, 1:]), 1), 0 * D),
     ),
     "you add D to every tap. It is one tap.": lambda x, k, D: spectral(x, k + D[:, None], 0 * D),
@@ -127,12 +126,14 @@ MISTAKES = {
         transformed(lambda n, m: n, taps=lambda k, n: k[:, :n]),
         transformed(lambda n, m: n + m - 2 if n + m > 2 else 1),
         transformed(lambda n, m: max(n, m), skip=added),
-        transformed(lambda n, m: max(n, m) + 1),
+        transformed(lambda n, m: max(n, m), told=False),
+        transformed(lambda n, m: max(n, m), told=False, skip=added),
     ),
     "`irfft` isn't told how many places there are, and takes an even number. Some "
     "circles are odd.": (
         transformed(told=False),
         transformed(told=False, skip=added),
+        transformed(lambda n, m: n + m, told=False),
     ),
     "twice as many places as tokens are too few where there are more taps than tokens: cut those "
     "taps, or take L + M - 1.": transformed(lambda n, m: 2 * n),
@@ -140,12 +141,13 @@ MISTAKES = {
         read=lambda y, n: y[-n:]
     ),
     "you return all places of the circle. There is one output for each token.": (
+        transformed(read=lambda y, n: y, skip=lambda y, D, x: y),
         transformed(
             read=lambda y, n: y, skip=lambda y, D, x: y + D * pad(x, (0, 0, 0, len(y) - len(x)))
-        )
+        ),
     ),
-    "you turn the kernel round: tap 0 belongs to the newest input.": (
-        transformed(taps=lambda k, n: k.flip(1)),
+    "you turn the kernel round: tap 0 belongs to the newest input.": transformed(
+        taps=lambda k, n: k.flip(1)
     ),
     "your outputs look ahead: y_t gathers x_{t + j}. Does `conv1d` turn the kernel?": forward,
     "your kernel stands with its middle over the output: half of it looks ahead.": (

@@ -92,6 +92,7 @@ MISTAKES = {
         places(lambda n, m, first: n + m - first),
         places(lambda n, m, first: n + m - first, uncut),
         places(lambda n, m, first: n + m),
+        places(lambda n, m, first: n + m - first, least=lambda n, found: found),
         places(lambda n, m, first: n + m, uncut),
         lambda n, m, first: fewest(n, m, first) + 1,
     ),

@@ -109,6 +109,9 @@ MISTAKES = {
         another_D(lambda taps, D: torch.cat((taps.new_tensor([D]), taps))[:-1]),
         another_D(lambda taps, D: torch.cat((taps.new_tensor([D]), taps))),
     ),
+    "you put D behind the taps. It is no tap of its own.": another_D(
+        lambda taps, D: torch.cat((taps, taps.new_tensor([D])))
+    ),
     "you multiply by D. It is added.": (
         another_D(lambda taps, D: torch.cat((taps[:1] * D, taps[1:]))),
         another_D(lambda taps, D: taps * D),
@@ -129,6 +132,13 @@ MISTAKES = {
         lambda A, j: A**j
     ),
     "you use Ā's diagonal alone.": powers(halved),
+    "you use the first number of Ā alone.": powers(lambda A, j: A[0, 0] ** j * torch.eye(len(A))),
+    "Ā is a step already: you take its exponential once more.": powers(
+        lambda A, j: torch.matrix_exp(A * j)
+    ),
+    "you take powers of the eigenvalues, and leave B̄ and C in the old basis.": powers(
+        lambda A, j: torch.linalg.eigvals(A).pow(j).real.diag()
+    ),
     "you multiply Ā and the column number by number. `*` isn't the product of a matrix and a "
     "vector.": powers(lambda A, j: (A.sum(0) ** j).diag()),
     "your taps run backwards: the first is what an input does at once.": (

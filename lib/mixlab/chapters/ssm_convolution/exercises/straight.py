@@ -132,6 +132,9 @@ MISTAKES = {
     "Ā is a step already: you take its exponential once more.": each_knock(
         lambda A, B, C, s, t: C @ torch.matrix_exp(A * (t - s)) @ B
     ),
+    "you use the first number of Ā alone.": each_knock(
+        lambda A, B, C, s, t: A[0, 0] ** (t - s) * (C @ B)
+    ),
     "you use Ā's diagonal alone.": each_knock(lambda A, B, C, s, t: C @ (A.diag() ** (t - s) * B)),
     "B̄ and C are exchanged, or Ā is transposed.": each_knock(
         lambda A, B, C, s, t: B @ power(A, t - s) @ C
@@ -159,8 +162,9 @@ MISTAKES = {
         lambda A, B, C, knocks, t: sum(powered(A, B, C, knocks, k) for k in range(min(t, 200) + 1))
     ),
     "you go by eigenvectors. This Ā has no basis of them.": each_knock(by_eigenvectors),
-    "knocks that are long ago still act: this system doesn't die out.": each_knock(
-        right_tap, lambda s, t: s <= t < s + 50
+    "knocks that are long ago still act: this system doesn't die out.": (
+        each_knock(right_tap, lambda s, t: s <= t < s + 50),
+        each_knock(right_tap, lambda s, t: s <= t < s + 1000),
     ),
 }
 
