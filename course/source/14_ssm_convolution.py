@@ -15,8 +15,9 @@
 # how many zeros keep a text's ends apart, and what rounding leaks into the past; make the kernel of
 # dense, diagonal and nearly diagonal systems; continue a text.
 #
-# **You need** [chapter 12](12_sequence_models.ipynb), and matrices. Of chapter 13 this: a state
-# space model's step of length $\Delta$ makes $\bar A$ and $\bar B$ of its equation $h' = Ah + Bx$.
+# **You need** [chapter 12](12_sequence_models.ipynb), matrices and eigenvectors. Of chapter 13
+# this: a state space model's step of length $\Delta$ makes $\bar A$ and $\bar B$ of its equation
+# $h' = Ah + Bx$.
 #
 # **Time**: 50 minutes, and an hour for the exercises in
 # [work/14_ssm_convolution.ipynb](../work/14_ssm_convolution.ipynb), your copy of
@@ -255,7 +256,7 @@ piece("kernel", title, text="3 0 1 2 1 2 * 8 4 2 1", n=9, view="product", step=2
 # So $y_0 + y_1 = 12$, $y_0 - y_1 = -2$: 5, 7. Not 3, 7, 2! Here $z^2 = 1$, so the 2 has fallen on
 # the 3. What belongs to place $t + n$ is added at place $t$: the places form a circle.
 #
-# $L$ inputs and $M$ taps make $L + M - 1$ numbers. **Predict** for six inputs and four taps: how
+# **Predict** for six inputs and four taps: how
 # many of the six outputs are wrong on a circle of 6? Of 8? On which are all right?
 
 # %% slide="slide" show="output" alt="The same row closed to a circle of six places, with no zeros. The kernel stands at output 2; its last tap has left on the left and come in again on the right, in red, under the last input. The first three bars of the outputs are red and too high; lines show what they should be."
@@ -271,12 +272,12 @@ title = "Without zeros the last inputs act on the first outputs"
 piece("kernel", title, text="3 0 1 2 1 2 * 8 4 2 1", n=6, view="slide", step=2)
 
 # %% [markdown] slide="notes"
-# (4 minutes.) Three; one; nine. Output $t$ also gets what belongs to $t + n$, and there is
-# something as long as $t + n \le L + M - 2$. So outputs 0 to $L + M - 2 - n$ are wrong, and $n = L
-# + M - 1$ is enough: $M - 1$ zeros. A kernel as long as the text needs $2L - 1$ places; with $L$ of
-# them all outputs but the *last* are wrong. The library takes $2L$, as S4's authors do
-# (state-spaces/s4, issue 103). Common answers: six wrong; "twice the length is needed, always".
-# Drag the circle's end.
+# (4 minutes.) Three; one; nine. $L$ inputs and $M$ taps make $L + M - 1$ numbers. Output $t$ also
+# gets what belongs to $t + n$, and there is something as long as $t + n \le L + M - 2$. So outputs
+# 0 to $L + M - 2 - n$ are wrong, and $n = L + M - 1$ is enough: $M - 1$ zeros. A kernel as long as
+# the text needs $2L - 1$ places; with $L$ of them all outputs but the *last* are wrong. The library
+# takes $2L$, as S4's authors do (state-spaces/s4, issue 103). Common answers: six wrong; "twice the
+# length is needed, always". Drag the circle's end.
 
 # %% [markdown] slide="slide"
 # ## A brilliant model
@@ -323,7 +324,7 @@ assert steps_say == 0
 assert 1e-3 < fft_says < 100
 assert nan == [1, 4096]
 
-# %% slide="slide" show="output" alt="Largest output in each stretch of 64 tokens, upwards in powers of ten. Before token 2,048, where the truth is 0, the FFT in float32 says about a tenth, over the whole silence; in float64 below a ten-millionth. From token 2,048 on both climb together to nearly a million."
+# %% slide="slide" show="output" alt="Largest output in each stretch of 64 tokens, upwards in powers of ten. Before token 2,048, where the truth is 0, the FFT in float32 says more than a thousandth, over the whole silence; in float64 less than a ten-millionth. From token 2,048 on both climb together, beyond half a million."
 drawn = {}
 for name, way in (("float32", by_fft), ("float64", fft_convolve(loud, K))):
     drawn[name] = way[0, :, 0].abs().reshape(64, 64).amax(1).tolist()
@@ -333,9 +334,9 @@ assert max(drawn["float32"]) > 5e5
 figures.silence(drawn, 2048, "The FFT hears a loud token before it comes")
 
 # %% [markdown] slide="notes"
-# (4 minutes.) Some tenths, and all 4,096. Common answers: 0, "there are zeros enough"; one NaN.
-# Each value of a spectrum is a sum over *all* tokens, rounded to 24 bits of its own size. On the
-# way back that rounding is spread evenly over quiet places and loud ones.
+# (4 minutes.) Some tenths here, and all 4,096. Common answers: 0, "there are zeros enough"; one
+# NaN. Each value of a spectrum is a sum over *all* tokens, rounded to 24 bits of its own size. On
+# the way back that rounding is spread evenly over quiet places and loud ones.
 
 # %% [markdown] slide="slide"
 # ## How much can leak?
@@ -350,12 +351,16 @@ figures.silence(drawn, 2048, "The FFT hears a loud token before it comes")
 # No $t$ on the right: **the error is relative to the loudest, not to each.** A recurrence errs
 # relative to what it holds, and nothing comes before its time.
 
-# %% slide="slide" show="output" alt="Largest leak into the silence against how loud the tokens after it are, both axes in powers of ten. The leak rises in proportion to the loudness, along a line of slope 1; the bound runs parallel, some hundred or thousand times higher."
+# %% slide="slide" show="output" alt="Largest leak into the silence against how loud the tokens after it are, both axes in powers of ten. The leak rises in proportion to the loudness, along a line of slope 1; the bound runs parallel, far above it."
 loudness = [10.0**k for k in range(-2, 7)]
 leak, bound = zip(*(traces.leak(loud * (size / 1e4), K, 2048) for size in loudness), strict=True)
 shares = [out / size for out, size in zip(leak, loudness, strict=True)]
 assert max(shares) < 5 * min(shares)  # in proportion
 assert all(10 < most / out < 1e5 for most, out in zip(bound, leak, strict=True))
+knocked, truth = loud.roll(2048, dims=1) * (torch.arange(4096) == 0)[:, None], 1e4 * 0.99**3000
+late = recurrence(decay, one, one, knocked.float())[0][0, 3000].item()
+assert abs(late / truth - 1) < 1e-3  # the steps hold what is left, however little
+assert abs(fft_convolve(knocked.float(), K.float())[0, 3000].item() / truth - 1) > 1
 figures.leaks(loudness, leak, bound, "Ten times as loud: about ten times the leak")
 
 # %% [markdown] slide="notes"
@@ -377,9 +382,9 @@ figures.leaks(loudness, leak, bound, "Ten times as loud: about ten times the lea
 # Most layers hand the input on beside the state, $y_t = C h_t + D x_t$. As $x_t$ meets tap 0 alone,
 # that is $K_0 + D$ in place of $K_0$.
 #
-# A token has many numbers, *channels*. S4 gives **each channel a system of its own**: $H$ channels
-# hold $H$ states of $N$ numbers, and none sees another; the next layer mixes them. A few numbers a
-# channel make a kernel of any length.
+# A token has many numbers, *channels*. S4 (Gu, Goel and Ré, 2022) gives **each channel a system of
+# its own**: $H$ channels hold $H$ states of $N$ numbers, and none sees another; the next layer
+# mixes them. A few numbers a channel make a kernel of any length.
 
 # %% slide="same" show="both"
 x, K, D = torch.randn(2, 100, 5), torch.randn(5, 100), torch.randn(5)
