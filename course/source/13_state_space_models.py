@@ -1,5 +1,5 @@
 # %% [markdown] slide="slide"
-# # 13 · State space models (draft)
+# # 13 · State space models
 #
 # *Time flows, tokens come one by one. What happens in between?*
 
@@ -7,7 +7,7 @@
 # **The problem.** Chapter 12 ended with a weight on a spring, and with Euler's steps, which let it
 # spiral outwards. A model pushes such springs, thousands of them, with what it reads; but it
 # reads a token now and then, and nobody says what pushed in between. S4, Mamba and Mamba-3 each
-# answer with a rule of their own. One of these is called *second-order* nearly everywhere. In
+# answer with a rule of their own. S4's is often called *second-order*. In
 # the model it isn't, and this chapter finds out where the order goes.
 
 # %% [markdown]
@@ -74,8 +74,8 @@ assert B.equal(traces.PUSH)
 # | $C$ | what is seen, $N$ | the place |
 # | $D$ | what goes straight through | nothing |
 #
-# All sums of multiples, so *linear*; the same at all times, so *time-invariant*: LTI. A layer of S4
-# is a few hundred of these side by side, with $N = 64$ and *learnt* numbers.
+# Sums of multiples, so *linear*; the same at all times, so *time-invariant*: LTI. A layer of S4 is
+# a few hundred of these side by side, $N = 64$, all numbers *learnt*.
 
 # %% [markdown] slide="notes"
 # Letters clash. This course writes as Mamba does: input $x$, state $h$, output $y$, step Δ. S4's
@@ -94,8 +94,7 @@ assert B.equal(traces.PUSH)
 #
 # $$h_t = \bar A\,h_{t-1} + \bar B\,x_t, \qquad y_t = C\,h_t + D\,x_t$$
 #
-# Only $\bar A$ and $\bar B$ differ. To find them is to *discretise*. Whether it should say $x_t$ or
-# $x_{t-1}$ we ask later.
+# Only $\bar A$ and $\bar B$ differ. To find them is to *discretise*.
 
 
 # %% slide="same"
@@ -170,8 +169,8 @@ assert torch.allclose(outputs(A_bar, B_bar, C, D, [1.0, 0.0, 0.0])[-1], h[0])
 
 # %% [markdown] slide="notes"
 # (4 minutes.) 0.4; then $0.6 \cdot 0.4 + 0.8 \cdot 0.8 = 0.88$; then
-# $0.6 \cdot 0.88 + 0.8 \cdot 0.16 = 0.656$. Common answers: the push is gone after its token, so
-# 0.4, 0, 0; or it is added in every step. Once it has got in, $\bar A$ carries it on.
+# $0.6 \cdot 0.88 + 0.8 \cdot 0.16 = 0.656$. Common answers: 0.4, 0, 0; or the push is added in
+# every step. Once it has got in, $\bar A$ carries it on.
 #
 # The distance stays: 3, 4, 5 is a right triangle, and $\bar A$ turns without stretching. This is
 # the rule that chapter 12 promised: it keeps the circle.
@@ -209,7 +208,7 @@ print(f"e^λ: size {abs(rates[0].exp()):.3f}, and e^-0.25 is {math.exp(-0.25):.3
 # %% [markdown] slide="slide"
 # ## What a step does to a rate
 #
-# In each rule, put λ for $A$. A step multiplies $z = wh$ by a number; of a size above 1, it grows.
+# Put λ for $A$: a step multiplies $z = wh$ by a number. If its size is above 1, $z$ grows.
 #
 # | rule | factor, with $q = \Delta\lambda$ | the swing, Δ = 0.1 |
 # |---|---|---|
@@ -218,8 +217,8 @@ print(f"e^λ: size {abs(rates[0].exp()):.3f}, and e^-0.25 is {math.exp(-0.25):.3
 # | bilinear | $(1 + \frac q2) / (1 - \frac q2)$ | 1 |
 # | the truth | $e^q$ | 1 |
 #
-# Bilinear's size is a quotient of distances: from $q$ to $-2$, and to $2$. What decays lies on the
-# left, nearer to $-2$: it never grows. The swing, in the middle, stays.
+# Bilinear's size is a quotient of distances, from $q$ to $-2$ and to $2$. What decays lies on the
+# left: it never grows. The swing, in the middle, stays.
 #
 # **Predict:** a decay of rate 1, and a long step, Δ = 20. What does bilinear leave of it? The truth
 # is $e^{-20}$.
@@ -234,8 +233,9 @@ for rule, size in {"euler": 1.00499, "backward_euler": 0.99504, "bilinear": 1, "
 
 # %% slide="fragment" show="output" alt="What a step multiplies a decay by, against the step times the rate, from 0 to 8. Euler's line falls straight, leaves the shaded strip between minus 1 and 1 at 2 and goes on down. Bilinear crosses 0 at 2 and falls slowly towards minus 1, inside the strip. Backward Euler and the truth fall towards 0."
 q = torch.linspace(0, -8, 161)
-curves = {name: growth_factor(q, rule).tolist() for rule, name in list(traces.RULES.items())[:3]}
-curves["truth"] = q.exp().tolist()
+curves = {"truth": q.exp().tolist()}
+for rule in ("bilinear", "backward_euler", "euler"):
+    curves[traces.RULES[rule]] = growth_factor(q, rule).tolist()
 assert all((factor >= -1) == (at >= -2) for at, factor in zip(q, curves["Euler"], strict=True))
 assert min(curves["bilinear"]) > -1
 assert min(curves["backward Euler"] + curves["truth"]) > 0
@@ -244,8 +244,8 @@ title = "Only Euler blows up; bilinear rings where it should be still"
 figures.factors(q.tolist(), curves, title)
 
 # %% [markdown] slide="notes"
-# (4 minutes.) $(1 - 10)/(1 + 10) = -0.82$: nearly all of it, on the other side. Common answers: 0,
-# for it is stable; it blows up. Stable isn't exact.
+# (4 minutes.) $(1 - 10)/(1 + 10) = -0.82$: nearly all of it, on the other side. Common answers: 0;
+# it blows up. Stable isn't exact.
 #
 # Why not Euler in a model? Mamba's rates go down to $-16$ and its first steps up to 0.1: Euler's
 # factor is $1 - 1.6 = -0.6$, which rings. With rates to $-64$ it is $-5.4$. $e^{\Delta A}$ stays
@@ -302,25 +302,22 @@ torch.linalg.inv(ice) @ (torch.matrix_exp(ice) - torch.eye(2)) @ B
 
 # %% [markdown] slide="notes"
 # (3 minutes.) Half a metre, one metre a second: the speed grows from 0 to 1, on average ½. Common
-# answers: 1 and 1; it doesn't move. The formula divides by $A$, which has no inverse. The sum
-# before it never divided.
+# answers: 1 and 1; it doesn't move. The formula divides by $A$; the sum before it doesn't.
 
 # %% [markdown] slide="slide"
 # ## The input as one more number
 #
-# While it is held, the input obeys an equation too: $x' = 0$. State and input together are one
-# state without input:
+# While it is held, the input obeys an equation too: $x' = 0$. State and input are one state without
+# input:
 #
-# $$\begin{pmatrix}h\\ x\end{pmatrix}' =
-# \begin{pmatrix}A & B\\ 0 & 0\end{pmatrix}\begin{pmatrix}h\\ x\end{pmatrix}, \qquad
-# \begin{pmatrix}A & B\\ 0 & 0\end{pmatrix}^k = \begin{pmatrix}A^k & A^{k-1}B\\ 0 & 0\end{pmatrix}$$
+# $$\begin{pmatrix}h'\\ x'\end{pmatrix} = M \begin{pmatrix}h\\ x\end{pmatrix}, \qquad
+# M = \begin{pmatrix}A & B\\ 0 & 0\end{pmatrix}, \qquad
+# M^k = \begin{pmatrix}A^k & A^{k-1}B\\ 0 & 0\end{pmatrix}$$
 #
-# In the sum for its exponential the upper right corner is
-# $\Delta B + \frac{\Delta^2}{2}AB + \dots = \bar B$. **One exponential holds both, and divides by
-# nothing:**
+# In the sum for $e^{\Delta M}$ the upper right corner is $\Delta B + \frac{\Delta^2}{2}AB + \dots =
+# \bar B$. **One exponential holds both, and divides by nothing:**
 #
-# $$\exp\,\Delta\begin{pmatrix}A & B\\ 0 & 0\end{pmatrix} =
-# \begin{pmatrix}\bar A & \bar B\\ 0 & 1\end{pmatrix}$$
+# $$e^{\Delta M} = \begin{pmatrix}\bar A & \bar B\\ 0 & 1\end{pmatrix}$$
 
 
 # %%
@@ -333,8 +330,6 @@ def hold(A, B, delta):
 
 
 assert torch.allclose(hold(ice, B, 1.0)[1], torch.tensor([0.5, 1.0]))
-
-# %%
 ours = {"euler": (euler,), "bilinear": (bilinear,), "zoh": (by_the_sum, hold)}
 for matrix, delta in ((A, 0.1), (swing, 1.0), (ice, 2.0)):
     for rule, ways in ours.items():
@@ -359,12 +354,12 @@ run = traces.trace_hold("zoh", "now", 1.0)
 later = traces.pushed(torch.tensor(run.times) + 0.5, torch.zeros(2), 1.0).numpy()
 assert abs(run.states - later).max() < 0.15 * abs(run.states - run.exact).max()
 
-# %% slide="same" show="output" alt="A sine and its samples, held as a staircase; below, the place of a spring that the sine pushes, and the states of zero-order hold with steps of one second, which run ahead of the true curve. Beside them the unit circle with an eigenvalue inside, and the numbers of a step. The step can be dragged, rule and sample chosen."
+# %% slide="slide" show="output" alt="A sine and its samples, held as a staircase; below, the place of a spring that the sine pushes, and the states of zero-order hold with steps of one second, which run ahead of the true curve. Beside them the unit circle with an eigenvalue inside, and the numbers of a step. The step can be dragged, rule and sample chosen."
 title = "Hold each new token for a step, and the spring runs ahead"
 piece("hold", title, rule="zoh", sample="now", delta=1.0)
 
 # %% [markdown] slide="notes"
-# (5 minutes.) Step from the start: a token is held for the step that *ends* where it was read.
+# (5 minutes.) A token is held for the step that *ends* where it was read.
 # Euler leaves the circle at Δ = 0.5, where
 # $|1 + \Delta\lambda|^2 = 1 - \frac\Delta2 + \Delta^2 = 1$; the others never do. Compare the
 # states with the curve half a second later.
@@ -384,7 +379,7 @@ alone = {
 for order, curves in alone.items():
     assert {traces.order(errors) for errors in curves.values()} == {order}
 assert max(traces.errors("zoh", "now", 0)) < 1e-8  # and this is rounding
-figures.orders(traces.STEPS, alone, "Left to itself, bilinear's spring is right to second order")
+figures.orders(traces.STEPS, alone, "Nobody pushes: Euler is of order 1, bilinear of order 2")
 
 # %% [markdown] slide="notes"
 # Why 2? $\frac{1 + q/2}{1 - q/2} = (1 + \frac q2)(1 + \frac q2 + \frac{q^2}4 + \dots) = 1 + q +
@@ -409,7 +404,7 @@ figures.orders(traces.STEPS, {1: held}, "Hold the token, and every rule is of fi
 
 # %% [markdown] slide="notes"
 # (5 minutes.) Both 1. Common answers: 2 and "no error"; 2 and 2. Zero-order hold is exact for an
-# input that *is* a staircase; a sine isn't. (Mamba's rule comes soon.)
+# input that *is* a staircase; a sine isn't.
 #
 # "Second-order" is true of the textbook's bilinear rule, which reads the input at both ends
 # of a step, and of the spring left to itself. S4's recurrence reads one sample a step.
@@ -457,16 +452,20 @@ for sample, shift in {"before": -0.5, "now": 0.5}.items():  # every tenth is a s
     assert 0.8 < abs(places[sample] - truth[0][::10]).max() < 0.9
 assert abs(places["both"] - truth[0][::10]).max() < 0.3
 title = "The new token acts half a step early, the old one half a step late"
-figures.early_and_late(times.tolist(), truth[0].tolist(), runs["now"].times.tolist(), places, title)
+named = {"new token": places["now"], "old token": places["before"], "half of each": places["both"]}
+figures.early_and_late(times.tolist(), truth[0].tolist(), runs["now"].times.tolist(), named, title)
 
 # %% [markdown] slide="notes"
-# (4 minutes.) Neither: both are off by half a step, to opposite sides. Common answers: $x_{t-1}$,
-# for the future can't be known; $x_t$, for it is newer. Half of each is right to second order, for
+# (4 minutes.) Neither: both are off by half a step, to opposite sides. Common answers: $x_{t-1}$;
+# $x_t$, for it is newer. Half of each is right to second order, for
 # bilinear and zero-order hold; long steps flatten its peaks a little.
-#
-# They aren't even two systems. Delay the tokens by one place, and $x_{t-1}$ becomes $x_t$:
 
-# %% slide="slide" show="both"
+# %% [markdown] slide="slide"
+# ## One system, a step apart
+#
+# Delay the tokens by one place, and $x_{t-1}$ becomes $x_t$:
+
+# %% slide="same" show="both"
 x = torch.randn(50, generator=generator)
 new = outputs(*hold(A, B, 0.4), C, D, x)
 old = outputs(*hold(A, B, 0.4), C, D, [0.0, *x[:-1]])  # reads x_{t−1}
@@ -474,7 +473,7 @@ print("one step apart, the difference is", (old[1:] - new[:-1]).abs().max().item
 print("the first output, if it reads x_(t−1):", old[0].item())
 
 # %% [markdown] slide="notes"
-# So why $x_t$? For tokens there is no truth in between, and half a step means nothing. But an
+# Why $x_t$? Between tokens there is no truth, and half a step means nothing. But an
 # output made from $x_{t-1}$ hasn't seen its own token. The recurrence calls the input that acts
 # *during* a step by the token at its end.
 
@@ -522,7 +521,7 @@ assert torch.allclose(torch.stack(smaller), torch.stack(discretize_diagonal(a, b
 #
 # **Predict:** its order for $\lambda = 1$, 0.7 and ½?
 
-# %% slide="fragment" show="output" alt="Errors of a spring pushed by a sine against steps from a half down to a 128th of a second, both axes logarithmic, in two bundles. In orange what holds one token, S4's bilinear rule, zero-order hold and Mamba's, along a guide of slope 1. In blue what reads both ends, bilinear, zero-order hold and Mamba-3, along a guide of slope 2, hundreds of times lower at the right."
+# %% slide="slide" show="output" alt="Errors of a spring pushed by a sine against steps from a half down to a 128th of a second, both axes logarithmic, in two bundles. In orange what holds one token, S4's bilinear rule, zero-order hold and Mamba's, along a guide of slope 1. In blue what reads both ends, bilinear, zero-order hold and Mamba-3, along a guide of slope 2, hundreds of times lower at the right."
 rules = ("bilinear", "zoh", "mamba")
 one, two = (traces.bundle(rules, sample, 1) for sample in ("now", "both"))
 assert {traces.order(errors) for errors in two.values()} == {2.0}
@@ -638,7 +637,7 @@ figure.update_traces(marker_size=5)
 #
 # 1. A tank, $h' = -2h + x$, and Δ = 1: $\bar A$ by Euler, bilinear, zero-order hold?
 # 2. For which rate is zero-order hold's $\bar B$ equal to $\Delta B$?
-# 3. A rule holds $x_t$; with Δ = 0.1 it is off by 0.02. With 0.05?
+# 3. Bilinear, holding $x_t$, is off by 0.02 with Δ = 0.1. With 0.05?
 #
 # <details><summary>Answers</summary>
 #

@@ -1,6 +1,7 @@
 """Euler, bilinear, zero-order hold: their errors, their stability, their agreement."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -43,7 +44,7 @@ def error_at_two(weights) -> torch.Tensor:
     def error(n_steps):
         alpha, beta, gamma = (float(part) for part in weights(2 / n_steps))
         h, x = 0.5, torch.linspace(0, 2, n_steps + 1, dtype=torch.float64).cos()
-        for before, now in zip(x[:-1], x[1:], strict=True):
+        for before, now in pairwise(x):
             h = alpha * h + beta * before + gamma * now
         return (h - (math.cos(2) + math.sin(2)) / 2).abs()
 

@@ -152,8 +152,8 @@ def trace_hold(rule: str, sample: str, delta: float) -> HoldTrace:
     >>> trace_hold("zoh", "now", 0.5).states.shape
     (25, 2)
     """
-    times = torch.arange(int(DURATION / delta + 1e-9) + 1, dtype=torch.float64) * delta
     weights = step_weights(SPRING, PUSH, delta, rule, sample)
+    times = torch.arange(int(DURATION / delta + 1e-9) + 1, dtype=torch.float64) * delta
     rest = torch.zeros(2, dtype=torch.float64)
     states, exact = stepped(weights, times.sin(), rest), pushed(times, rest, 1.0)
     half, whole = weights[0].trace().item() / 2, torch.linalg.det(weights[0]).item()
