@@ -4,7 +4,7 @@
 # *Time flows, tokens come one by one. What happens in between?*
 
 # %% [markdown] slide="slide"
-# **The problem.** Chapter 12 ended with a weight on a spring, and with Euler's steps, which let it
+# **The problem.** Chapter 12 left a weight on a spring, and Euler's steps, which let it
 # spiral outwards. A model pushes such springs, thousands of them, with what it reads; but it
 # reads a token now and then, and nobody says what pushed in between. S4, Mamba and Mamba-3 each
 # answer with a rule of their own. S4's is often called *second-order*. In
@@ -355,7 +355,7 @@ later = traces.pushed(torch.tensor(run.times) + 0.5, torch.zeros(2), 1.0).numpy(
 assert abs(run.states - later).max() < 0.15 * abs(run.states - run.exact).max()
 
 # %% slide="slide" show="output" alt="A sine and its samples, held as a staircase; below, the place of a spring that the sine pushes, and the states of zero-order hold with steps of one second, which run ahead of the true curve. Beside them the unit circle with an eigenvalue inside, and the numbers of a step. The step can be dragged, rule and sample chosen."
-title = "Hold each new token for a step, and the spring runs ahead"
+title = "Hold new tokens, and the spring runs ahead"
 piece("hold", title, rule="zoh", sample="now", delta=1.0)
 
 # %% [markdown] slide="notes"
@@ -665,6 +665,8 @@ import math
 import torch
 
 from mixlab.checks import check, hint  # noqa: F401
+
+torch.set_default_dtype(torch.float64)  # as in the lesson
 
 # %% [markdown] exercise="13.1" role="prompt" title="A mechanism as matrices" difficulty=1 minutes=10 points=2
 # Many mechanisms are one equation for one number $y$, its derivatives and a push $x$:

@@ -21,7 +21,7 @@ from tests.chapters.stage_page import AS_WIDGET, finish, hold, said
 
 pytestmark = pytest.mark.browser
 
-TITLE = "Hold each new token for a step, and the spring runs ahead"
+TITLE = "Hold new tokens, and the spring runs ahead"
 
 # What the page computes, and what it draws, in pixels.
 LOOK = """(states) => states.map((state) => {

@@ -11,8 +11,8 @@ const ORDER = Object.keys(RULES), CHOICES = ["now", "before", "both"];
 
 // A wide and a narrow place: the boxes of input and place, the ruler, the circle, the table's columns.
 const WIDE = {
-  width: 960, height: 494, input: [56, 26, 540, 104], place: [56, 166, 540, 232], ruler: [56, 460, 540],
-  circle: [795, 142, 92], columns: [672, 740, 836, 916], rows: [322, 366, 400], size: 17,
+  width: 960, height: 440, input: [56, 28, 540, 104], place: [56, 172, 540, 232], ruler: [652, 398, 284],
+  circle: [795, 112, 78], columns: [672, 744, 836, 916], rows: [270, 308, 340], size: 19,
 };
 const TALL = {
   width: 390, height: 526, input: [40, 22, 338, 70], place: [40, 116, 338, 150], ruler: [24, 338, 342],
@@ -98,7 +98,7 @@ class Box {
     return this.window.appendChild(svg(tag, { class: name }));
   }
 
-  lay([left, top, wide, high], words, along) {
+  lay([left, top, wide, high], words, along, size) {
     const view = [left - 8, top, wide + 16, high]; // a little wider, for the dots at both ends
     set(this.window, { x: view[0], y: view[1], width: view[2], height: view[3], viewBox: view.join(" ") });
     this.x = (t) => left + (wide * t) / DURATION;
@@ -114,7 +114,8 @@ class Box {
       svg("path", { d: lines.join("") }),
       ...this.marks.map((value) => text(told(value, 0), left - 12, this.y(value), "beside")),
       ...seconds.map((t) => text(String(t), this.x(t), top + high + 18, "below")),
-      text(words, left + 4, top - 10, "after"));
+      text(words, left + 4, top - 12, "after"));
+    this.grid.style.fontSize = `${size}px`;
   }
 
   line(points) {
@@ -167,8 +168,8 @@ class Hold {
 
   lay(wide, { delta }) {
     const frame = (this.frame = wide ? WIDE : TALL), [from, y, long] = frame.ruler;
-    this.input.lay(frame.input, "input x", false);
-    this.place.lay(frame.place, "place of the spring, over time t", true);
+    this.input.lay(frame.input, "input x", false, frame.size);
+    this.place.lay(frame.place, "place of the spring, over time t", true, frame.size);
     set(this.sine, { d: this.input.line(CURVE.map(([t]) => [t, Math.sin(t)])) });
     set(this.curve, { d: this.place.line(CURVE) });
     this.at = (step) => from + (long * step * NOTCHES) / MOST;

@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 from mixlab.chapters.kit import series, theme
 
 _COLORS = {1: theme.ORANGE, 2: theme.BLUE}  # by order
-_INKS = {1: "#9A6A00", 2: theme.BLUE}  # of names, to be read on white
+_INKS = {1: "#B87A00", 2: theme.BLUE}  # of names, to be read on white and on black
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 _SYMBOLS = ("circle", "square", "diamond", "x", "triangle-up")
 _ROW = 21  # pixels between names
@@ -69,7 +69,7 @@ def _names(shown: go.Figure, x: Real, rules: Mapping[str, Sequence[Real]], ink: 
         shift = _ROW * (row - (len(named) - 1) / 2)
         place = dict(x=math.log10(x), y=middle, xanchor="left", xshift=12, yshift=shift)
         mark = f"<b>{name}</b>"
-        shown.add_annotation(text=mark, **place, showarrow=False, font=dict(color=ink, size=15))
+        shown.add_annotation(text=mark, **place, showarrow=False, font=dict(color=ink, size=16))
 
 
 def factors(z: Sequence[Real], rules: Mapping[str, Sequence[Real]], title: str) -> go.Figure:

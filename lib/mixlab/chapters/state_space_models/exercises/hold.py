@@ -1,7 +1,5 @@
 """13.2 Zero-order hold, for every A."""
 
-from math import factorial
-
 import numpy as np
 import torch
 
@@ -57,127 +55,100 @@ ASKED = Asked(
 
 # --- kept back while grading ---
 
+from mixlab.chapters.state_space_models.exercises.other_holds import (  # noqa: E402
+    block,
+    by_entries,
+    by_inverse,
+    carried,
+    eye,
+    middles,
+    powers,
+    pushed,
+    scaled,
+    slopes,
+)
 
-def block(A, B, delta):
-    n = len(B)
-    whole = torch.zeros(n + 1, n + 1, dtype=A.dtype)
-    whole[:n, :n], whole[:n, n] = A, B
-    both = torch.matrix_exp(delta * whole)
-    return both[:n, :n], both[:n, n]
 
-
-def many_short(A, B, delta, halvings=12):
+def many_short(A, B, delta):
     """A sum of a few powers for a very short step, which is then doubled."""
-    short = delta / 2**halvings
-    powers = [torch.linalg.matrix_power(short * A, k) for k in range(8)]
-    A_bar = sum(power / factorial(k) for k, power in enumerate(powers))
-    B_bar = sum(power / factorial(k + 1) for k, power in enumerate(powers)) @ (short * B)
-    for _ in range(halvings):
+    A_bar, B_bar = powers(8)(A, B, delta / 2**12)
+    for _ in range(12):
         A_bar, B_bar = A_bar @ A_bar, A_bar @ B_bar + B_bar
     return A_bar, B_bar
-
-
-def other(A_bar=None, B_bar=None):
-    """Ā or B̄ by another idea; each is handed A, B, Δ and what is right."""
-
-    def hold(A, B, delta):
-        right = block(A, B, delta)
-        return (
-            A_bar(A, B, delta, *right) if A_bar else right[0],
-            B_bar(A, B, delta, *right) if B_bar else right[1],
-        )
-
-    return hold
-
-
-def eye(B):
-    return torch.eye(len(B), dtype=B.dtype)
-
-
-def bilinear(A, B, delta):
-    inverse = torch.linalg.inv(eye(B) - delta / 2 * A)
-    return inverse @ (eye(B) + delta / 2 * A), inverse @ (delta * B)
-
-
-def powers(n_terms):
-    """Both sums, broken off."""
-
-    def hold(A, B, delta):
-        steps = [torch.linalg.matrix_power(delta * A, k) for k in range(n_terms)]
-        return (
-            sum(power / factorial(k) for k, power in enumerate(steps)),
-            sum(power / factorial(k + 1) for k, power in enumerate(steps)) @ (delta * B),
-        )
-
-    return hold
-
-
-def by_inverse(inverse):
-    return lambda A, B, d, A_bar, _: inverse(A) @ (A_bar - eye(B)) @ B
 
 
 MISTAKES = {
     "you take e to the power of each entry. A matrix exponential is the sum I + ΔA + …, with "
     "products of matrices.": (
-        other(lambda A, B, d, *_: torch.exp(d * A)),
+        carried(lambda A, d: torch.exp(d * A)),
         lambda A, B, d: (torch.exp(d * A), d * B),
     ),
-    "that is Euler's rule: I + ΔA and ΔB.": lambda A, B, d: (eye(B) + d * A, d * B),
-    "that is the bilinear rule. Holding the input is solved exactly.": bilinear,
-    "that is Mamba's rule: your B̄ is ΔB, as if a push didn't change during its own step.": other(
-        None, lambda A, B, d, *_: d * B
+    "that is Euler's rule: I + ΔA and ΔB.": slopes(0),
+    "that is the bilinear rule, or backward Euler. Holding the input is solved exactly.": (
+        slopes(0.5),
+        slopes(1),
     ),
-    "your B̄ lets every push act at the start of the step: they come one after the other.": other(
-        None, lambda A, B, d, A_bar, _: d * A_bar @ B
+    "that is Mamba's rule: your B̄ is ΔB, as if a push didn't change during its own step.": (
+        pushed(lambda A, B, d, A_bar: d * B)
     ),
-    "your B̄ takes a push from the middle, or from the ends, of the step for all. The sum over the "
-    "step is asked for.": (
-        other(None, lambda A, B, d, A_bar, _: d / 2 * (A_bar + eye(B)) @ B),
-        other(None, lambda A, B, d, *_: d * torch.matrix_exp(d / 2 * A) @ B),
+    "your B̄ takes a push from the start, the middle or the ends of the step for all. The sum over "
+    "the step is asked for.": (
+        pushed(lambda A, B, d, A_bar: d * A_bar @ B),
+        pushed(lambda A, B, d, A_bar: d / 2 * (A_bar + eye(A)) @ B),
+        pushed(lambda A, B, d, A_bar: d * torch.matrix_exp(d / 2 * A) @ B),
     ),
     "your B̄ is (Ā − I) B: the division by A, or what stands for it, is missing.": (
-        other(None, lambda A, B, d, A_bar, _: (A_bar - eye(B)) @ B),
-        other(None, lambda A, B, d, A_bar, _: d * (A_bar - eye(B)) @ B),
+        pushed(lambda A, B, d, A_bar: (A_bar - eye(A)) @ B),
+        pushed(lambda A, B, d, A_bar: d * (A_bar - eye(A)) @ B),
     ),
     "you leave out delta.": (
         lambda A, B, d: block(A, B, 1.0),
-        lambda A, B, d: (torch.matrix_exp(A), block(A, B, d)[1]),
-        lambda A, B, d: (block(A, B, d)[0], block(A, B, 1.0)[1]),
+        carried(lambda A, d: torch.matrix_exp(A)),
+        pushed(lambda A, B, d, A_bar: block(A, B, 1.0)[1]),
     ),
     "you multiply by delta once too often, or divide by it.": (
-        other(None, lambda A, B, d, _, B_bar: d * B_bar),
-        other(None, lambda A, B, d, _, B_bar: B_bar / d),
+        scaled(lambda B_bar, d: d * B_bar),
+        scaled(lambda B_bar, d: B_bar / d),
+        by_inverse(torch.linalg.pinv, lambda B_bar, d: B_bar / d),
         lambda A, B, d: block(d * A, d * B, d),
     ),
     "your A has no inverse in some calls, and what you put in its place gives another B̄. The sum "
     "needs no inverse.": (
-        other(None, by_inverse(torch.linalg.pinv)),
-        other(None, by_inverse(lambda A: torch.linalg.inv(A + 1e-4 * torch.eye(len(A))))),
-        other(
-            None,
-            lambda A, B, d, A_bar, B_bar: d * B if torch.linalg.det(A).abs() < 1e-12 else B_bar,
-        ),
+        by_inverse(torch.linalg.pinv),
+        pushed(lambda A, B, d, A_bar: (A_bar - eye(A)) @ torch.linalg.pinv(A) @ B),
+        by_inverse(lambda A: torch.linalg.inv(A + 1e-4 * eye(A))),
+        pushed(lambda A, B, d, _: block(A, B, d)[1] if torch.linalg.det(A) else d * B),
     ),
     "your matrices are transposed: the state is a column, to the right of A.": (
-        other(lambda A, B, d, A_bar, _: A_bar.T),
+        carried(lambda A, d: torch.matrix_exp(d * A).T),
         lambda A, B, d: block(A.T, B, d),
+        pushed(lambda A, B, d, A_bar: block(A.T, B, d)[1]),
     ),
-    "your Ā runs backwards in time: e to the power of −ΔA.": other(
-        lambda A, B, d, *_: torch.matrix_exp(-d * A)
+    "you divide by each entry of A, or by its diagonal. Its inverse is another matrix.": (
+        by_inverse(lambda A: 1 / A),
+        by_inverse(lambda A: torch.where(A == 0, 0.0, 1 / A)),
+        pushed(lambda A, B, d, A_bar: torch.expm1(d * A.diag()) / A.diag() * B),
+        pushed(by_entries),
     ),
-    "your sum breaks off too early, or leaves out the factorials.": (
-        powers(2),
-        powers(3),
-        powers(4),
-        powers(6),
+    "your B̄ has the wrong sign.": (
+        scaled(lambda B_bar, d: -B_bar),
+        by_inverse(lambda A: -torch.linalg.pinv(A)),
     ),
+    "your numbers are too coarse: float32, or a sum of short steps. Six digits are asked for.": (
+        lambda A, B, d: block(A.float(), B.float(), d),
+        pushed(middles),
+    ),
+    "your Ā runs backwards in time: e to the power of −ΔA.": carried(
+        lambda A, d: torch.matrix_exp(-d * A)
+    ),
+    "your sum breaks off too early.": (powers(2), powers(3), powers(4), powers(6)),
 }
 
 KNOWN = Known(
     right=(block, many_short),
     mistakes=MISTAKES,
     slips={
-        "it raised": other(None, by_inverse(torch.linalg.inv)),
+        "it raised": by_inverse(torch.linalg.inv),
         "expected (A_bar, B_bar)": (
             lambda A, B, d: block(A, B, d)[0],
             lambda A, B, d: (*block(A, B, d), d),

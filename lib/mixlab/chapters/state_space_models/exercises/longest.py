@@ -111,7 +111,16 @@ MISTAKES = {
         of(true, np.mean),
         lambda rates: true(complex(np.mean(rates))) if np.mean(rates) else 0.0,
     ),
-    "you add up the borders.": of(true, sum),
+    "you add up the borders, or the rates.": (
+        of(true, sum),
+        lambda rates: true(sum(map(complex, rates))) if abs(sum(rates)) else 0.0,
+        lambda rates: 2 / sum(map(abs, rates)),
+    ),
+    "your number is rounded, or found on a grid: not all of the digits are right.": (
+        lambda rates: round(shortest(rates), 4),
+        lambda rates: int(1000 * shortest(rates) + 1e-9) / 1000,
+        lambda rates: int(10_000 * shortest(rates) + 1e-9) / 10_000,
+    ),
     "you look at the rate with the slowest decay. Another may turn faster.": lambda rates: true(
         complex(max(rates, key=lambda rate: complex(rate).real))
     ),
@@ -125,8 +134,9 @@ MISTAKES = {
         lambda rates: shortest([r for r in rates if complex(r).imag] or [-1e9]),
     ),
     "twice too much: the quotient has one 2.": of(lambda rate: 2 * true(rate)),
-    "you square the sum of both parts. The size squared is a² + b².": of(
-        lambda rate: -2 * rate.real / (abs(rate.real) + abs(rate.imag)) ** 2
+    "you add both parts. The size squared is a² + b².": (
+        of(lambda rate: -2 * rate.real / (abs(rate.real) + abs(rate.imag)) ** 2),
+        of(lambda rate: 2 / (abs(rate.real) + abs(rate.imag))),
     ),
 }
 

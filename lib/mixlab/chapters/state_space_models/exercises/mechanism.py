@@ -132,6 +132,29 @@ MISTAKES = {
     "you move the coefficients by one place: the first belongs to y, the first number.": (
         last_row(lambda a: np.append(-1, -a[:-1])),
         last_row(lambda a: np.append(0, -a[:-1])),
+        last_row(lambda a: np.roll(-a, 1)),
+        last_row(lambda a: np.roll(-a, -1)),
+    ),
+    "your coefficients stand in the first row. That row says how fast y changes: by y' alone.": (
+        changed(lambda A, a: np.vstack((-a, A[1:])) if len(a) > 1 else A),
+        changed(lambda A, a: np.vstack((-a, A[1:-1], 0 * A[-1:])) if len(a) > 1 else A),
+        changed(lambda A, a: np.vstack((-a[::-1], A[:-1]))),
+    ),
+    "your coefficients stand on the diagonal: as if each number knew only itself.": (
+        changed(lambda A, a: np.diag(-a)),
+        changed(lambda A, a: np.diag(np.ones(len(a) - 1), 1) - np.diag(a)),
+    ),
+    "you take the coefficients without their signs.": last_row(lambda a: -abs(a)),
+    "your numbers are cut to whole ones: what kind of numbers does your matrix hold?": last_row(
+        lambda a: np.trunc(-a)
+    ),
+    "you divide by a coefficient. That of the highest derivative is 1 already.": (
+        last_row(lambda a: -a / (a[-1] or 1)),
+        last_row(lambda a: -a / (a[0] or 1)),
+    ),
+    "you scale the push. It enters the equation as it is.": (
+        lambda c: (row_by_row(c)[0], c[0] * np.array(row_by_row(c)[1]), row_by_row(c)[2]),
+        lambda c: (row_by_row(c)[0], np.array(row_by_row(c)[1]) / (c[0] or 1), row_by_row(c)[2]),
     ),
 }
 

@@ -108,6 +108,11 @@ MISTAKES = {
     "your test has no input. Without one many rules are right that aren't with one.": (
         judging(**ALONE)
     ),
+    "your test takes the size of an error for its order. A rule's error may be large and of second "
+    "order, or small and of first: how does it change with the step?": tuple(
+        lambda rule, n=n, most=most: errors(rule, (n, n))[0] < most
+        for n, most in ((50, 1e-3), (100, 1e-3), (100, 1e-4), (64, 1e-3), (200, 1e-4))
+    ),
     "your test accepts whatever converges: an error that halves with the step is of first order.": (
         judging(least=1.5),
         lambda rule: errors(rule, (1000, 2000))[1] < 0.01,

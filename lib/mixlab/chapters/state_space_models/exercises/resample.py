@@ -100,8 +100,17 @@ MISTAKES = {
     "you multiply Ā by the ratio. It is the rate that a longer step multiplies, in the exponent.": (
         other(lambda a, b, r: a * r),
         lambda A, B, r: ([a * r for a in A], [b * r for b in B]),
+        lambda A, B, r: ([a / r for a in A], [b / r for b in B]),
+        other(lambda a, b, r: a / r),
     ),
-    "Euler's Ā is 1 + ΔA; here it is e to the power of ΔA.": other(lambda a, b, r: 1 + r * (a - 1)),
+    "your Ā is another rule's: here it is e to the power of ΔA.": (
+        other(lambda a, b, r: 1 + r * (a - 1)),
+        other(lambda a, b, r: (1 + a + r * (a - 1)) / (1 + a - r * (a - 1))),
+        other(lambda a, b, r: 1 / (1 + r * (1 / a - 1))),
+    ),
+    "you add the ratio to the exponent. A longer step multiplies it.": other(
+        lambda a, b, r: exp(log(a) + r)
+    ),
     "you keep Ā as it is: a longer step forgets more.": other(lambda a, b, r: a),
     "your Ā is that of a step `ratio` times shorter.": (
         other(lambda a, b, r: a ** (1 / r)),
@@ -113,6 +122,7 @@ MISTAKES = {
     "settles elsewhere.": (
         other(None, lambda a, b, r: 1 - a**r),
         other(None, lambda a, b, r: b * (1 - a**r)),
+        other(None, lambda a, b, r: b * (1 - a**r) / a),
     ),
     "you keep B̄ as it is: in a longer step more gets in.": other(None, lambda a, b, r: b),
     "your quotient stands on its head: the new B̄ is to the old one as the new step's gain is to "
@@ -124,6 +134,7 @@ MISTAKES = {
     "where Ā is 1, the state adds up its inputs: a longer step lets in more of one.": (
         other(None, lambda a, b, r: b * (1 if a == 1 else quotient(a, r))),
         other(None, lambda a, b, r: 0.0 if a == 1 else b * quotient(a, r)),
+        other(None, lambda a, b, r: r if a == 1 else b * quotient(a, r)),
         other(None, lambda a, b, r: b * (a**r - 1 + 1e-12) / (a - 1 + 1e-12)),
         other(None, lambda a, b, r: b * (a**r - 1) / (a - 1 - 1e-12)),
     ),
@@ -131,6 +142,17 @@ MISTAKES = {
         rounded(int),
         rounded(round),
         rounded(lambda ratio: ratio + 0.999),
+        other(None, lambda a, b, r: sum(b * a**k for k in range(int(r)))),
+    ),
+    "your B̄ is that of a step more, or of a step less.": (
+        other(None, lambda a, b, r: b * quotient(a, r + 1)),
+        other(None, lambda a, b, r: b * quotient(a, r - 1)),
+    ),
+    "your B̄ has the wrong sign: both differences have the same.": other(
+        None, lambda a, b, r: -b * quotient(a, r)
+    ),
+    "you average the push over both ends of the step. It is solved exactly.": other(
+        None, lambda a, b, r: b * r * (1 + a**r) / 2
     ),
     "you let in the input of the last old step only, or of the first. Each lets in its own.": (
         other(None, lambda a, b, r: b * a**r),
@@ -147,9 +169,9 @@ MISTAKES = {
         other(None, lambda a, b, r: b * (1 - a ** (2 * r)) / (1 - a) if a < 1 else b * 2 * r),
         other(None, lambda a, b, r: b * (1 + a**r)),
     ),
-    "you join two steps, whatever the ratio.": lambda A, B, r: by_quotient(A, B, 2),
-    "you change the lists that were handed in, and use new numbers for old ones.": other(
-        None, lambda a, b, r: b * quotient(a**r, r)
+    "you use one ratio in every call.": (
+        lambda A, B, r: by_quotient(A, B, 2),
+        lambda A, B, r: by_quotient(A, B, 0.5),
     ),
 }
 

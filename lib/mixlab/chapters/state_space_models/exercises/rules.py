@@ -74,6 +74,22 @@ def too_much(n):
     return rule
 
 
+def barely(n):
+    """Nearly both ends alike, and of first order all the same."""
+    return held("exact", 0.5 + n / 300)(n)
+
+
+def coarse(n):
+    """Of second order, with a large error."""
+    mean = held("exact", 0.5)(n)
+
+    def rule(a, delta, old, new, h):
+        more = (35 + n) * delta**2 / (1 + 4 * delta)
+        return mean(a, delta, (1 + more) * old, (1 + more) * new, h)
+
+    return rule
+
+
 # Each makes a rule of a number of its own. The first of OTHER is in the check, where everybody may
 # read it; another is drawn when an answer is graded.
 FAMILIES = {
@@ -82,6 +98,7 @@ FAMILIES = {
     "Mamba-3, both ends with the weight ½": ends(0.5),
     "slopes at both ends, the second guessed": heun,
     "exact for an input that goes straight": straight,
+    "zero-order hold, the mean of both samples, pushed too hard by about (35 + {n}) Δ²": coarse,
     "bilinear, the new sample held": held("bilinear", 1),
     "bilinear, the old sample held": held("bilinear", 0),
     "zero-order hold, the new sample held": held("exact", 1),
@@ -93,6 +110,7 @@ FAMILIES = {
     "Mamba-3, both ends, the end with a share of {n}/10": ends(None),
     "zero-order hold, the new sample with a share of {n}/10": held("exact", None),
     "Mamba, the mean of both samples, no decay within the step": ends(0.5, decays=False),
+    "zero-order hold, the new sample with a share of ½ + {n}/300": barely,
     "bilinear, the mean of both samples, and a push too large by {n}/50": too_much,
 }
 OTHER = (7, 2, 3, 8)  # tenths that aren't a half

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 from math import exp
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -70,104 +71,107 @@ def summed(a, b, x, delta, weight):
 
 
 def stepping(step, wraps=False):
-    """States by another idea of a step, which is handed what belongs to t, and what to t − 1.
-
-    Args:
-        step: maps (h, alpha, old and new (b, x, delta, weight)) to the new state.
-        wraps: takes the last token for the one before the first.
+    """States by another idea of a step, which is handed all that belongs to it: h, alpha, delta and
+    share; `old` and `new`, what the two tokens push; `mixed`, the old token with the new b, and
+    `crossed`, the new one with the old b; `before`, all this of the step before. With `wraps` the
+    last token stands before the first.
     """
 
     def states(a, b, x, delta, weight):
-        rows, h, out = list(zip(b, x, delta, weight, strict=True)), 0.0, []
-        for t, row in enumerate(rows):
-            old = rows[t - 1] if t or wraps else (0.0, 0.0, 0.0, 0.0)
-            h = step(h, exp(row[2] * a), old, row, a)
-            out.append(h)
-        return out
+        rest = SimpleNamespace(b=0.0, x=0.0, alpha=1.0, delta=0.0, share=0.0)
+        made = [
+            SimpleNamespace(b=b_t, x=x_t, alpha=exp(a * d), delta=d, share=w)
+            for b_t, x_t, d, w in zip(b, x, delta, weight, strict=True)
+        ]
+        h, found = 0.0, []
+        for t, now in enumerate(made):
+            old = now.before = made[t - 1] if t or wraps else rest
+            now.h, now.old, now.new = h, old.b * old.x, now.b * now.x
+            now.mixed, now.crossed, now.first = now.b * old.x, old.b * now.x, t == 0
+            h = step(now)
+            found.append(h)
+        return found
 
     return states
 
 
-def term(alpha=True, own_b=True, share=lambda new, old: 1 - new[3], time=lambda new, old: new[2]):
-    """A step whose old push is weighed otherwise."""
-
-    def step(h, decay, old, new, a):
-        push = (old[0] if own_b else new[0]) * old[1]
-        was = share(new, old) * time(new, old) * push * (decay if alpha else 1)
-        return decay * h + was + new[3] * new[2] * new[0] * new[1]
-
-    return step
+def right(t):
+    return t.alpha * (t.h + (1 - t.share) * t.delta * t.old) + t.share * t.delta * t.new
 
 
-def given(alpha=False, own_b=False, wraps=True):
-    return stepping(term(alpha=alpha, own_b=own_b), wraps=wraps)
+def other(old, new=lambda t: t.share * t.delta * t.new):
+    """Another idea of what the old token's push adds, or the new one's."""
+    return lambda t: t.alpha * t.h + old(t) + new(t)
 
 
+def plain(t):
+    return (1 - t.share) * t.delta * t.old
+
+
+def decayed(t):
+    return t.alpha * plain(t)
+
+
+def late(t):
+    return (1 - t.share) * t.delta * t.mixed
+
+
+FIRST = "the first token still has one before it: `x[-1]` is the last of the list."
+DECAY = "what was pushed at a step's start has decayed by its end, as the state has."
+OWN_B = "the token before was pushed by its own b, not by the new one's."
 MISTAKES = {
-    "this is the function as it was given. Step two tokens by hand.": given(),
-    "the first token still has one before it: `x[-1]` is the last of the list. And what was pushed "
-    "at a step's start has decayed by its end.": given(own_b=True),
-    "the first token still has one before it: `x[-1]` is the last of the list. And each token is "
-    "pushed by its own b.": given(alpha=True),
-    "the first token still has one before it: `x[-1]` is the last of the list.": given(
-        alpha=True, own_b=True
-    ),
-    "what was pushed at a step's start has decayed by its end; and it was pushed by its own b.": (
-        given(wraps=False)
-    ),
-    "what was pushed at a step's start has decayed by its end, as the state has.": given(
-        own_b=True, wraps=False
-    ),
-    "the token before was pushed by its own b, not by the new one's.": given(
-        alpha=True, wraps=False
-    ),
-    "your shares are exchanged: weight is that of the step's end.": stepping(
-        lambda h, decay, old, new, a: (
-            decay * (h + new[3] * new[2] * old[0] * old[1])
-            + (1 - new[3]) * new[2] * new[0] * new[1]
+    "this is the function as it was given. Step two tokens by hand.": stepping(other(late), True),
+    f"{FIRST} And {DECAY}": stepping(other(plain), True),
+    f"{FIRST} And {OWN_B}": stepping(other(lambda t: t.alpha * late(t)), True),
+    FIRST: stepping(right, True),
+    f"{DECAY} And {OWN_B}": stepping(other(late)),
+    DECAY: stepping(other(plain)),
+    OWN_B: stepping(other(lambda t: t.alpha * late(t))),
+    "your shares are exchanged: weight is that of the step's end.": tuple(
+        stepping(
+            lambda t: t.alpha * (t.h + t.share * t.delta * t.old) + (1 - t.share) * t.delta * t.new,
+            wraps,
         )
+        for wraps in (False, True)
     ),
-    "you weigh the old push by the share of its own step. It counts at the start of *this* one.": (
-        stepping(term(share=lambda new, old: 1 - old[3]))
+    "you take the share or the length of the step before for the old push. It counts at the start "
+    "of *this* step.": (
+        stepping(other(lambda t: t.alpha * (1 - t.before.share) * t.delta * t.old)),
+        stepping(other(lambda t: t.alpha * (1 - t.share) * t.before.delta * t.old)),
+        stepping(other(lambda t: t.alpha * (1 - t.before.share) * t.before.delta * t.old)),
     ),
-    "you weigh the old push by the length of its own step. It counts at the start of *this* one.": (
-        stepping(term(time=lambda new, old: old[2])),
-        stepping(term(share=lambda new, old: 1 - old[3], time=lambda new, old: old[2])),
+    "your old push decays by another step's alpha, or twice. It decays during *this* step.": (
+        stepping(other(lambda t: t.before.alpha * plain(t))),
+        stepping(other(lambda t: t.alpha * decayed(t))),
     ),
-    "you let the old push decay twice.": stepping(
-        lambda h, decay, old, new, a: (
-            decay * (h + (1 - new[3]) * new[2] * decay * old[0] * old[1])
-            + new[3] * new[2] * new[0] * new[1]
-        )
+    "your alpha grows: a is below 0 already.": stepping(
+        lambda t: (t.h + plain(t)) / t.alpha + t.share * t.delta * t.new
     ),
-    "you let the new push decay as well. It comes at the end of the step.": stepping(
-        lambda h, decay, old, new, a: (
-            decay
-            * (h + (1 - new[3]) * new[2] * old[0] * old[1] + new[3] * new[2] * new[0] * new[1])
-        )
+    "you let the new push decay. It comes at the end of the step.": tuple(
+        stepping(other(old, lambda t: t.alpha * t.share * t.delta * t.new))
+        for old in (decayed, plain)
     ),
-    "you leave out the old push: that is Mamba's step, weighed.": stepping(
-        lambda h, decay, old, new, a: decay * h + new[3] * new[2] * new[0] * new[1]
+    "you leave out the old push: that is Mamba's step, weighed.": stepping(other(lambda t: 0)),
+    "your old push is the new token's, with the b of the old one, or with its own.": (
+        stepping(other(lambda t: t.alpha * (1 - t.share) * t.delta * t.crossed)),
+        stepping(other(lambda t: t.alpha * (1 - t.share) * t.delta * t.new)),
+        stepping(lambda t: right(t) + t.first * t.alpha * (1 - t.share) * t.delta * t.new),
     ),
-    "you begin at the second token, and have no state for the first.": (
+    "your first state is made otherwise. The same step holds, with nothing pushed before.": (
+        stepping(lambda t: t.new if t.first else right(t)),
+        stepping(lambda t: t.delta * t.new if t.first else right(t)),
+        stepping(lambda t: 0.0 if t.first else right(t)),
+    ),
+    "there is one state for each token, from the first token's to the last one's.": (
         lambda *given: kept(*given)[1:],
-        lambda *given: (
-            [0.0] * bool(given[1]) + kept(*(row[1:] if n else row for n, row in enumerate(given)))
-        ),
+        lambda *given: kept(*given)[-1:],
+        lambda *given: [0.0, *kept(*given)],
     ),
-    "your first token is its own old one. Nothing was pushed before it.": (
-        lambda a, b, x, d, w: (
-            kept(a, [b[0], *b], [x[0], *x], [d[0], *d], [0.0, *w])[1:] if x else []
-        )
-    ),
-    "the old push isn't weighed by the length of the step.": stepping(
-        term(time=lambda new, old: 1.0)
-    ),
-    "your old push has its whole weight. The two shares add up to 1.": stepping(
-        term(share=lambda new, old: 1.0)
+    "the old push isn't weighed as it should be: by its share, and by the length of the step.": (
+        stepping(other(lambda t: t.alpha * (1 - t.share) * t.old)),
+        stepping(other(lambda t: t.alpha * t.delta * t.old)),
     ),
 }
-
 
 KNOWN = Known(
     right=(kept, summed),
