@@ -4,11 +4,11 @@
 # *Time flows, tokens come one by one. What happens in between?*
 
 # %% [markdown] slide="slide"
-# **The problem.** Chapter 12 left a weight on a spring, and Euler's steps, which let it
-# spiral outwards. A model pushes such springs, thousands of them, with what it reads; but it
-# reads a token now and then, and nobody says what pushed in between. S4, Mamba and Mamba-3 each
-# answer with a rule of their own. S4's is often called *second-order*. In
-# the model it isn't, and this chapter finds out where the order goes.
+# **The problem.** Chapter 12 left a weight on a spring, and Euler's steps, which let it spiral
+# outwards. A model pushes such springs, thousands of them, with what it reads; but it reads a
+# token now and then, and nobody says what pushed in between. The models S4, Mamba and Mamba-3 each
+# answer with a rule of their own. S4's is often called *second-order*. In the model it isn't, and
+# this chapter finds out where the order goes.
 
 # %% [markdown]
 # **You will be able to** write a mechanism as four matrices; derive every rule that turns them into
@@ -18,7 +18,7 @@
 # **You need** [chapter 12](12_sequence_models.ipynb)'s derivative, Euler's rule, order and $e^z$;
 # products and inverses of 2×2 matrices; that an integral adds up many small pieces.
 #
-# **Time**: 60 minutes, and 70 more for the exercises in
+# **Time**: 60 minutes, and 75 more for the exercises in
 # [work/13_state_space_models.ipynb](../work/13_state_space_models.ipynb), your copy of
 # [these](../exercises/13_state_space_models.ipynb).
 
@@ -217,9 +217,6 @@ print(f"e^λ: size {abs(rates[0].exp()):.3f}, and e^-0.25 is {math.exp(-0.25):.3
 # | bilinear | $(1 + \frac q2) / (1 - \frac q2)$ | 1 |
 # | the truth | $e^q$ | 1 |
 #
-# Bilinear's size is a quotient of distances, from $q$ to $-2$ and to $2$. What decays lies on the
-# left: it never grows. The swing, in the middle, stays.
-#
 # **Predict:** a decay of rate 1, and a long step, Δ = 20. What does bilinear leave of it? The truth
 # is $e^{-20}$.
 
@@ -246,6 +243,9 @@ figures.factors(q.tolist(), curves, title)
 # %% [markdown] slide="notes"
 # (4 minutes.) $(1 - 10)/(1 + 10) = -0.82$: nearly all of it, on the other side. Common answers: 0;
 # it blows up. Stable isn't exact.
+#
+# Bilinear's size is a quotient of distances, from $q$ to $-2$ and to $2$. What decays lies on the
+# left: it never grows. The swing, in the middle, stays.
 #
 # Why not Euler in a model? Mamba's rates go down to $-16$ and its first steps up to 0.1: Euler's
 # factor is $1 - 1.6 = -0.6$, which rings. With rates to $-64$ it is $-5.4$. $e^{\Delta A}$ stays
@@ -567,9 +567,9 @@ assert math.isclose(two_steps, mamba_3(-2.0, 3.0, [1.0, -0.5], 0.1, 0.7))
 #
 # $$(A,\; B,\; \Delta) \qquad (cA,\; cB,\; \Delta / c)$$
 #
-# In an LTI layer Δ is redundant: what it learns, $A$ and $B$ could have. It is a unit of time, one
-# handle for all $N$ memories: read a signal at half the rate, and the same $A$ and $B$ go on with
-# twice the Δ.
+# In an LTI layer Δ is redundant: whatever it learns, $A$ and $B$ could learn. It is a unit of
+# time, one handle for all $N$ memories: read a signal at half the rate, and the same $A$ and $B$
+# go on with twice the Δ.
 
 # %% slide="same" show="output"
 for rule in traces.RULES:
@@ -697,30 +697,37 @@ def matrices(coefficients):
 # %% exercise="13.1" role="check"
 check("13.1", matrices)
 
-# %% [markdown] exercise="13.2" role="prompt" title="Zero-order hold, for every A" difficulty=2 minutes=10 points=3
-# Write `hold(A, B, delta)`: Ā and B̄ of zero-order hold, for a matrix `A` of shape (n, n), a
-# tensor `B` of shape (n,) and a positive number `delta`. Return the pair `(A_bar, B_bar)`, of the
-# same shapes. `A` may have no inverse. Both parts must be right to six digits behind the point.
+# %% [markdown] exercise="13.2" role="prompt" title="Exact for straight inputs" difficulty=3 minutes=14 points=4
+# Zero-order hold lets the input stand still during a step. Let it go in a straight line instead,
+# from $x_{t-1}$ at the step's start to $x_t$ at its end, and approximate nothing else:
+#
+# $$h_t = \bar A\,h_{t-1} + \text{before} \cdot x_{t-1} + \text{now} \cdot x_t$$
+#
+# Write `straight(A, B, delta)`: the triple `(A_bar, before, now)`. `A` is a tensor of shape (n,
+# n), `B` one of shape (n,), as are `before` and `now`. `A` may have no inverse. Six digits behind
+# the point must be right.
 #
 # ```python
-# hold(torch.tensor([[-1.0]]), torch.tensor([1.0]), 0.5)  # ([[0.6065]], [0.3935])
+# straight(torch.tensor([[0.0]]), torch.tensor([1.0]), 1.0)  # ([[1.0]], [0.5], [0.5])
 # ```
 
 
 # %% exercise="13.2" role="answer"
-def hold(A, B, delta):
-    """(Ā, B̄) of a step during which the input is held."""
+def straight(A, B, delta):
+    """(Ā, before, now) of a step during which the input goes from one sample to the next."""
     ### BEGIN SOLUTION
     n = len(B)
-    whole = torch.zeros(n + 1, n + 1, dtype=A.dtype)
-    whole[:n, :n], whole[:n, n] = A, B  # the input, one more number, stands still
+    whole = torch.zeros(n + 2, n + 2)
+    whole[:n, :n], whole[:n, n] = A, B
+    whole[n, n + 1] = 1.0  # the input's speed is one more number, which stands still
     both = torch.matrix_exp(delta * whole)
-    return both[:n, :n], both[:n, n]
+    slope = both[:n, n + 1] / delta  # (now − before) / delta is the speed
+    return both[:n, :n], both[:n, n] - slope, slope
     ### END SOLUTION
 
 
 # %% exercise="13.2" role="check"
-check("13.2", hold)
+check("13.2", straight)
 
 # %% [markdown] exercise="13.3" role="prompt" title="Predict: how long may Euler's step be?" difficulty=2 minutes=12 points=3
 # A system's eigenvalues are known: `rates`, a list of numbers, real ones and complex ones. Their
