@@ -29,6 +29,7 @@ ASKED = Asked(
         ([-1.0, -0.5 + 3j, -0.5 - 3j],),
         ([-4.0, -0.5, -1 + 2j, -1 - 2j],),
         ([2j, -2j],),
+        ([-0.5 + 3j, -0.5 - 3j, -6.0],),
     ),
     hints=(
         "A step multiplies a rate's number by 1 + Δλ. Where in the plane does that lie for Δ = 0, "
@@ -88,9 +89,14 @@ MISTAKES = {
     "you forbid ringing as well: up to 2 over the rate a real one still shrinks.": (
         lambda rates: 1 / max(map(abs, rates)),
         of(lambda rate: 1 / abs(rate)),
+        of(divided(lambda rate: 1, lambda rate: -rate.real)),
     ),
-    "you divide by the size of λ, and not by its square.": of(
-        lambda rate: -2 * rate.real / abs(rate)
+    "you divide by the size of λ, and not by its square.": (
+        of(lambda rate: -2 * rate.real / abs(rate)),
+        of(lambda rate: -2 * rate.real / abs(rate) if rate.imag else true(rate)),
+    ),
+    "you look at the rate with the fastest decay only. Another may turn faster.": lambda rates: (
+        true(complex(min(rates, key=lambda rate: complex(rate).real)))
     ),
     "your λ squared is a complex number's square, not its size's: (a + ib)² is a² − b² + 2iab.": (
         of(divided(lambda rate: -2 * rate.real, lambda rate: (rate**2).real)),
@@ -109,6 +115,7 @@ MISTAKES = {
     "you look at the last rate only.": lambda rates: true(complex(rates[-1])),
     "you take the mean of the borders, or of the rates. Each has its own, and one is the first.": (
         of(true, np.mean),
+        of(true, np.median),
         lambda rates: true(complex(np.mean(rates))) if np.mean(rates) else 0.0,
     ),
     "you add up the borders, or the rates.": (

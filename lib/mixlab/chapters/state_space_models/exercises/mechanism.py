@@ -108,9 +108,11 @@ MISTAKES = {
     ),
     "your ones stand below the diagonal: number n's speed is the *next* number.": (
         changed(all_below),
+        changed(lambda A, a: np.vstack((np.eye(len(a), k=-1)[:-1], A[-1:]))),
     ),
-    "your ones stand on the diagonal. That would say y' = y.": changed(
-        lambda A, a: np.vstack((np.eye(len(a))[:-1], A[-1:]))
+    "your ones stand on the diagonal. That would say y' = y, or it is a step's matrix.": (
+        changed(lambda A, a: np.vstack((np.eye(len(a))[:-1], A[-1:]))),
+        changed(lambda A, a: np.eye(len(a)) + A),
     ),
     "the ones are missing: y' is the second number, and so on.": changed(
         lambda A, a: np.vstack((0 * A[:-1], A[-1:]))

@@ -134,7 +134,10 @@ def advice(rule):
         return "this rule's error doesn't vanish with the step: it settles down beside the truth."
     if judging(**STILL)(rule):
         return "this rule is right for an input that stands still. What if it moves?"
-    return "half the step only halves this rule's error. Is your truth the truth?"
+    return (
+        "half the step only halves this rule's error. At a few moments an error happens to vanish: "
+        "look at several, or at another a."
+    )
 
 
 KNOWN = Known(

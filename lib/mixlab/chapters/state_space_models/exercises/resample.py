@@ -86,14 +86,8 @@ def quotient(a, ratio):
     return ratio if a == 1 else (a**ratio - 1) / (a - 1)
 
 
-def rounded(round_):
-    """Joins whole steps only."""
-
-    def resample(A_bar, B_bar, ratio):
-        whole = max(1, int(round_(ratio)))
-        return by_quotient(A_bar, B_bar, whole)
-
-    return resample
+def whole_steps(round_):
+    return lambda A, B, r: by_quotient(A, B, max(1, int(round_(r))))
 
 
 MISTAKES = {
@@ -123,6 +117,7 @@ MISTAKES = {
         other(None, lambda a, b, r: 1 - a**r),
         other(None, lambda a, b, r: b * (1 - a**r)),
         other(None, lambda a, b, r: b * (1 - a**r) / a),
+        other(None, lambda a, b, r: b * (a**r - 1)),
     ),
     "you keep B̄ as it is: in a longer step more gets in.": other(None, lambda a, b, r: b),
     "your quotient stands on its head: the new B̄ is to the old one as the new step's gain is to "
@@ -135,18 +130,21 @@ MISTAKES = {
         other(None, lambda a, b, r: b * (1 if a == 1 else quotient(a, r))),
         other(None, lambda a, b, r: 0.0 if a == 1 else b * quotient(a, r)),
         other(None, lambda a, b, r: r if a == 1 else b * quotient(a, r)),
-        other(None, lambda a, b, r: b * (a**r - 1 + 1e-12) / (a - 1 + 1e-12)),
         other(None, lambda a, b, r: b * (a**r - 1) / (a - 1 - 1e-12)),
     ),
     "you join whole steps: the ratio need not be a whole number, and may be below 1.": (
-        rounded(int),
-        rounded(round),
-        rounded(lambda ratio: ratio + 0.999),
+        whole_steps(int),
+        whole_steps(round),
+        whole_steps(lambda ratio: ratio + 0.999),
         other(None, lambda a, b, r: sum(b * a**k for k in range(int(r)))),
+        other(lambda a, b, r: a ** int(r)),
     ),
     "your B̄ is that of a step more, or of a step less.": (
         other(None, lambda a, b, r: b * quotient(a, r + 1)),
         other(None, lambda a, b, r: b * quotient(a, r - 1)),
+    ),
+    "you leave out the old B̄: it is what the quotient multiplies.": other(
+        None, lambda a, b, r: quotient(a, r)
     ),
     "your B̄ has the wrong sign: both differences have the same.": other(
         None, lambda a, b, r: -b * quotient(a, r)
@@ -162,7 +160,8 @@ MISTAKES = {
         None, lambda a, b, r: b + b * (r - 1) * a
     ),
     "your B̄ grows with Ā's logarithm alone, which the new step multiplies: that is Euler's B̄.": (
-        other(None, lambda a, b, r: b * r * log(a) / (a - 1) if a < 1 else b * r)
+        other(None, lambda a, b, r: b * r * log(a) / (a - 1) if a < 1 else b * r),
+        other(None, lambda a, b, r: b * (a**r - 1) / log(a) if a < 1 else b * r),
     ),
     "your new B̄ uses the old Ā, or twice the new one.": (
         other(None, lambda a, b, r: b * (1 - a) * r),
@@ -172,6 +171,7 @@ MISTAKES = {
     "you use one ratio in every call.": (
         lambda A, B, r: by_quotient(A, B, 2),
         lambda A, B, r: by_quotient(A, B, 0.5),
+        other(None, lambda a, b, r: b * (1 + a)),
     ),
 }
 

@@ -76,7 +76,7 @@ def too_much(n):
 
 def barely(n):
     """Nearly both ends alike, and of first order all the same."""
-    return held("exact", 0.5 + n / 300)(n)
+    return held("exact", 0.5 + n / 150)(n)
 
 
 def coarse(n):
@@ -110,14 +110,14 @@ FAMILIES = {
     "Mamba-3, both ends, the end with a share of {n}/10": ends(None),
     "zero-order hold, the new sample with a share of {n}/10": held("exact", None),
     "Mamba, the mean of both samples, no decay within the step": ends(0.5, decays=False),
-    "zero-order hold, the new sample with a share of ½ + {n}/300": barely,
+    "zero-order hold, the new sample with a share of ½ + {n}/150": barely,
     "bilinear, the mean of both samples, and a push too large by {n}/50": too_much,
 }
 OTHER = (7, 2, 3, 8)  # tenths that aren't a half
 
 
 def numbers_of(family):
-    return OTHER
+    return (7, 6, 8, 9) if "150" in family else OTHER
 
 
 def rule_of(family, n):

@@ -5,6 +5,7 @@ from math import factorial
 import numpy as np
 import torch
 
+from mixlab.chapters.state_space_models.exercises import other_lines as lines
 from mixlab.chapters.state_space_models.exercises.reading import parts
 from mixlab.checks.exercise import Asked, Known
 
@@ -58,20 +59,6 @@ ASKED = Asked(
 # --- kept back while grading ---
 
 
-def whole(A, B, delta):
-    """Ā, and what the input at the step's start and its slope do to the state."""
-    n = len(B)
-    steps = torch.zeros(n + 2, n + 2, dtype=A.dtype)
-    steps[:n, :n], steps[:n, n], steps[n, n + 1] = A, B, 1
-    steps = torch.matrix_exp(delta * steps)
-    return steps[:n, :n], steps[:n, n], steps[:n, n + 1]
-
-
-def block(A, B, delta):
-    A_bar, start, slope = whole(A, B, delta)
-    return A_bar, start - slope / delta, slope / delta
-
-
 def summed(A, B, delta):
     """Three sums of powers, which differ by their factorials."""
     powers = [torch.linalg.matrix_power(delta * A, k) for k in range(60)]
@@ -82,105 +69,82 @@ def summed(A, B, delta):
     return A_bar, (start - slope) @ B * delta, slope @ B * delta
 
 
-def of(idea):
-    """Other pushes, made of B, Δ, Ā, and what the input at the start and its slope do."""
-
-    def straight(A, B, delta):
-        A_bar, start, slope = whole(A, B, delta)
-        return A_bar, *idea(B, delta, A_bar, start, slope)
-
-    return straight
-
-
-def other_A(idea):
-    return lambda A, B, d: (idea(A, d), *block(A, B, d)[1:])
-
-
-def bilinear(A, B, d):
-    eye = torch.eye(len(A), dtype=A.dtype)
-    inverse = torch.linalg.inv(eye - d / 2 * A)
-    return inverse @ (eye + d / 2 * A), inverse @ (d / 2 * B), inverse @ (d / 2 * B)
-
-
-def by_inverse(inverse):
-    def straight(A, B, d):
-        A_bar, eye, back = torch.matrix_exp(d * A), torch.eye(len(A), dtype=A.dtype), inverse(A)
-        start, slope = back @ (A_bar - eye) @ B, back @ back @ (A_bar - eye - d * A) @ B
-        return A_bar, start - slope / d, slope / d
-
-    return straight
-
-
 MISTAKES = {
-    "you hold the sample of the step's end: that is zero-order hold. Here the input moves.": of(
-        lambda B, d, A_bar, start, slope: (0 * B, start)
+    "you hold the sample of the step's end: that is zero-order hold. Here the input moves.": (
+        lines.of(lambda B, d, E, x, s: (0 * B, x))
     ),
-    "you hold the sample of the step's start. Here the input moves.": of(
-        lambda B, d, A_bar, start, slope: (start, 0 * B)
+    "you hold the sample of the step's start. Here the input moves.": lines.of(
+        lambda B, d, E, x, s: (x, 0 * B)
     ),
     "you hold the mean of both samples. It pushes as much as the line does, but at other times: "
-    "what comes later has decayed less.": of(
-        lambda B, d, A_bar, start, slope: (start / 2, start / 2)
-    ),
+    "what comes later has decayed less.": lines.of(lambda B, d, E, x, s: (x / 2, x / 2)),
     "that is Mamba-3's trapezoid: it looks at the push at the ends of the step, and not between.": (
-        of(lambda B, d, A_bar, start, slope: (d / 2 * A_bar @ B, d / 2 * B))
+        lines.of(lambda B, d, E, x, s: (d / 2 * E @ B, d / 2 * B))
     ),
-    "that is the bilinear rule. A line is to be solved exactly.": bilinear,
-    "you have exchanged `before` and `now`.": of(
-        lambda B, d, A_bar, start, slope: (slope / d, start - slope / d)
+    "that is the bilinear rule. A line is to be solved exactly.": lines.bilinear,
+    "you give each sample half of ΔB, or look at a few moments of the step. A line is to be "
+    "solved exactly.": (
+        lines.of(lambda B, d, E, x, s: (d / 2 * B, d / 2 * B)),
+        lines.simpson,
     ),
-    "you take the difference of the samples for the slope. It is a speed: it lasts for delta.": of(
-        lambda B, d, A_bar, start, slope: (start - slope, slope)
+    "your slope's column is wrong: the slope acts on the input alone, and is no push itself.": (
+        lines.of_columns(lambda A, B, d: (B, 0)),
+        lines.of_columns(lambda A, B, d: (B, 1)),
     ),
-    "you multiply the slope by delta, where it is the difference divided by it.": of(
-        lambda B, d, A_bar, start, slope: (start - slope * d, slope * d)
+    "you have exchanged `before` and `now`.": lines.of(lambda B, d, E, x, s: (s / d, x - s / d)),
+    "you take the difference of the samples for the slope. It is a speed: it lasts for delta.": (
+        lines.of(lambda B, d, E, x, s: (x - s, s))
+    ),
+    "you multiply the slope by delta, where it is the difference divided by it.": lines.of(
+        lambda B, d, E, x, s: (x - s * d, s * d)
     ),
     "the slope has both samples in it: the old one is subtracted there.": (
-        of(lambda B, d, A_bar, start, slope: (start, slope / d)),
-        of(lambda B, d, A_bar, start, slope: (start, slope)),
+        lines.of(lambda B, d, E, x, s: (x, s / d)),
+        lines.of(lambda B, d, E, x, s: (x, s)),
+        lines.of(lambda B, d, E, x, s: (-s / d, x + s / d)),
     ),
-    "your slope has the wrong sign: the line goes from the old sample to the new one.": of(
-        lambda B, d, A_bar, start, slope: (start + slope / d, -slope / d)
+    "your slope has the wrong sign: the line goes from the old sample to the new one.": lines.of(
+        lambda B, d, E, x, s: (x + s / d, -s / d)
     ),
     "you return what the start and the slope do. Asked is what the two samples do.": (
-        of(lambda B, d, A_bar, start, slope: (slope, start)),
+        lines.of(lambda B, d, E, x, s: (s, x)),
     ),
-    "you let the slope's push go undecayed: half of ΔB is taken from one sample to the other.": of(
-        lambda B, d, A_bar, start, slope: (start - d / 2 * B, d / 2 * B)
+    "you let the slope's push go undecayed: half of ΔB is taken from one sample to the other.": (
+        lines.of(lambda B, d, E, x, s: (x - d / 2 * B, d / 2 * B))
     ),
-    "you halve what the slope does. The exponential's sum has done that.": of(
-        lambda B, d, A_bar, start, slope: (start - slope / d / 2, slope / d / 2)
+    "you halve what the slope does. The exponential's sum has done that.": lines.of(
+        lambda B, d, E, x, s: (x - s / d / 2, s / d / 2)
     ),
     "you take e to the power of each entry. A matrix exponential is the sum I + ΔA + …, with "
-    "products of matrices.": other_A(lambda A, d: torch.exp(d * A)),
-    "your Ā is Euler's, I + ΔA.": other_A(lambda A, d: torch.eye(len(A)).double() + d * A),
+    "products of matrices.": lines.other_A(lambda A, d: torch.exp(d * A)),
+    "your Ā is Euler's, I + ΔA.": lines.other_A(lambda A, d: torch.eye(len(A)).double() + d * A),
     "your Ā is transposed, or runs backwards.": (
-        other_A(lambda A, d: torch.matrix_exp(d * A).T),
-        other_A(lambda A, d: torch.matrix_exp(-d * A)),
-        lambda A, B, d: block(A.T, B, d),
+        lines.other_A(lambda A, d: torch.matrix_exp(d * A).T),
+        lines.other_A(lambda A, d: torch.matrix_exp(-d * A)),
+        lambda A, B, d: lines.block(A.T, B, d),
     ),
     "you leave out delta.": (
-        lambda A, B, d: block(A, B, 1.0),
-        other_A(lambda A, d: torch.matrix_exp(A)),
-        of(lambda B, d, A_bar, start, slope: ((start - slope / d) / d, slope / d / d)),
+        lambda A, B, d: lines.block(A, B, 1.0),
+        lines.other_A(lambda A, d: torch.matrix_exp(A)),
+        lines.of(lambda B, d, E, x, s: ((x - s / d) / d, s / d / d)),
     ),
     "your A has no inverse in some calls, and what you put in its place gives another push. The "
     "exponential needs no inverse.": (
-        by_inverse(torch.linalg.pinv),
-        by_inverse(lambda A: torch.linalg.inv(A + 1e-4 * torch.eye(len(A)).double())),
+        lines.by_inverse(torch.linalg.pinv),
+        lines.by_inverse(lambda A: torch.linalg.inv(A + 1e-4 * torch.eye(len(A)).double())),
     ),
-    "your numbers are float32. Six digits are asked for.": lambda A, B, d: block(
+    "your numbers are float32. Six digits are asked for.": lambda A, B, d: lines.block(
         A.float(), B.float(), d
     ),
 }
 
 KNOWN = Known(
-    right=(block, summed),
+    right=(lines.block, summed),
     mistakes=MISTAKES,
     slips={
-        "it raised": by_inverse(torch.linalg.inv),
-        "expected (A_bar, before, now)": lambda A, B, d: block(A, B, d)[:2],
-        "expected now of shape": lambda A, B, d: (*block(A, B, d)[:2], A),
+        "it raised": lines.by_inverse(torch.linalg.inv),
+        "expected (A_bar, before, now)": lambda A, B, d: lines.block(A, B, d)[:2],
+        "expected now of shape": lambda A, B, d: (*lines.block(A, B, d)[:2], A),
     },
     show=lambda A, B, d: f"straight({A.tolist()}, {B.tolist()}, {d:g})" if len(B) < 3 else "…",
     place=lambda at: f"row {at[0]} of A_bar, before and now side by side, column {at[1]}",

@@ -2,10 +2,10 @@
 
 from itertools import pairwise
 from math import exp
-from types import SimpleNamespace
 
 import numpy as np
 
+from mixlab.chapters.state_space_models.exercises import other_steps as steps
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.readers import read_reals
 
@@ -70,65 +70,30 @@ def summed(a, b, x, delta, weight):
     return states
 
 
-def stepping(step, wraps=False):
-    """States by another idea of a step, which is handed all that belongs to it: h, alpha, delta and
-    share; `old` and `new`, what the two tokens push; `mixed`, the old token with the new b, and
-    `crossed`, the new one with the old b; `before`, all this of the step before. With `wraps` the
-    last token stands before the first.
-    """
-
-    def states(a, b, x, delta, weight):
-        rest = SimpleNamespace(b=0.0, x=0.0, alpha=1.0, delta=0.0, share=0.0)
-        made = [
-            SimpleNamespace(b=b_t, x=x_t, alpha=exp(a * d), delta=d, share=w)
-            for b_t, x_t, d, w in zip(b, x, delta, weight, strict=True)
-        ]
-        h, found = 0.0, []
-        for t, now in enumerate(made):
-            old = now.before = made[t - 1] if t or wraps else rest
-            now.h, now.old, now.new = h, old.b * old.x, now.b * now.x
-            now.mixed, now.crossed, now.first = now.b * old.x, old.b * now.x, t == 0
-            h = step(now)
-            found.append(h)
-        return found
-
-    return states
-
-
-def right(t):
-    return t.alpha * (t.h + (1 - t.share) * t.delta * t.old) + t.share * t.delta * t.new
-
-
-def other(old, new=lambda t: t.share * t.delta * t.new):
-    """Another idea of what the old token's push adds, or the new one's."""
-    return lambda t: t.alpha * t.h + old(t) + new(t)
-
-
-def plain(t):
-    return (1 - t.share) * t.delta * t.old
-
-
-def decayed(t):
-    return t.alpha * plain(t)
-
-
-def late(t):
-    return (1 - t.share) * t.delta * t.mixed
+def euler(a, b, x, delta, weight):
+    h, before, found = 0.0, 0.0, []
+    for b_t, x_t, d, now in zip(b, x, delta, weight, strict=True):
+        h = (1 + a * d) * (h + (1 - now) * d * before) + now * d * b_t * x_t
+        before = b_t * x_t
+        found.append(h)
+    return found
 
 
 FIRST = "the first token still has one before it: `x[-1]` is the last of the list."
 DECAY = "what was pushed at a step's start has decayed by its end, as the state has."
 OWN_B = "the token before was pushed by its own b, not by the new one's."
 MISTAKES = {
-    "this is the function as it was given. Step two tokens by hand.": stepping(other(late), True),
-    f"{FIRST} And {DECAY}": stepping(other(plain), True),
-    f"{FIRST} And {OWN_B}": stepping(other(lambda t: t.alpha * late(t)), True),
-    FIRST: stepping(right, True),
-    f"{DECAY} And {OWN_B}": stepping(other(late)),
-    DECAY: stepping(other(plain)),
-    OWN_B: stepping(other(lambda t: t.alpha * late(t))),
+    "this is the function as it was given. Step two tokens by hand.": steps.stepping(
+        steps.other(steps.late), True
+    ),
+    f"{FIRST} And {DECAY}": steps.stepping(steps.other(steps.plain), True),
+    f"{FIRST} And {OWN_B}": steps.stepping(steps.other(lambda t: t.alpha * steps.late(t)), True),
+    FIRST: steps.stepping(steps.right, True),
+    f"{DECAY} And {OWN_B}": steps.stepping(steps.other(steps.late)),
+    DECAY: steps.stepping(steps.other(steps.plain)),
+    OWN_B: steps.stepping(steps.other(lambda t: t.alpha * steps.late(t))),
     "your shares are exchanged: weight is that of the step's end.": tuple(
-        stepping(
+        steps.stepping(
             lambda t: t.alpha * (t.h + t.share * t.delta * t.old) + (1 - t.share) * t.delta * t.new,
             wraps,
         )
@@ -136,31 +101,47 @@ MISTAKES = {
     ),
     "you take the share or the length of the step before for the old push. It counts at the start "
     "of *this* step.": (
-        stepping(other(lambda t: t.alpha * (1 - t.before.share) * t.delta * t.old)),
-        stepping(other(lambda t: t.alpha * (1 - t.share) * t.before.delta * t.old)),
-        stepping(other(lambda t: t.alpha * (1 - t.before.share) * t.before.delta * t.old)),
+        steps.stepping(steps.other(lambda t: t.alpha * (1 - t.before.share) * t.delta * t.old)),
+        steps.stepping(steps.other(lambda t: t.alpha * (1 - t.share) * t.before.delta * t.old)),
+        steps.stepping(
+            steps.other(lambda t: t.alpha * (1 - t.before.share) * t.before.delta * t.old)
+        ),
     ),
     "your old push decays by another step's alpha, or twice. It decays during *this* step.": (
-        stepping(other(lambda t: t.before.alpha * plain(t))),
-        stepping(other(lambda t: t.alpha * decayed(t))),
+        steps.stepping(steps.other(lambda t: t.before.alpha * steps.plain(t))),
+        steps.stepping(steps.other(lambda t: t.alpha * steps.decayed(t))),
     ),
-    "your alpha grows: a is below 0 already.": stepping(
-        lambda t: (t.h + plain(t)) / t.alpha + t.share * t.delta * t.new
+    "your alpha grows: a is below 0 already.": steps.stepping(
+        lambda t: (t.h + steps.plain(t)) / t.alpha + t.share * t.delta * t.new
     ),
     "you let the new push decay. It comes at the end of the step.": tuple(
-        stepping(other(old, lambda t: t.alpha * t.share * t.delta * t.new))
-        for old in (decayed, plain)
+        steps.stepping(steps.other(old, lambda t: t.alpha * t.share * t.delta * t.new))
+        for old in (steps.decayed, steps.plain)
     ),
-    "you leave out the old push: that is Mamba's step, weighed.": stepping(other(lambda t: 0)),
+    "your new push isn't weighed as it should be: by its share, and by the length of the step.": (
+        steps.stepping(steps.other(steps.decayed, lambda t: t.share * t.new)),
+        steps.stepping(steps.other(steps.decayed, lambda t: t.delta * t.new)),
+        steps.stepping(steps.other(steps.decayed, lambda t: (1 - t.share) * t.delta * t.new)),
+        steps.stepping(steps.other(steps.decayed, lambda t: t.new)),
+    ),
+    "you take half for each share. Every token brings its own.": steps.stepping(
+        lambda t: t.alpha * (t.h + t.delta * t.old / 2) + t.delta * t.new / 2
+    ),
+    "your alpha is Euler's, 1 + aΔ.": euler,
+    "you leave out the old push: that is Mamba's step, weighed.": steps.stepping(
+        steps.other(lambda t: 0)
+    ),
     "your old push is the new token's, with the b of the old one, or with its own.": (
-        stepping(other(lambda t: t.alpha * (1 - t.share) * t.delta * t.crossed)),
-        stepping(other(lambda t: t.alpha * (1 - t.share) * t.delta * t.new)),
-        stepping(lambda t: right(t) + t.first * t.alpha * (1 - t.share) * t.delta * t.new),
+        steps.stepping(steps.other(lambda t: t.alpha * (1 - t.share) * t.delta * t.crossed)),
+        steps.stepping(steps.other(lambda t: t.alpha * (1 - t.share) * t.delta * t.new)),
+        steps.stepping(
+            lambda t: steps.right(t) + t.first * t.alpha * (1 - t.share) * t.delta * t.new
+        ),
     ),
     "your first state is made otherwise. The same step holds, with nothing pushed before.": (
-        stepping(lambda t: t.new if t.first else right(t)),
-        stepping(lambda t: t.delta * t.new if t.first else right(t)),
-        stepping(lambda t: 0.0 if t.first else right(t)),
+        steps.stepping(lambda t: t.new if t.first else steps.right(t)),
+        steps.stepping(lambda t: t.delta * t.new if t.first else steps.right(t)),
+        steps.stepping(lambda t: 0.0 if t.first else steps.right(t)),
     ),
     "there is one state for each token, from the first token's to the last one's.": (
         lambda *given: kept(*given)[1:],
@@ -168,8 +149,8 @@ MISTAKES = {
         lambda *given: [0.0, *kept(*given)],
     ),
     "the old push isn't weighed as it should be: by its share, and by the length of the step.": (
-        stepping(other(lambda t: t.alpha * (1 - t.share) * t.old)),
-        stepping(other(lambda t: t.alpha * t.delta * t.old)),
+        steps.stepping(steps.other(lambda t: t.alpha * (1 - t.share) * t.old)),
+        steps.stepping(steps.other(lambda t: t.alpha * t.delta * t.old)),
     ),
 }
 
