@@ -393,7 +393,7 @@ figures.orders(traces.STEPS, alone, "Nobody pushes: Euler is of order 1, bilinea
 # at the step's end. **Predict** the slopes of bilinear and of zero-order hold, which is exact for a
 # held input.
 
-# %% slide="fragment" show="output" alt="Errors of a spring pushed by a sine against steps from a half down to a 128th of a second, both axes logarithmic. Five lines, Euler, backward Euler, bilinear, zero-order hold and Mamba's rule, all fall along one guide of slope 1; bilinear and zero-order hold coincide. Nothing falls faster."
+# %% slide="fragment" show="output" alt="Errors of a spring pushed by a sine against steps from a half down to a 128th of a second, both axes logarithmic. Five lines, Euler, backward Euler, bilinear, zero-order hold and Mamba's rule, all fall along one guide of slope 1; bilinear and zero-order hold coincide. Nothing falls faster." myth="S4's bilinear rule is of second order" said="texts on discretising state space models" truth="The spring left to itself is, and the textbook's rule, which reads the input at both ends of a step. S4's recurrence holds one sample, and then every rule is of first order, bilinear and zero-order hold alike."
 held = traces.bundle(traces.RULES, "now", 1)
 assert {traces.order(errors) for errors in held.values()} == {1.0}
 for frequency in (0.5, 2, 3):  # however fast the push changes
@@ -465,10 +465,11 @@ figures.early_and_late(times.tolist(), truth[0].tolist(), runs["now"].times.toli
 #
 # Delay the tokens by one place, and $x_{t-1}$ becomes $x_t$:
 
-# %% slide="same" show="both"
+# %% slide="same" show="both" myth="Euler gives x_(t−1); that recurrences have x_t is an approximation" said="an answer in hkproj/mamba-notes 1: x_t is about x_(t+1)" truth="Nothing is approximated there: a layer that reads the old token is the one that reads the new one, a step later, digit for digit. Against a signal both are off by half a step, one late, one early."
 x = torch.randn(50, generator=generator)
 new = outputs(*hold(A, B, 0.4), C, D, x)
 old = outputs(*hold(A, B, 0.4), C, D, [0.0, *x[:-1]])  # reads x_{t−1}
+assert old[1:].equal(new[:-1])
 print("one step apart, the difference is", (old[1:] - new[:-1]).abs().max().item())
 print("the first output, if it reads x_(t−1):", old[0].item())
 
