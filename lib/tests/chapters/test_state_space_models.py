@@ -16,9 +16,9 @@ def test_the_truth_is_what_runge_and_kutta_find(frequency):
         return traces.SPRING @ h + traces.PUSH * push
 
     start = torch.tensor([0.4, -0.3], dtype=torch.float64)
-    path = integrate(slope, start, 4.0, 800, "runge_kutta_4")
-    times = torch.linspace(0, 4, 801, dtype=torch.float64)
-    torch.testing.assert_close(traces.pushed(times, start, frequency), path, rtol=0, atol=1e-8)
+    path = integrate(slope, start, 4.0, 200, "runge_kutta_4")
+    times = torch.linspace(0, 4, 201, dtype=torch.float64)
+    torch.testing.assert_close(traces.pushed(times, start, frequency), path, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("rule", traces.RULES)
