@@ -137,8 +137,7 @@ title = "The kernel slides; each output is a sum of products"
 piece("kernel", title, text="3 0 1 2 1 2 * 8 4 2 1", n=9, view="slide", step=4)
 
 # %% [markdown] slide="notes"
-# Turned round, tap 0 lies under the newest input. Step it. The
-# three zeros do nothing yet.
+# Turned round, tap 0 lies under the newest input. Step it.
 
 
 # %%
@@ -511,7 +510,6 @@ figures.costs(lengths, times, "Short rows favour the matrix, long ones the FFT")
 # %% [markdown] slide="notes"
 # (3 minutes.) Near 128 where this was written, with 4 texts of 8 channels. Common answers: 16, "the
 # logarithm always wins"; 2,048. The steps' line is Python's: thousands of small products in a row.
-# Chapter 17 has the other way to be parallel.
 
 # %% [markdown] slide="slide"
 # ## And the next token?
