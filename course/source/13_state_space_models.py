@@ -649,8 +649,8 @@ figure.update_traces(marker_size=5)
 # </details>
 #
 # **Next.** *Unrolled, the recurrence is one sum over all tokens so far: a convolution. Which way
-# is cheaper, and when?* That is chapter 14. First
-# [the exercises](../work/13_state_space_models.ipynb).
+# is cheaper, and when?* First [the exercises](../work/13_state_space_models.ipynb), then
+# [chapter 14](14_ssm_convolution.ipynb).
 
 # %% [markdown] to="exercise"
 # # 13 · State space models: exercises

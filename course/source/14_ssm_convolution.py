@@ -15,9 +15,9 @@
 # how many zeros keep a text's ends apart, and what rounding leaks into the past; make the kernel of
 # dense, diagonal and nearly diagonal systems; continue a text.
 #
-# **You need** [chapter 12](12_sequence_models.ipynb), matrices and eigenvectors. Of chapter 13
-# this: a state space model's step of length $\Delta$ makes $\bar A$ and $\bar B$ of its equation
-# $h' = Ah + Bx$.
+# **You need** [chapter 12](12_sequence_models.ipynb), matrices and eigenvectors. Of [chapter
+# 13](13_state_space_models.ipynb) this: a state space model's step of length $\Delta$ makes $\bar
+# A$ and $\bar B$ of its equation $h' = Ah + Bx$.
 #
 # **Time**: 50 minutes, and an hour for the exercises in
 # [work/14_ssm_convolution.ipynb](../work/14_ssm_convolution.ipynb), your copy of
