@@ -56,16 +56,17 @@ generator = torch.manual_seed(0)
 # %% [markdown] slide="slide"
 # ## Numbers that don't disturb each other
 #
-# Write $\langle f, g \rangle = \int_0^1 f(s)\,g(s)\,ds$, the mean of a product. Take functions with
-# $\langle p_n, p_n \rangle = 1$ and $\langle p_n, p_k \rangle = 0$ for $n \ne k$: *orthonormal*
-# ones. How far is $\sum a_n p_n$ from the signal $x$? With $h_n = \langle x, p_n \rangle$:
+# Write $⟨f, g⟩ = \int_0^1 f(s)\,g(s)\,ds$, the mean of a product. Take functions with
+# $⟨p_n, p_n⟩ = 1$ and $⟨p_n, p_k⟩ = 0$ for $n \ne k$: *orthonormal*
+# ones. How far is $\sum a_n p_n$ from the signal $x$? Let $d$ be the difference, and
+# $h_n = ⟨x, p_n⟩$. Multiply out:
 #
-# $$\Big\langle x - \sum a_n p_n,\; x - \sum a_n p_n \Big\rangle
-# = \langle x, x \rangle - 2\sum a_n h_n + \sum a_n^2
-# = \langle x, x \rangle - \sum h_n^2 + \sum (a_n - h_n)^2$$
+# $$⟨d, d⟩
+# = ⟨x, x⟩ - 2\sum a_n h_n + \sum a_n^2
+# = ⟨x, x⟩ - \sum h_n^2 + \sum (a_n - h_n)^2$$
 #
 # So $a_n = h_n$ is best, each for itself: a further number changes none of those before it. And
-# $\langle x, x \rangle - \sum h_n^2$ is exactly what isn't remembered.
+# $⟨x, x⟩ - \sum h_n^2$ is exactly what isn't remembered.
 
 # %% [markdown] slide="slide"
 # ## By hand
@@ -77,7 +78,7 @@ generator = torch.manual_seed(0)
 #
 # $$h_1 = \sqrt3\;\frac{-3 \cdot 1 - 1 \cdot 3 + 1 \cdot 7 + 3 \cdot 5}{16} = \sqrt3$$
 #
-# The line is $4 + \sqrt3 \cdot \sqrt3\,(2s - 1)$, from 1 to 7. Of $\langle x, x \rangle =
+# The line is $4 + \sqrt3 \cdot \sqrt3\,(2s - 1)$, from 1 to 7. Of $⟨x, x⟩ =
 # \frac{1 + 9 + 49 + 25}{4} = 21$ the numbers hold $16 + 3$; 2 is left.
 
 # %% [markdown] slide="slide"
@@ -169,7 +170,7 @@ falls = [observed_order(torch.tensor(lost[name]), 1 / torch.tensor(sizes)) for n
 assert abs(falls[0] - 0.5) < 0.05
 assert abs(falls[1] - 1.5) < 0.2
 assert lost["wave"][3] < 1e-4 * lost["wave"][1]
-slopes = {"N to the −1/2": (-0.5, 0.5), "N to the −3/2": (-1.5, 0.3)}
+slopes = {"slope −1/2": (-0.5, 0.5), "slope −3/2": (-1.5, 0.3)}
 figure = series.lines(
     sizes,
     lost,
@@ -180,7 +181,7 @@ figure = series.lines(
     log_x=True,
     log_y=True,
 )
-figure.update_yaxes(exponentformat="power")
+figure.update_layout(margin_r=100).update_yaxes(exponentformat="power")
 
 # %% [markdown] slide="notes"
 # (3 minutes.) The jump's is divided by $\sqrt2$, the kink's by about 3, the wave's by far more, until
@@ -223,8 +224,8 @@ figure.update_yaxes(exponentformat="power")
 # %% [markdown] slide="slide"
 # ## What is s · p′(s)?
 #
-# A polynomial of degree $n$, so $s\,p_n' = \sum_{k \le n} a_k\,p_k$ with $a_k = \langle s\,p_n',
-# p_k \rangle$. By parts:
+# A polynomial of degree $n$, so $s\,p_n' = \sum_{k \le n} a_k\,p_k$ with $a_k = ⟨s\,p_n',
+# p_k⟩$. By parts:
 #
 # $$a_k = \Big[\,s\,p_n\,p_k\Big]_0^1 - \int_0^1 p_n\,\big(p_k + s\,p_k'\big)\,ds$$
 #
@@ -296,7 +297,7 @@ def heard(x, N):
     return torch.stack(h)
 
 
-# %% slide="fragment"
+# %% slide="fragment" show="output"
 x = sampled(signals["wave"], 60) + torch.rand(60)
 for k, h in enumerate(heard(x, 5), start=1):
     assert np.allclose(h, projected(x[:k].numpy(), np.arange(k + 1) / k, 5))  # the whole past anew
@@ -618,7 +619,7 @@ assert s4d_rates(16, "real").tolist() == torch.diagonal(legs(16)[0]).tolist()
 # %% [markdown] slide="slide"
 # ## Takeaways
 #
-# 1. Memory as projection: $h_n = \langle x, p_n \rangle$ is the best that $N$ numbers can hold of the
+# 1. Memory as projection: $h_n = ⟨x, p_n⟩$ is the best that $N$ numbers can hold of the
 #    whole past, and $t\,h' = Ah + Bx$ keeps it so, from the newest sample alone.
 # 2. Without the $1/t$ the same $A$ and $B$ see the past through $s = e^{-\ell}$: the recent fine, the
 #    old coarse. That is what S4 steps.

@@ -47,10 +47,12 @@ def approximations(
             line=dict(color=theme.NOW, width=3, dash=dash),
             hovertemplate="%{y:.2f}<extra>" + name + "</extra>",
         )
-    ends = {"heard": samples[-1]} | {name: numbers[-1] for name, numbers in curves.items()}
-    for name, value in ends.items():
-        place = dict(x=1, y=value, xanchor="left", xshift=10, showarrow=False)
-        shown.add_annotation(text=name, font_size=16, **place)
+    for name, numbers in curves.items():
+        place = dict(x=1, y=numbers[-1], xanchor="left", xshift=10)
+        shown.add_annotation(text=name, font_size=17, showarrow=False, **place)
+    top = max(range(len(samples)), key=lambda k: samples[k])
+    place = dict(x=(top + 0.5) / len(samples), y=samples[top], yshift=14)
+    shown.add_annotation(text="heard", font_size=17, showarrow=False, **place)
     shown.update_xaxes(title_text="share of the past: 0 is the beginning, 1 is now")
     shown.update_xaxes(range=[-0.01, 1.01], dtick=0.25)
     shown.update_yaxes(title_text="signal")

@@ -18,6 +18,7 @@ def values(s):
     return SCALE * np.stack((s**0, 2 * s - 1, 6 * s**2 - 6 * s + 1), axis=-1)
 
 
+@cache
 def whole(n):
     """(n, 3): how much each of n samples brings to each number of the best parabola."""
     return np.diff(integrals(np.arange(n + 1) / n), axis=0)

@@ -147,7 +147,6 @@ MISTAKES = {
     ),
     "A's diagonal is another: it holds the rates 1, 2, 3, …": (
         but(diagonal=lambda n: n + 0.5),
-        but(diagonal=lambda n: n + 2),
         but(diagonal=lambda n: torch.sqrt(2 * n + 1)),
     ),
     "your sample lasts for 1 / (heard + 1). On the clock r = ln t it is a logarithm.": (
