@@ -18,7 +18,7 @@
 # [chapter 12](12_sequence_models.ipynb). The derivation takes integration by parts; the last part
 # takes eigenvalues.
 #
-# **Time**: 60 minutes, and 70 for the exercises in [work/15_hippo.ipynb](../work/15_hippo.ipynb),
+# **Time**: 55 minutes, and 70 for the exercises in [work/15_hippo.ipynb](../work/15_hippo.ipynb),
 # your copy of [these](../exercises/15_hippo.ipynb).
 
 # %%
@@ -268,9 +268,9 @@ assert np.allclose(A[:3, :3] ** 2, [[1, 0, 0], [3, 4, 0], [5, 15, 9]])
 
 # %% [markdown] slide="notes"
 # This is theorem 2 of "HiPPO: Recurrent Memory with Optimal Polynomial Projections" (Gu, Dao, Ermon,
-# Rudra and Ré 2020), with another derivation; the *S* stands for scaled. Paper and library write $c$ for
-# our $h$, and $f$ for $x$. LegT is another: Legendre over a *sliding window*, chapter 02's
-# window in continuous time. S4's section 2.2 shows LegS.
+# Rudra and Ré 2020); the *S* is for scaled. Paper and library write $c$ for our $h$, $f$ for $x$; and the
+# paper's $A$ is minus ours, with a minus before it. LegT is another memory, over a *sliding window*:
+# chapter 02's, in continuous time. S4's section 2.2 shows LegS, its appendix C.1 speaks of LegT.
 
 # %% [markdown] slide="slide"
 # ## A clock that slows down
@@ -334,8 +334,17 @@ for delta in (0.02, 0.1):
     assert np.allclose(remember_fading(x, 5, delta)[-1], expected)  # the library's steps
 print("room for what is older than 0, 1, 2, 3, 4:", np.exp(-np.arange(5.0)).round(3))
 
+# %%
+ones = np.eye(64)  # signals of one sample each
+even = np.linalg.norm(projected(ones, np.arange(65) / 64, 5), axis=1)
+fading = np.linalg.norm(projected(ones, faded_edges(64, 1 / 16), 5), axis=1)
+assert np.isclose(even[0], even[-1])
+assert even.max() < 3 * even.min()
+assert fading[-1] > 40 * fading[0]
+
 # %% [markdown] slide="notes"
-# Before the recording the signal counts as 0. A sample leaves $e^{\ell A}B$, which is $e^{-\ell}\,p_n(e^{-\ell})$: differentiate
+# In five numbers with the $1/t$ the oldest of 64 samples weighs as much as the newest; without, not a
+# fortieth (at $\Delta = 1/16$). Before the recording the signal counts as 0. A sample leaves $e^{\ell A}B$, which is $e^{-\ell}\,p_n(e^{-\ell})$: differentiate
 # it by $\ell$, and use $p_n + s\,p_n' = -(Ap)_n$. "How to Train Your HiPPO" (Gu et al. 2022) finds
 # these exponentially warped polynomials.
 
@@ -564,7 +573,7 @@ assert hidden > 1  # of a wave between −1 and 1
 #
 # $A$ is *normal plus low rank*: diagonal in that basis, but for one column, $P$.
 
-# %% slide="slide" show="output" alt="Eigenvalues for N = 16 in the plane. Those of A lie on the real axis, at −1 to −16. Those of A + P P-transposed stand on the vertical line at −1/2, in conjugate pairs, up to 81 above and below the axis."
+# %% slide="slide" show="output" alt="Eigenvalues for N = 16 in the plane. Those of A lie on the real axis, at −1 to −16. Those of A + P P-transposed stand on the vertical line at −1/2, in conjugate pairs, up to 81 above and below the axis." myth="Mamba's A should begin as −arange(N) − 0.5" said="an accepted answer: state-spaces/mamba, issue 950" truth="That mixes two spectra. HiPPO's A has the eigenvalues −1, −2, … −N, and Mamba's A begins as these; −1/2 is the real part of every eigenvalue of A + P Pᵀ, S4's normal part."
 A, B = legs(16)
 P = B / 2**0.5
 normal = A + torch.outer(P, P)
@@ -583,9 +592,8 @@ figures.spectra({name: values.tolist() for name, values in both.items()}, title)
 # Why $\pm i\omega$: for an eigenvector $v$ of $K$ with $v^*v = 1$ the eigenvalue is $v^*Kv$, whose
 # conjugate is $v^*K^\top v = -v^*Kv$. And $iK$ is Hermitian: its eigenvectors are orthonormal.
 #
-# Two spectra, often mixed up: $-1 \dots -N$ are $A$'s own; $-\frac12 \pm i\omega$ are those of the
-# normal part. An accepted answer (state-spaces/mamba, issue 950) advises `A = -arange(N) - 0.5`,
-# which is neither's.
+# Two spectra, often mixed up: $-1 \dots -N$ are $A$'s own, $-\frac12 \pm i\omega$ the normal part's. An accepted answer (state-spaces/mamba, issue 950) advises `A = -np.arange(N) - 0.5`: that is
+# neither's.
 
 # %% [markdown] slide="slide"
 # ## What became of it
