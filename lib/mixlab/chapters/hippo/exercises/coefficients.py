@@ -94,8 +94,22 @@ def fitted(samples):
     return [a / 3 + b / 2 + c, (a + b) / 2 / 3**0.5, a / 6 / 5**0.5]
 
 
+def nearest(samples):
+    s = centre(len(samples))
+    values = np.stack((s**0, 3**0.5 * (2 * s - 1), 5**0.5 * quadratic(s)), axis=1)
+    return np.linalg.lstsq(values, np.array(samples), rcond=None)[0]
+
+
 def left(n):
     return np.arange(n) / n
+
+
+def centre(n):
+    return (np.arange(n) + 0.5) / n
+
+
+def right(n):
+    return (np.arange(n) + 1) / n
 
 
 def parabola(samples):
@@ -120,18 +134,26 @@ MISTAKES = {
     ),
     "you add up where a mean is asked: each sample lasts for 1 / len(samples).": (
         lambda samples: by_edges(samples) * len(samples),
-        at(lambda n: (np.arange(n) + 0.5) / n, lambda n: 1),
+        at(centre, lambda n: 1),
         at(left, lambda n: 1),
     ),
     "your time runs backwards: s = 0 is the first sample's beginning.": scaled(1, -1, 1),
     "you take each polynomial in the middle of a sample. A parabola isn't its middle value: its "
-    "mean over the part counts.": at(lambda n: (np.arange(n) + 0.5) / n),
+    "mean over the part counts.": (
+        at(centre),
+        scaled(1, 3**-0.5, 5**-0.5, of=at(centre)),
+        scaled(1, 3**0.5, 5**0.5, of=at(centre)),
+    ),
+    "you average each polynomial at a sample's two ends. Between them a parabola bends.": (
+        lambda samples: (at(left)(samples) + at(right)(samples)) / 2
+    ),
+    "your integral of p_2 lacks a part: 6s² - 6s + 1 comes from 2s³ - 3s² + s.": (
+        lambda samples: by_edges(samples) - [0, 0, 5**0.5 * np.mean(samples)]
+    ),
     "you take each polynomial where a sample begins. It changes while the sample is held.": at(
         left
     ),
-    "you take each polynomial where a sample ends. It changes while the sample is held.": at(
-        lambda n: (np.arange(n) + 1) / n
-    ),
+    "you take each polynomial where a sample ends. It changes while the sample is held.": at(right),
     "you take each polynomial at one point a sample, from 0 to 1. A sample is held for a part of "
     "the time.": at(lambda n: np.linspace(0, 1, n)),
     "you use Legendre's polynomials as they are on [-1, 1]. Here s runs from 0 to 1.": (
@@ -142,7 +164,10 @@ MISTAKES = {
         against((1, 0, 0), (0, 1, 0), (0, 0, 1)),
         against((1, 0, 0), (0, 3**0.5, 0), (0, 0, 5**0.5)),
     ),
-    "you fit a parabola to one point a sample. Asked is the best for all moments.": fitted,
+    "you fit a parabola to one point a sample. Asked is the best for all moments.": (
+        fitted,
+        nearest,
+    ),
     "your first number is the mean, and the others are 0. What do they say of the signal?": (
         lambda samples: [by_edges(samples)[0], 0.0, 0.0]
     ),

@@ -89,6 +89,8 @@ FAMILIES = {
     "a part of the second number added to the third, and taken from it": lambda n, m: (
         whole(n) @ [[1, 0, 0], [0, 0.9, 0.1], [0, 0, 1]]
     ),
+    "all numbers half a hundredth too small": lambda n, m: whole(n) * 0.995,
+    "nothing, where there is a single sample": lambda n, m: whole(n) * (n > 1),
     "sums, not means": lambda n, m: whole(n) * n,
     "one sample too few where there are {m}": lambda n, m: first(n, n - (n == m > 1)),
     "wrong from {m} samples on": lambda n, m: whole(n) * (1 + 0.05 * (n >= m)),

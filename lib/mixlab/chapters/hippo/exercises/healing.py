@@ -87,7 +87,9 @@ def never(heard, first_bad, n):
 
 MISTAKES = {
     "you count steps. Asked is how many samples have been heard: the first needs no step.": (
-        unless(late, lambda heard, first_bad, n: n + 1)
+        unless(late, lambda heard, first_bad, n: n + 1),
+        unless(never, lambda heard, first_bad, n: n + 1),
+        lambda heard, first_bad, n: n + 1,
     ),
     "you count how many steps or samples it takes from the accident on. Asked is how many samples "
     "have been heard in all.": (
@@ -98,6 +100,9 @@ MISTAKES = {
     "you start the clock at the accident. In step k, k counts from the first sample.": (
         unless(late, lambda heard, first_bad, n: heard + n + 1),
         unless(late, lambda heard, first_bad, n: heard + n),
+        lambda heard, first_bad, n: heard + n,
+        lambda heard, first_bad, n: heard + n + 1,
+        unless(late, lambda heard, first_bad, n: heard + n - first_bad + 1),
         unless(never, lambda heard, first_bad, n: heard + n + 1),
         unless(never, lambda heard, first_bad, n: heard + n),
         unless(never, lambda heard, first_bad, n: heard + n + 2),
@@ -107,6 +112,12 @@ MISTAKES = {
         lambda heard, first_bad, n: n + 2 if n < first_bad else reasoned(heard, first_bad, n),
         lambda heard, first_bad, n: -1 if late(heard, first_bad, n) else n + 2,
         lambda heard, first_bad, n: n + 2,
+    ),
+    "you say 0 for a number that wasn't hit. It is clean when `heard` samples have been heard.": (
+        lambda heard, first_bad, n: 0 if n < first_bad else reasoned(heard, first_bad, n)
+    ),
+    "you take h_first_bad for clean. It was overwritten: all with i >= first_bad were.": (
+        lambda heard, first_bad, n: heard if n == first_bad else reasoned(heard, first_bad, n)
     ),
     "you let it heal always. A step that makes a number anew may be over already.": (
         unless(never),

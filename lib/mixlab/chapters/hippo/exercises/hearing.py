@@ -5,6 +5,18 @@ import math
 import numpy as np
 import torch
 
+from mixlab.chapters.hippo.exercises.steps import (
+    GOOD,
+    bilinear,
+    bilinear_clock,
+    but,
+    clocked,
+    given,
+    letting,
+    ruled,
+    stepped,
+    with_,
+)
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.messages import Unreadable
 from mixlab.checks.readers import read_reals
@@ -57,22 +69,6 @@ ASKED = Asked(
 # --- kept back while grading ---
 
 
-def parts(size, diagonal=lambda n: n + 1):
-    n = torch.arange(size, dtype=torch.float64)
-    B = torch.sqrt(2 * n + 1)
-    return torch.tril(-torch.outer(B, B), -1) - torch.diag(diagonal(n)), B
-
-
-def exact(A, B, duration):
-    keeps = torch.matrix_exp(A * duration)
-    return keeps, torch.linalg.solve(A, keeps @ B - B)
-
-
-def clocked(h, heard, x):
-    keeps, lets_in = exact(*parts(len(h)), math.log((heard + 1) / heard))
-    return keeps @ h + lets_in * x
-
-
 def squeezed(h, heard, x):
     """The past as a polynomial, squeezed, with the sample behind it, projected anew."""
     size = len(h)
@@ -83,49 +79,6 @@ def squeezed(h, heard, x):
     old, new = (points + 1) / 2 * edge, edge + (points + 1) / 2 * (1 - edge)
     shares = (past * weights / 2 * edge) @ (basis(2 * old - 1, size - 1) * scale)
     return shares + x * (weights / 2 * (1 - edge)) @ (basis(2 * new - 1, size - 1) * scale)
-
-
-def given(h, heard, x, diagonal=lambda n: 2 * n + 1, duration=lambda k: 1 / k, held=False):
-    """The prompt's function, with some of its mistakes mended."""
-    A, B = parts(len(h), diagonal)
-    keeps, lets_in = exact(A, B, duration(heard))
-    return keeps @ h + (lets_in if held else duration(heard) * B) * x
-
-
-def with_(**mended):
-    return lambda h, heard, x: given(h, heard, x, **mended)
-
-
-GOOD = dict(diagonal=lambda n: n + 1, duration=lambda k: math.log((k + 1) / k), held=True)
-
-
-def but(**changes):
-    return with_(**(GOOD | changes))
-
-
-def ruled(rule):
-    """Another rule than the exact one, for c' = (A c + B x) / t."""
-
-    def hear(h, heard, x):
-        A, B = parts(len(h))
-        return rule(A, B, torch.eye(len(h)).double(), h, heard, x)
-
-    return hear
-
-
-def bilinear(A, B, eye, h, k, x):
-    right = (eye + A / (2 * k)) @ h + B * x * (1 / k + 1 / (k + 1)) / 2
-    return torch.linalg.solve(eye - A / (2 * (k + 1)), right)
-
-
-def bilinear_clock(A, B, eye, h, k, x):
-    z = math.log((k + 1) / k)
-    return torch.linalg.solve(eye - z / 2 * A, (eye + z / 2 * A) @ h + z * B * x)
-
-
-def upper(A, B, eye, h, k, x):
-    keeps, lets_in = exact(A.T, B, math.log((k + 1) / k))
-    return keeps @ h + lets_in * x
 
 
 MISTAKES = {
@@ -147,6 +100,7 @@ MISTAKES = {
     ),
     "A's diagonal is another: it holds the rates 1, 2, 3, …": (
         but(diagonal=lambda n: n + 0.5),
+        but(diagonal=lambda n: n + 2),
         but(diagonal=lambda n: torch.sqrt(2 * n + 1)),
     ),
     "your sample lasts for 1 / (heard + 1). On the clock r = ln t it is a logarithm.": (
@@ -169,7 +123,20 @@ MISTAKES = {
         ruled(lambda A, B, eye, h, k, x: h + (A @ h + B * x) / k),
         ruled(lambda A, B, eye, h, k, x: h + (A @ h + B * x) * math.log((k + 1) / k)),
     ),
-    "your A is upper triangular: number n must follow from those before it.": ruled(upper),
+    "your A is upper triangular: number n must follow from those before it.": ruled(
+        lambda A, B, eye, h, k, x: stepped(A.T, B, h, k, x)
+    ),
+    "your A has the wrong sign: the numbers must fade, not grow.": ruled(
+        lambda A, B, eye, h, k, x: stepped(-A, B, h, k, x)
+    ),
+    "you treat all numbers like the mean. Each has a row of A of its own.": (
+        lambda h, heard, x: (heard * h + x) / (heard + 1)
+    ),
+    "what a sample lets in lacks A⁻¹, or its part of the fading.": (
+        letting(lambda A, B, keeps, z: keeps @ B - B),
+        letting(lambda A, B, keeps, z: z * keeps @ B),
+        letting(lambda A, B, keeps, z: B),
+    ),
     "what a sample lets in has the wrong sign.": (
         lambda h, heard, x: 2 * clocked(h, heard, 0.0) - clocked(h, heard, x)
     ),

@@ -56,12 +56,15 @@ def coefficients(n):
     return [(-1) ** (n + j) * comb(n, j) * comb(n + j, j) for j in range(n + 1)]
 
 
+def value(row, s):
+    return sum(c * s**j for j, c in enumerate(row))
+
+
 def by_legendre(moments, s, of=coefficients, scale=lambda n: 2 * n + 1):
     total = 0
     for n in range(len(moments)):
-        row = of(n)
-        held = sum(c * m for c, m in zip(row, moments, strict=False))
-        total += scale(n) * held * sum(c * s**j for j, c in enumerate(row))
+        held = sum(c * m for c, m in zip(of(n), moments, strict=False))
+        total += scale(n) * held * value(of(n), s)
     return total
 
 
@@ -92,33 +95,24 @@ def unshifted(n):
 
 def mistaken(power):
     """The moments taken for the numbers that go with the polynomials."""
-
-    def read(moments, s):
-        total = 0
-        for n, m in enumerate(moments):
-            P = sum(c * s**j for j, c in enumerate(coefficients(n)))
-            total += (2 * n + 1) ** power * m * P
-        return total
-
-    return read
+    return lambda moments, s: sum(
+        (2 * n + 1) ** power * m * value(coefficients(n), s) for n, m in enumerate(moments)
+    )
 
 
 def in_floats(moments, s):
     return by_legendre([float(m) for m in moments], float(s))
 
 
-def solved(moments, s):
-    size = len(moments)
-    hilbert = [[1 / (i + j + 1) for i in range(size)] for j in range(size)]
-    a = np.linalg.solve(hilbert, [float(m) for m in moments])
-    return sum(a * float(s) ** np.arange(size))
+def by_hilbert(inverse):
+    """The polynomial with these moments, by its system of equations, in floats."""
 
+    def read(moments, s):
+        power = np.arange(len(moments))
+        a = inverse(1 / (power[:, None] + power + 1)) @ [float(m) for m in moments]
+        return sum(a * float(s) ** power)
 
-def fitted(moments, s):
-    size = len(moments)
-    hilbert = [[1 / (i + j + 1) for i in range(size)] for j in range(size)]
-    a = np.linalg.lstsq(np.array(hilbert), np.array([float(m) for m in moments]), rcond=None)[0]
-    return sum(a * float(s) ** np.arange(size))
+    return read
 
 
 MISTAKES = {
@@ -126,7 +120,6 @@ MISTAKES = {
     "the signal, and powers aren't orthogonal.": (
         lambda moments, s: sum(m * s**j for j, m in enumerate(moments)),
         lambda moments, s: sum((j + 1) * m * s**j for j, m in enumerate(moments)),
-        lambda moments, s: sum((2 * j + 1) * m * s**j for j, m in enumerate(moments)),
     ),
     "you use the moments as if they were ⟨x, p_n⟩. They are ⟨x, s^n⟩.": (
         mistaken(1),
@@ -150,7 +143,13 @@ MISTAKES = {
     "your coefficients are comb(n, j)², or lack a factor: compare with 6s² - 6s + 1.": (
         written(lambda n: [(-1) ** (n + j) * comb(n, j) ** 2 for j in range(n + 1)]),
         written(lambda n: [(-1) ** (n + j) * comb(n, j) for j in range(n + 1)]),
-        written(lambda n: [(-1) ** (n + j) * comb(n + j, j) for j in range(n + 1)]),
+    ),
+    "you shift twice: P_n(2s - 1), written in powers of s, takes s itself.": (
+        lambda moments, s: by_legendre(moments, 2 * s - 1)
+    ),
+    "your factor is another than 2n + 1, the square of √(2n + 1).": (
+        scaled(lambda n: n + 1),
+        scaled(lambda n: Fraction(2 * n + 1, 2)),
     ),
     "your s runs backwards.": lambda moments, s: by_legendre(moments, 1 - s),
     "you leave out the last moment, or the first number.": (
@@ -159,7 +158,7 @@ MISTAKES = {
     ),
     "you return the mean. What do the other moments say?": lambda moments, s: moments[0],
     "you compute with floats. With 24 moments the answer lies behind their last digits: stay with "
-    "fractions to the end.": (in_floats, solved, fitted),
+    "fractions to the end.": (in_floats, by_hilbert(np.linalg.inv)),
 }
 
 
@@ -170,10 +169,21 @@ def show(moments, s):
     return f"read_powers({told}, s={s})"
 
 
+def advice(moments, s):
+    """Floats of any kind go wrong at the same place, each in its own way."""
+    if len(moments) < 15:
+        return None
+    return "few moments come out right, and many don't. Does anything round on the way?"
+
+
 KNOWN = Known(
     right=(by_legendre, by_elimination),
     mistakes=MISTAKES,
-    slips={"expected one number": lambda moments, s: [by_legendre(moments, s)] * 2},
+    slips={
+        "expected one number": lambda moments, s: [by_legendre(moments, s)] * 2,
+        "Does anything round on the way?": by_hilbert(np.linalg.pinv),
+    },
+    advice=advice,
     show=show,
     name="{:.6g}".format,
 )

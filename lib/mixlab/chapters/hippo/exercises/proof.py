@@ -117,6 +117,11 @@ MISTAKES = {
         judging(atol=0.03),
         judging(atol=0.3),
     ),
+    "your test leaves out the longest signals: `range(1, 40)` ends before 40.": (
+        judging(range(1, 40)),
+        judging(range(2, 40)),
+    ),
+    "your test leaves out signals of a single sample.": judging(range(2, 41)),
     "your test takes each polynomial at one point a sample, and compares with that.": (
         judging(weights=lambda n: values(middles(n)) / n),
         judging(weights=lambda n: values(np.arange(n) / n) / n),

@@ -130,11 +130,18 @@ MISTAKES = {
     ),
     "without the 1/t you take a share of heard · delta. The past is squeezed by e^-lag.": (
         where(fading(lambda ago, heard, delta: 1 - ago * delta)),
+        where(fading(lambda ago, heard, delta: 1 - ago * delta / heard)),
         where(fading(lambda ago, heard, delta: math.exp(-ago / heard))),
         where(fading(lambda ago, heard, delta: math.exp(-ago * delta / heard))),
     ),
     "you multiply by e^-lag once more. That is what a sample leaves in the numbers, not what they "
     "say.": where(times=lambda s: s),
+    "you are half a sample or a whole one off: `ago` is counted from this very moment.": (
+        where(lambda ago, heard, delta: share_of(ago + 1, heard, delta)),
+        where(lambda ago, heard, delta: share_of(ago + 0.5, heard, delta)),
+        where(whole(lambda ago, heard: (heard - ago - 1) / (heard - 1))),
+        where(whole(lambda ago, heard: 1 - ago / (heard - 1))),
+    ),
     "you return the last number's part alone.": lambda h, ago, heard, delta: summed(
         [0.0] * (len(h) - 1) + h[-1:], ago, heard, delta
     ),
