@@ -4,15 +4,16 @@
 # *How can a handful of numbers remember all that was heard?*
 
 # %% [markdown] slide="slide"
-# **The problem.** A state space model steps $h' = Ah + Bx$. Most matrices $A$ make it forget within a
-# few samples, or explode. What should $N$ numbers hold of a signal of 10,000 samples? HiPPO asks for
-# the *best* that they can hold, and derives the $A$ that keeps it up to date. S4 starts from there,
-# and Mamba's $A$, the numbers −1, −2, …, −16, is what is left of it.
+# **The problem.** A state space model steps $h' = Ah + Bx$. With an $A$ chosen carelessly its state
+# forgets, or explodes. What should $N$ numbers hold of a signal of 10,000 samples? HiPPO,
+# *high-order polynomial projection operators*, asks for the *best* that they can hold, and derives
+# the $A$ that keeps it up to date. S4 starts from there, and Mamba's $A$, the numbers −1, −2, …,
+# −16, is what is left of it.
 
 # %% [markdown]
 # **You will be able to** say a signal in polynomials; derive HiPPO's $A$ and $B$ to the last entry;
-# step them, and say when a step blows up and heals; say what dropping the $1/t$ does to the past,
-# what S4 and Mamba keep of it, and why.
+# step them, and say which steps go wrong; say what dropping the $1/t$ does to the past, what S4 and
+# Mamba keep of it, and why.
 #
 # **You need** $h' = Ah + Bx$ and its exact step, from chapter 13; Euler's rule, from
 # [chapter 12](12_sequence_models.ipynb). The derivation takes integration by parts; the last part
@@ -50,15 +51,15 @@ generator = torch.manual_seed(0)
 # **Predict:** where does the best line begin, and where does it end?
 
 # %% [markdown] slide="notes"
-# (2 minutes.) From 1 to 7. Common answers: from 1 to 5, through the first and last sample; flat at 4,
-# the mean, which is the best that *one* number can do.
+# (2 minutes.) From 1 to 7. Common answers: from 1 to 5, through the first and last sample; flat at
+# 4, the mean, which is the best that *one* number can do.
 
 # %% [markdown] slide="slide"
 # ## Numbers that don't disturb each other
 #
 # Write $⟨f, g⟩ = \int_0^1 f(s)\,g(s)\,ds$, the mean of a product. Take functions with
-# $⟨p_n, p_n⟩ = 1$ and $⟨p_n, p_k⟩ = 0$ for $n \ne k$: *orthonormal*
-# ones. How far is $\sum a_n p_n$ from the signal $x$? Let $d$ be the difference, and
+# $⟨p_n, p_n⟩ = 1$ that are *orthogonal*, $⟨p_n, p_k⟩ = 0$ for $n \ne k$; both together is
+# *orthonormal*. How far is $\sum a_n p_n$ from the signal $x$? Let $d$ be the difference, and
 # $h_n = ⟨x, p_n⟩$. Multiply out:
 #
 # $$⟨d, d⟩
@@ -71,7 +72,8 @@ generator = torch.manual_seed(0)
 # %% [markdown] slide="slide"
 # ## By hand
 #
-# $p_0 = 1$ and $p_1 = \sqrt3\,(2s - 1)$ are orthonormal: $\int (2s - 1)^2 ds = \frac13$.
+# $p_0 = 1$ and $p_1 = \sqrt3\,(2s - 1)$ are orthonormal: $\int_0^1 (2s - 1)\,ds = 0$ and
+# $\int_0^1 (2s - 1)^2 ds = \frac13$.
 #
 # $h_0$ is the mean, 4. Over the four quarters $\int (2s - 1)\,ds = s^2 - s$ grows by
 # $-\frac3{16}, -\frac1{16}, \frac1{16}, \frac3{16}$:
@@ -84,8 +86,8 @@ generator = torch.manual_seed(0)
 # %% [markdown] slide="slide"
 # ## The next ones
 #
-# $s^2$ isn't orthogonal to these. Take away its mean, $\frac13$, and its share of the line, and
-# scale what is left:
+# $s^2$ isn't orthogonal to these. Take away its mean, $\frac13$, and its share of $p_1$, which is
+# $⟨s^2, p_1⟩\,p_1 = s - \frac12$, and scale what is left:
 #
 # $$s^2 - \tfrac13 - \left(s - \tfrac12\right) = s^2 - s + \tfrac16
 # \quad\Rightarrow\quad p_2 = \sqrt5\,(6s^2 - 6s + 1)$$
@@ -141,8 +143,8 @@ figures.approximations(four, shares, curves, "Each number takes the curve nearer
 # %% [markdown] slide="slide"
 # ## How many numbers does a past need?
 #
-# Three signals: a *jump*, from 0 to 1; a *kink*, $|s - 0.4|$; a *wave*, $\sin 12s$. **Predict:** for
-# each of them, what do twice as many numbers make of the error?
+# Three signals: a *jump*, from 0 to 1; a *kink*, $|s - 0.4|$; a *wave*, $\sin 12s$. **Predict:**
+# for each of them, what do twice as many numbers make of the error?
 
 # %%
 signals = {
@@ -184,35 +186,35 @@ figure = series.lines(
 figure.update_layout(margin_r=100).update_yaxes(exponentformat="power")
 
 # %% [markdown] slide="notes"
-# (3 minutes.) The jump's is divided by $\sqrt2$, the kink's by about 3, the wave's by far more, until
-# sampling limits it. Common answers: halved, for all; the same for all. With 4 numbers the wave is hardly
-# there: they have too few bends.
+# (3 minutes.) The jump's is divided by $\sqrt2$, the kink's by about 3, the wave's by far more,
+# until sampling limits it. Common answers: halved, for all; the same for all. With 4 numbers the
+# wave is hardly there: they have too few bends.
 #
 # HiPPO's proposition 6 promises $N^{-1/2}$ where slopes are bounded; the kink does better.
 
 # %% [markdown] slide="slide"
 # ## And the signal goes on
 #
-# Now all that was heard moves towards 0, and every $h_n$ changes. Must the past be read again? Not for
-# $h_0$, the mean:
+# Now all that was heard moves towards 0, and every $h_n$ changes. Must the past be read again? Not
+# for $h_0$, the mean:
 #
 # $$h_0(t) = \frac1t \int_0^t x(\tau)\,d\tau \quad\Rightarrow\quad
 # h_0' = -\frac1{t^2} \int_0^t x\,d\tau + \frac{x(t)}{t} = \frac{x(t) - h_0}{t}$$
 #
-# **Predict:** nine samples have the mean 4, the tenth is 14. What is the mean now? And which of $h_0$,
-# $h_1$, $h_2$ must be known, to say how $h_1$ changes?
+# **Predict:** nine samples have the mean 4, the tenth is 14. What is the mean now? And which of
+# $h_0$, $h_1$, $h_2$ must be known, to say how $h_1$ changes?
 
 # %% [markdown] slide="notes"
-# (3 minutes.) 5, a tenth of the way from 4 to 14. $h_0$ and $h_1$, as the next slides derive. Common
-# answers: 9; "all three"; "the old samples too".
+# (3 minutes.) 5, a tenth of the way from 4 to 14. $h_0$ and $h_1$, as the next slides derive.
+# Common answers: 9; "all three"; "the old samples too".
 
 # %% [markdown] slide="slide"
 # ## Three things move
 #
 # $$h_n(t) = \frac1t \int_0^t x(\tau)\,p_n\!\left(\frac\tau t\right) d\tau$$
 #
-# As $t$ grows, the factor $\frac1t$ shrinks, the end of the integral moves on, and the polynomial is
-# stretched: $\frac{d}{dt}\,p_n(\frac\tau t) = -\frac{\tau}{t^2}\,p_n'(\frac\tau t)$. So
+# As $t$ grows, the factor $\frac1t$ shrinks, the end of the integral moves on, and the polynomial
+# is stretched: $\frac{d}{dt}\,p_n(\frac\tau t) = -\frac{\tau}{t^2}\,p_n'(\frac\tau t)$. So
 #
 # $$h_n' = -\frac1{t^2}\int_0^t x\,p_n\,d\tau \;+\; \frac1t\,x(t)\,p_n(1)
 # \;-\; \frac1t \int_0^t x(\tau)\,\frac{\tau}{t^2}\,p_n'\!\left(\frac\tau t\right) d\tau$$
@@ -232,14 +234,15 @@ figure.update_layout(margin_r=100).update_yaxes(exponentformat="power")
 # *For $k < n$* the bracket has degree $k$, and $p_n$ is orthogonal to all that has a lower degree:
 # $a_k = p_n(1)\,p_k(1)$.
 #
-# *For $k = n$* compare leading coefficients: $s\,p_n'$ has $n$ times that of $p_n$, so $a_n = n$. By
-# parts it is $p_n(1)^2 - 1 - a_n$. Both are true, so $p_n(1)^2 = 2n + 1$.
+# *For $k = n$* compare leading coefficients: $s\,p_n'$ has $n$ times that of $p_n$, so $a_n = n$.
+# By parts it is $p_n(1)^2 - 1 - a_n$. Both are true, so $p_n(1)^2 = 2n + 1$, and $p_n(1)$ is
+# positive, as the leading coefficient is.
 
 # %% [markdown] slide="notes"
-# $p_n(1)$ is positive: all $n$ zeros lie inside $[0, 1]$, and beyond them a positive leading
-# coefficient decides. (With fewer changes of sign, a polynomial of lower degree could change sign
-# with $p_n$, and wouldn't be orthogonal to it.) So $p_n(1) = \sqrt{2n + 1}$. Nothing about Legendre
-# was looked up: degree and orthogonality were enough.
+# Why positive: all $n$ zeros lie inside $[0, 1]$, and beyond them the leading coefficient
+# decides. (With fewer changes of sign, a polynomial of lower degree could change sign
+# with $p_n$, and wouldn't be orthogonal to it.) Nothing about Legendre was looked up: degree and
+# orthogonality were enough.
 #
 # $x$ need not be smooth: its derivative was never taken.
 
@@ -267,10 +270,11 @@ assert np.allclose(p.sum(1), B)  # p_n(1)
 assert np.allclose(A[:3, :3] ** 2, [[1, 0, 0], [3, 4, 0], [5, 15, 9]])
 
 # %% [markdown] slide="notes"
-# This is theorem 2 of "HiPPO: Recurrent Memory with Optimal Polynomial Projections" (Gu, Dao, Ermon,
-# Rudra and Ré 2020); the *S* is for scaled. Paper and library write $c$ for our $h$, $f$ for $x$; and the
-# paper's $A$ is minus ours, with a minus before it. LegT is another memory, over a *sliding window*:
-# chapter 02's, in continuous time. S4's section 2.2 shows LegS, its appendix C.1 speaks of LegT.
+# This is theorem 2 of "HiPPO: Recurrent Memory with Optimal Polynomial Projections" (Gu, Dao,
+# Ermon, Rudra and Ré 2020); the *S* is for scaled. Paper and library write $c$ for our $h$, $f$ for
+# $x$; and the paper's $A$ is minus ours, with a minus before it. LegT is another memory, over a
+# *sliding window*: chapter 02's, in continuous time. S4's section 2.2 shows LegS, its appendix C.1
+# speaks of LegT.
 
 # %% [markdown] slide="slide"
 # ## A clock that slows down
@@ -306,15 +310,15 @@ assert torch.allclose(heard(x.repeat_interleave(2), 5)[-1], heard(x, 5)[-1])
 print("step by step = projected anew, after each of 60 samples; at half the speed: the same")
 
 # %% [markdown] slide="notes"
-# (3 minutes.) None: only shares of the past count. Common answers: all; all but the mean. LegS has no
-# time scale that could be chosen wrongly: HiPPO's proposition 3.
+# (3 minutes.) None: only shares of the past count. Common answers: all; all but the mean. LegS has
+# no time scale that could be chosen wrongly: HiPPO's proposition 3.
 
 # %% [markdown] slide="slide"
 # ## Without the 1/t
 #
-# S4 drops it: $\frac{dh}{dr} = Ah + Bx$, where $r$ is now the ordinary, even time. By the last slide
-# that is LegS in the time $t = e^r$. What was heard a time $\ell$ ago, at $r - \ell$, was heard at
-# $t\,e^{-\ell}$: at the share
+# S4 drops it: $\frac{dh}{dr} = Ah + Bx$, where $r$ is now the ordinary, even time. By the last
+# slide that is LegS in the time $t = e^r$. What was heard a time $\ell$ ago, at $r - \ell$, was
+# heard at $t\,e^{-\ell}$: at the share
 #
 # $$s = e^{-\ell}$$
 #
@@ -343,21 +347,22 @@ assert even.max() < 3 * even.min()
 assert fading[-1] > 40 * fading[0]
 
 # %% [markdown] slide="notes"
-# In five numbers with the $1/t$ the oldest of 64 samples weighs as much as the newest; without, not a
-# fortieth (at $\Delta = 1/16$). Before the recording the signal counts as 0. A sample leaves $e^{\ell A}B$, which is $e^{-\ell}\,p_n(e^{-\ell})$: differentiate
-# it by $\ell$, and use $p_n + s\,p_n' = -(Ap)_n$. "How to Train Your HiPPO" (Gu et al. 2022) finds
-# these exponentially warped polynomials.
+# In five numbers with the $1/t$ the oldest of 64 samples weighs as much as the newest; without, not
+# a fortieth (at $\Delta = 1/16$). Before the recording the signal counts as 0. A sample leaves
+# $e^{\ell A}B$, which is $e^{-\ell}\,p_n(e^{-\ell})$: differentiate it by $\ell$, and use $p_n +
+# s\,p_n' = -(Ap)_n$. "How to Train Your HiPPO" (Gu et al. 2022) finds these exponentially warped
+# polynomials.
 
 # %% [markdown] slide="slide"
 # ## Draw a past
 #
-# 64 samples, $N$ numbers of each kind; without the $1/t$ a time unit is 16 samples. Draw into either
-# panel, or choose a signal (R).
+# 64 samples, $N$ numbers of each kind; without the $1/t$ a time unit is 16 samples. Draw into
+# either panel, or choose a signal (R).
 #
 # **Predict:** with 12 numbers, which of three waves does each memory give back? And does a larger
 # $N$ bring back the others?
 
-# %% slide="slide" show="output" alt="Two panels over 64 samples with three waves. Left, with the 1/t, the curve of what is remembered runs along the signal from the beginning to now. Right, without, it follows the last wave, and runs flat under the older ones. Below each, twelve bars show the numbers that are all there is. One can draw another signal and choose how many numbers."
+# %% slide="slide" show="output" alt="Two panels over 64 samples with three waves. Left, with the 1/t, the curve of what is remembered runs along the signal from the beginning to now. Right, without, it follows the last wave, and lies nearly flat under the first. Below each, twelve bars show the numbers that are all there is. One can draw another signal and choose how many numbers."
 waves = traces.trace_memory(traces.shape("waves"), d_state=12, heard=64)
 assert max(waves["whole"].errors) < 0.03
 assert waves["fading"].errors[0] > 6 * waves["fading"].errors[1]
@@ -370,18 +375,18 @@ title = "With the 1/t the whole past stays, without it the recent"
 piece("hippo", title, shape="waves", numbers=12)
 
 # %% [markdown] slide="notes"
-# (6 minutes; let a student draw.) Left all, right the newest. Common answers: right, all three,
-# but smaller; right, none. A larger $N$ reaches back further. Of the *chirp* (R), which turns faster and
-# faster, 16 numbers without the $1/t$ give the newer half back *better*: they are spent there. Step back
-# (,) to watch the left memory squeeze its past. Neither is the better one: a language model may well want
-# the recent past.
+# (6 minutes; let a student draw.) Left all, right the newest. Common answers: right, all three, but
+# smaller; right, none. A larger $N$ reaches back further. Of the *chirp* (R), which turns faster
+# and faster, 16 numbers without the $1/t$ give the newer half back *better*: they are spent there.
+# Step back (,) to watch the left memory squeeze its past. Neither is the better one: a language
+# model may well want the recent past.
 
 # %% [markdown] slide="slide"
 # ## Euler on the slow clock
 #
-# The plainest step of all: $h_{k+1} = h_k + \frac1k\,(A h_k + B x_k)$. $A$ has $-1, \dots, -N$ on its
-# diagonal, so $h_n$ is multiplied by $1 - \frac{n + 1}{k}$. **Predict** for $N = 32$: how large do the
-# numbers get? And what is left of that after 400 samples?
+# The plainest step of all: $h_{k+1} = h_k + \frac1k\,(A h_k + B x_k)$. $A$ has $-1, \dots, -N$ on
+# its diagonal, so $h_n$ is multiplied by $1 - \frac{n + 1}{k}$. **Predict** for $N = 32$: how large
+# do the numbers get? And what is left of that after 400 samples?
 
 
 # %%
@@ -418,24 +423,23 @@ figure.update_xaxes(tickvals=ticks, ticktext=[str(tick) for tick in ticks])
 figure.update_yaxes(dtick=4, exponentformat="power", tickformat=None)
 
 # %% [markdown] slide="notes"
-# (4 minutes.) Beyond $10^{19}$; and nothing: what is left at the end is Euler's ordinary error, the same
-# for 16 numbers and for 32.
-# Common answers: "it is lost for ever"; "it never blows up, for all rates are negative".
-# Chapter 12's border for the step is $2/a$; here the step is $1/k$ and the rate $N$, so the first $N/2$ steps are
-# too long. Chapter 13's bilinear rule doesn't grow.
+# (4 minutes.) Beyond $10^{19}$; and nothing: what is left at the end is Euler's ordinary error, the
+# same for 16 numbers and for 32. Common answers: "it is lost for ever"; "it never blows up, for all
+# rates are negative". Chapter 12's border for the step is $2/a$; here the step is $1/k$ and the
+# rate $N$, so the first $N/2$ steps are too long. Chapter 13's bilinear rule doesn't grow.
 
 # %% [markdown] slide="slide"
 # ## Why it heals
 #
-# Step $k$ multiplies $h$ by $I + A/k$. Its row $n$ reads numbers $0 \dots n$, and has
-# $1 - \frac{n + 1}{k}$ on the diagonal: **at $k = n + 1$ that is 0.** There $h_n$ is made anew, from
-# the numbers before it and the sample.
+# Step $k$ multiplies $h$ by $I + A/k$. Its row $n$ reads numbers $0 \dots n$, and has $1 - \frac{n
+# + 1}{k}$ on the diagonal: **at $k = n + 1$ that is 0.** There $h_n$ is made anew, from the numbers
+# before it and the sample.
 #
-# At step 1 $h_0$ is made anew. At step 2 $h_1$ is, from $h_0$, which is clean. At step 3 $h_2$ … After
-# step $N$ nothing of what was there at the start is left, not even a rounding error.
+# At step 1 $h_0$ is made anew. At step 2 $h_1$ is, from $h_0$, which is clean. At step 3 $h_2$ …
+# After step $N$ nothing of what was there at the start is left: below, numbers of a million, and
+# not one bit of the result depends on them.
 #
-# **Predict:** start from garbage, numbers of a million. How many *bits* differ after step $N$? And
-# with 64 numbers in float32?
+# **Predict:** and 64 numbers in float32? Does that heal, too?
 
 # %% slide="fragment" show="output"
 garbage = euler(x, 32, start=1e6 * torch.randn(32))
@@ -446,13 +450,11 @@ print("error:", [f"N = {N}: {error(run[-1], signals['wave']):.3f}" for N, run in
 print("float32, N = 64:", euler(x.float(), 64)[-1, -1].item())
 
 # %% [markdown] slide="notes"
-# (3 minutes.) None. In float32 the numbers pass $3 \cdot 10^{38}$ on the way: infinity, and
-# $0 \cdot \infty$ is no number, for ever. Common answers: "a little is left"; "float32 is only less
-# exact".
+# (3 minutes.) No: the numbers pass $3 \cdot 10^{38}$ on the way. That is infinity, and $0 \cdot
+# \infty$ is no number, for ever. Common answers: "yes, to fewer digits"; "yes, but later".
 #
-# Cayley and Hamilton say the same: $(A + I)(A + 2I) \cdots (A + NI) = 0$. Written as
-# `h + (A @ h + B * x) / k` the 0 is only nearly one, and garbage takes longer to fade. And garbage that comes later may stay:
-# exercise 15.4.
+# Cayley and Hamilton say the same: $(A + I)(A + 2I) \cdots (A + NI) = 0$. Written as `h + (A @ h +
+# B * x) / k` the 0 is only nearly one. Garbage that comes later may stay: exercise 15.4.
 
 # %% [markdown] slide="slide"
 # ## Are more numbers better?
@@ -487,11 +489,11 @@ assert off[48:].square().sum() > off.square().sum() / 2
 assert error(project(x, 64), signals["wave"]) < error(remember(x, 64)[-1], signals["wave"]) / 5
 
 # %% [markdown] slide="notes"
-# (3 minutes.) No: about nine times worse. Common answers: "better"; "not worse, for a further number
-# changes none before it". That is true of exact numbers. $h_n$ moves at the rate $n + 1$, and a step of
-# $1/k$ is short for that only when $k$ is far above $n$. So high numbers start wrong; the cell finds most of
-# the error in the last 16. Choose $N$ for the signal, and more samples for the step. (Exact steps rise
-# a little, too: they remember the held samples' staircase.)
+# (3 minutes.) No: about nine times worse. Common answers: "better"; "not worse, for a further
+# number changes none before it". That is true of exact numbers. $h_n$ moves at the rate $n + 1$,
+# and a step of $1/k$ is short for that only when $k$ is far above $n$. So high numbers start wrong;
+# the cell finds most of the error in the last 16. Choose $N$ for the signal, and more samples for
+# the step. (Exact steps rise a little, too: they remember the held samples' staircase.)
 
 # %% [markdown] slide="slide"
 # ## N rates, and no use of them
@@ -526,8 +528,8 @@ assert off[24] > 0.01
 # $$t\,m_j' = x - (j + 1)\,m_j$$
 #
 # Diagonal! $h = Vm$, where row $n$ of $V$ has $p_n$'s coefficients, so $V$'s columns are the
-# eigenvectors. $p_{31}$'s coefficients pass $10^{22}$, with alternating signs: $s^{30}$ and $s^{31}$ hardly
-# differ, and a memory in powers hides what it knows behind the last digits.
+# eigenvectors. $p_{31}$'s coefficients pass $10^{22}$, with alternating signs: $s^{30}$ and
+# $s^{31}$ hardly differ, and a memory in powers hides what it knows behind the last digits.
 
 
 # %%
@@ -567,9 +569,9 @@ assert hidden > 1  # of a wave between −1 and 1
 # -\frac{\sqrt3}2 & -\frac12 & \frac{\sqrt{15}}2 \\
 # -\frac{\sqrt5}2 & -\frac{\sqrt{15}}2 & -\frac12 \end{pmatrix}$$
 #
-# Half of each entry below the diagonal is left, and the same appears above with a plus: $-\frac12 I$ and
-# a $K$ with $K^\top = -K$. Such a *skew* matrix only turns: its eigenvalues are $\pm i\omega$, its
-# eigenvectors orthonormal. **That** basis loses nothing.
+# Half of each entry below the diagonal is left, and the same appears above with a plus: $-\frac12
+# I$ and a $K$ with $K^\top = -K$. Such a *skew* matrix only turns: its eigenvalues are $\pm
+# i\omega$, its eigenvectors orthonormal. **That** basis loses nothing.
 #
 # $A$ is *normal plus low rank*: diagonal in that basis, but for one column, $P$.
 
@@ -592,8 +594,9 @@ figures.spectra({name: values.tolist() for name, values in both.items()}, title)
 # Why $\pm i\omega$: for an eigenvector $v$ of $K$ with $v^*v = 1$ the eigenvalue is $v^*Kv$, whose
 # conjugate is $v^*K^\top v = -v^*Kv$. And $iK$ is Hermitian: its eigenvectors are orthonormal.
 #
-# Two spectra, often mixed up: $-1 \dots -N$ are $A$'s own, $-\frac12 \pm i\omega$ the normal part's. An accepted answer (state-spaces/mamba, issue 950) advises `A = -np.arange(N) - 0.5`: that is
-# neither's.
+# Two spectra, often mixed up: $-1 \dots -N$ are $A$'s own, $-\frac12 \pm i\omega$ the normal
+# part's. An accepted answer (state-spaces/mamba, issue 950) advises `A = -np.arange(N) - 0.5`: that
+# is neither's.
 
 # %% [markdown] slide="slide"
 # ## What became of it
@@ -602,12 +605,12 @@ figures.spectra({name: values.tolist() for name, values in both.items()}, title)
 # |---|---|---|
 # | HiPPO | $h' = (Ah + Bx)/t$ | the whole past, evenly |
 # | S4 | $h' = Ah + Bx$, as $\Lambda - PP^*$ | the warped past: recent fine, old coarse |
-# | S4D | $\Lambda$ alone: $-\frac12 + i\pi n$ | rates that turn; $P$ is dropped |
+# | S4D | $\Lambda$ alone, as $-\frac12 + i\pi n$ | rates that turn; $P$ is dropped |
 # | Mamba | $-1, -2, \dots, -N$ | $A$'s diagonal |
 #
-# A diagonal $A$ with $B = 1$ *is* the memory in powers: $m_j$ forgets at the rate $j + 1$. On paper it
-# holds what LegS holds; in floats, for $N = 16$, nobody gets that out again. What is left is $N$ levels that
-# forget slowly to fast.
+# A diagonal $A$ with $B = 1$ *is* the memory in powers: $m_j$ forgets at the rate $j + 1$. On paper
+# it holds what LegS holds; of 16 numbers in float32 nobody gets that out again. What is left is $N$
+# levels that forget slowly to fast.
 
 # %%
 x, delta = sampled(signals["wave"], 80), 0.05
@@ -620,17 +623,17 @@ assert s4d_rates(16, "real").tolist() == torch.diagonal(legs(16)[0]).tolist()
 
 # %% [markdown] slide="notes"
 # S4 reports, of an earlier model, 60% on sequential MNIST with a random matrix and 98% with HiPPO's
-# (section 2.2). In Mamba $\Delta$, $B$ and $C$ follow the token, and the start hardly
-# matters: perplexity 9.16 with S4D's complex rates, 8.71 with $-(n + 1)$, 8.71 with random real ones
-# (table 8).
+# (section 2.2). In Mamba $\Delta$, $B$ and $C$ follow the token, and the start hardly matters:
+# perplexity 9.16 with S4D's complex rates, 8.71 with $-(n + 1)$, 8.71 with random real ones (table
+# 8).
 
 # %% [markdown] slide="slide"
 # ## Takeaways
 #
 # 1. Memory as projection: $h_n = ⟨x, p_n⟩$ is the best that $N$ numbers can hold of the
 #    whole past, and $t\,h' = Ah + Bx$ keeps it so, from the newest sample alone.
-# 2. Without the $1/t$ the same $A$ and $B$ see the past through $s = e^{-\ell}$: the recent fine, the
-#    old coarse. That is what S4 steps.
+# 2. Without the $1/t$ the same $A$ and $B$ see the past through $s = e^{-\ell}$: the recent fine,
+#    the old coarse. That is what S4 steps.
 # 3. On paper $A$ is diagonal in powers; in floats it is normal plus one column. Mamba keeps the
 #    rates $-(n + 1)$ and leaves the polynomials.
 
@@ -651,9 +654,8 @@ assert s4d_rates(16, "real").tolist() == torch.diagonal(legs(16)[0]).tolist()
 #
 # </details>
 #
-# **Next.** *All these memories treat every token alike. What must a model do that should remember one
-# token and forget the next?* That is chapter 16. First
-# [the exercises](../work/15_hippo.ipynb).
+# **Next.** *All these memories treat every token alike. What must a model do that should remember
+# one token and forget the next?* That is chapter 16. First [the exercises](../work/15_hippo.ipynb).
 
 # %% [markdown] to="exercise"
 # # 15 · HiPPO: exercises
@@ -672,9 +674,9 @@ import torch
 from mixlab.checks import check, hint  # noqa: F401
 
 # %% [markdown] exercise="15.1" role="prompt" title="Three numbers for a signal" difficulty=1 minutes=10 points=2
-# `samples` is a list of at least one number, the oldest first; each is held for an equal part of the
-# time from $s = 0$ to $s = 1$. Write `three_numbers(samples)`: the means, over that time, of the signal
-# times
+# `samples` is a list of at least one number, the oldest first; each is held for an equal part of
+# the time from $s = 0$ to $s = 1$. Write `three_numbers(samples)`: the means, over that time, of
+# the signal times
 #
 # $$p_0 = 1, \qquad p_1 = \sqrt3\,(2s - 1), \qquad p_2 = \sqrt5\,(6s^2 - 6s + 1)$$
 #
@@ -734,10 +736,10 @@ def hear(h, heard, x):
 check("15.2", hear)
 
 # %% [markdown] exercise="15.3" role="prompt" title="What do the numbers say?" difficulty=2 minutes=10 points=3
-# `h` is a list of $N$ numbers that remember a signal of `heard` samples. Write `recall(h, ago, heard,
-# delta)`: the value that they give for the moment `ago` samples before now, `0 <= ago <= heard`.
-# `ago` needn't be whole. If `delta` is `None`, they were kept with the $1/t$. If it is a number, they
-# were kept without, by $h' = Ah + Bx$ and samples that last for `delta`.
+# `h` is a list of $N$ numbers that remember a signal of `heard` samples. Write `recall(h, ago,
+# heard, delta)`: the value that they give for the moment `ago` samples before now, `0 <= ago <=
+# heard`. `ago` needn't be whole. If `delta` is `None`, they were kept with the $1/t$. If it is a
+# number, they were kept without, by $h' = Ah + Bx$ and samples that last for `delta`.
 #
 # ```python
 # recall([4.0, 3**0.5], 1.0, 4, None)  # 5.5: the line from 1 to 7, at three quarters of the past
@@ -791,9 +793,9 @@ def clean_after(heard, first_bad, n):
 check("15.4", clean_after)
 
 # %% [markdown] exercise="15.5" role="prompt" title="A memory in powers" difficulty=3 minutes=14 points=4
-# `moments` is a list of $N$ fractions, $m_j = \int_0^1 x\,s^j\,ds$ for $j < N$: all that is left of a
-# signal. Write `read_powers(moments, s)`: the value, at the share `s` of the past, of the polynomial
-# of degree $N - 1$ that is nearest to the signal. `s` is a fraction, too.
+# `moments` is a list of $N$ fractions, $m_j = \int_0^1 x\,s^j\,ds$ for $j < N$: all that is left of
+# a signal. Write `read_powers(moments, s)`: the value, at the share `s` of the past, of the
+# polynomial of degree $N - 1$ that is nearest to the signal. `s` is a fraction, too.
 #
 # The check hands over up to 30 moments. Return a fraction: nothing may round.
 #
@@ -819,12 +821,13 @@ def read_powers(moments, s):
 check("15.5", read_powers)
 
 # %% [markdown] exercise="15.6" role="prompt" title="Prove by test: is it the whole past?" difficulty=2 minutes=12 points=3
-# `remember(samples)` takes a list of 1 to 40 numbers, a signal, and returns a list of three numbers. Write
-# `is_whole_memory(remember)`: True only if these are, for every such signal and up to rounding, the three
-# numbers of 15.1. Return False, don't `assert`.
+# `remember(samples)` takes a list of 1 to 40 numbers, a signal, and returns a list of three
+# numbers. Write `is_whole_memory(remember)`: True only if these are, for every such signal and up
+# to rounding, the three numbers of 15.1. Return False, don't `assert`.
 #
-# The check hands it right memories and wrong ones. Each returns sums of samples times weights, which
-# depend on how many samples there are. A wrong one is off by more than a thousandth of a sample somewhere.
+# The check hands it right memories and wrong ones. Each returns sums of samples times weights,
+# which depend on how many samples there are. A wrong one is off by more than a thousandth of a
+# sample somewhere.
 
 
 # %% exercise="15.6" role="answer"
