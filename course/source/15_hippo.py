@@ -431,9 +431,9 @@ figure.update_yaxes(dtick=4, exponentformat="power", tickformat=None)
 # %% [markdown] slide="slide"
 # ## Why it heals
 #
-# Step $k$ multiplies $h$ by $I + A/k$. Its row $n$ reads numbers $0 \dots n$, and has $1 - \frac{n
-# + 1}{k}$ on the diagonal: **at $k = n + 1$ that is 0.** There $h_n$ is made anew, from the numbers
-# before it and the sample.
+# Step $k$ multiplies $h$ by $I + A/k$. Its row $n$ reads numbers $0 \dots n$, and has
+# $1 - \frac{n + 1}{k}$ on the diagonal: **at $k = n + 1$ that is 0.** There $h_n$ is made anew, from
+# the numbers before it and the sample.
 #
 # At step 1 $h_0$ is made anew. At step 2 $h_1$ is, from $h_0$, which is clean. At step 3 $h_2$ …
 # After step $N$ nothing of what was there at the start is left: below, numbers of a million, and
