@@ -15,9 +15,9 @@
 # step them, and say which steps go wrong; say what dropping the $1/t$ does to the past, what S4 and
 # Mamba keep of it, and why.
 #
-# **You need** $h' = Ah + Bx$ and its exact step, from chapter 13; Euler's rule, from
-# [chapter 12](12_sequence_models.ipynb). The derivation takes integration by parts; the last part
-# takes eigenvalues.
+# **You need** $h' = Ah + Bx$ and its exact step, from [chapter 13](13_state_space_models.ipynb);
+# Euler's rule, from [chapter 12](12_sequence_models.ipynb). The derivation takes integration by
+# parts; the last part takes eigenvalues.
 #
 # **Time**: 55 minutes, and 70 for the exercises in [work/15_hippo.ipynb](../work/15_hippo.ipynb),
 # your copy of [these](../exercises/15_hippo.ipynb).
