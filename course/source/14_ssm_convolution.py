@@ -258,7 +258,7 @@ piece("kernel", title, text="3 0 1 2 1 2 * 8 4 2 1", n=9, view="product", step=2
 # **Predict** for six inputs and four taps: how
 # many of the six outputs are wrong on a circle of 6? Of 8? On which are all right?
 
-# %% slide="slide" show="output" alt="The same row closed to a circle of six places, with no zeros. The kernel stands at output 2; its last tap has left on the left and come in again on the right, in red, under the last input. The first three bars of the outputs are red and too high; lines show what they should be."
+# %% slide="slide" show="output" alt="The same row closed to a circle of six places, with no zeros. The kernel stands at output 2; its last tap has left on the left and come in again on the right, in red, under the last input. The first three bars of the outputs are red and too high; lines show what they should be." myth="An FFT convolution needs zeros up to twice the length" said="state-spaces/s4 103, of S4's code" truth="L inputs and M taps need L + M − 1 places. With n places the first L + M − 1 − n outputs are wrong, and no others."
 assert traces.trace_kernel([3, 1], [1, 2], 2).outputs.round(9).tolist() == [5, 7]
 trace = traces.trace_kernel([3, 0, 1, 2, 1, 2], [8, 4, 2, 1], 6)
 assert trace.wrong == [0, 1, 2]
@@ -315,7 +315,7 @@ by_fft = fft_convolve(loud.float(), K.float())
 steps_say, fft_says = (out[:, :2048].abs().max().item() for out in (stepped, by_fft))
 print(f"before token 2,048: the steps say {steps_say:.0f}, the FFT up to {fft_says:.2f}")
 
-# %% slide="same" show="output"
+# %% slide="same" show="output" myth="Zeros at the end make a convolution by FFT causal" said="derivations of S4's training" truth="In exact numbers. In float32 a loud token is heard before it comes, in proportion to its loudness, and one NaN spoils every output."
 broken = torch.where(torch.arange(4096)[:, None] == 4095, math.nan, loud.float())
 nan = [int(way(broken, K.float()).isnan().sum()) for way in (convolve, fft_convolve)]
 print(f"last token NaN: {nan[0]} output by the sum, {nan[1]:,} by the FFT")
@@ -586,9 +586,9 @@ figures.matrices(pair, 8, "rank 4", title)
 #
 # </details>
 #
-# **Next.** *Which $A$ should a model begin with, so that its state remembers the past?* (Chapter
-# 15.) First [the exercises](../work/14_ssm_convolution.ipynb). [Chapter 17](17_parallel_scan.ipynb)
-# is the other way to be parallel.
+# **Next.** *Which $A$ should a model begin with, so that its state remembers the past?* First
+# [the exercises](../work/14_ssm_convolution.ipynb), then [chapter 15](15_hippo.ipynb).
+# [Chapter 17](17_parallel_scan.ipynb) is the other way to be parallel.
 
 # %% [markdown] to="exercise"
 # # 14 · A state space model as a convolution: exercises
