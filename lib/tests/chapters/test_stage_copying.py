@@ -124,7 +124,9 @@ def test_a_token_flies_only_into_slots_whose_gates_are_open(opened):
     page.locator(".stage-bar button").first.focus()
     page.keyboard.press(".")  # the second letter
     hold(page, 300)
-    shown = "[...document.querySelectorAll('.chips g')].map((chip) => !chip.hasAttribute('display'))"
+    shown = (
+        "[...document.querySelectorAll('.chips g')].map((chip) => !chip.hasAttribute('display'))"
+    )
     assert page.evaluate(shown) == [False, True, True, True, True, True]
     finish(page)
     assert not any(page.evaluate(shown))

@@ -2,9 +2,9 @@
 
 Slot n averages tokens at the rate −(n + 1): while a token lasts, for a time Δ, the slot keeps
 e^(−(n + 1)Δ) of what it holds, and the token takes the rest (zero-order hold). In an *even* memory
-every token lasts equally long. In a *selective* one a dot takes no time, and a letter a long one, but
-only in slots whose turn isn't over: slot n closes once n + 1 letters have come. The piece `copying`
-of the stage computes the same in the page.
+every token lasts equally long. In a *selective* one a dot takes no time, and a letter a long one,
+but only in slots whose turn isn't over: slot n closes once n + 1 letters have come. The piece
+`copying` of the stage computes the same in the page.
 """
 
 import math
@@ -87,9 +87,9 @@ def trace_slots(text: str, delta: float | None = None) -> SlotsTrace:
 def by_hand(tokens: Int[Tensor, "batch seq"]) -> Int[Tensor, "batch slots"]:
     """The letters of selective copying, by two selective scans whose weights are set by hand.
 
-    The first scan counts: each letter halves what a number misses to 1. The second has four channels
-    for each slot, one a letter, and its Δ is softplus of a line in the count and in "is a letter", as
-    a trained layer's would be.
+    The first scan counts: each letter halves what a number misses to 1. The second has four
+    channels for each slot, one a letter, and its Δ is softplus of a line in the count and in "is a
+    letter", as a trained layer's would be.
 
     Args:
         tokens: texts of `tasks.COPYING`: 0 to 3 are letters.

@@ -1,11 +1,11 @@
 """The two tasks of chapter 16, in small: selective copying, and induction heads.
 
-In selective copying three letters lie among dots at places drawn anew for each text; behind the text
-stand the questions 1, 2 and 3: which letter came first, second, third? In induction heads a star
-stands somewhere in a text of letters, and again at its end: which letter followed the first one?
+In selective copying three letters lie among dots at places drawn anew for each text; behind the
+text stand the questions 1, 2 and 3: which letter came first, second, third? In induction heads a
+star stands somewhere in a text of letters, and again at its end: which letter followed the first?
 
-Source: Gu and Dao, "Mamba" (2023), sections 3.1 and 4.1. There, 16 letters of an alphabet of 16 lie
-among 4,096 tokens, and texts of 256 tokens train the second task. Questions that bear a number are
+Source: Gu and Dao, "Mamba" (2023), sections 3.1 and 4.1. There, 16 letters lie among 4,096
+tokens, and texts of 256 tokens train the second task. Questions that bear a number are
 ours: the paper's copies are asked for by equal tokens.
 """
 
@@ -74,7 +74,7 @@ STAR = 8
 
 
 def induction_texts(n: int, seq: int, generator: torch.Generator) -> Tokens:
-    """Letters 0 to 7 at random, a star among them with a letter behind it, and a star at the end."""
+    """Letters 0 to 7 at random, a star among them, a letter behind it, and a star at the end."""
     tokens = torch.randint(STAR, (n, seq), generator=generator)
     star = torch.randint(seq - 2, (n, 1), generator=generator)
     tokens[:, -1] = STAR

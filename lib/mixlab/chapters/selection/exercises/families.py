@@ -33,8 +33,8 @@ def bent(x, change):
     return [change(t, y) for t, y in enumerate(convolved([1.0, 0.5, -0.25], x))]
 
 
-# What a layer makes of x; n is a number of the family's own. The first of the NUMBERS is in the check,
-# where everybody may read it; another is drawn when an answer is graded.
+# What a layer makes of x; n is a number of the family's own. The first of the NUMBERS is in the
+# check, where everybody may read it; another is drawn when an answer is graded.
 FAMILIES = {
     "a kernel of three taps": lambda x, n: convolved([1.0, -0.5, n / 4], x),
     "a state that leaks evenly": lambda x, n: stepped(lambda t, v: 1 - 1 / n, x),
@@ -58,6 +58,7 @@ FAMILIES = {
     "an LTI layer twice as loud from place {n} on": lambda x, n: bent(
         x, lambda t, y: y * (1 + (t >= n))
     ),
+    "an LTI layer, silent at place {n} only": lambda x, n: bent(x, lambda t, y: y * (t != n)),
     "an LTI layer, silent at every second place": lambda x, n: bent(x, lambda t, y: y * (t % 2)),
     "products of neighbours": lambda x, n: [v * (x[t - 1] if t else 0) for t, v in enumerate(x)],
     "the largest so far": lambda x, n: [max(x[: t + 1]) for t in range(len(x))],
@@ -73,6 +74,7 @@ NUMBERS = {
     "an LTI layer cut off beyond {n}": (20, 12, 25, 30),
     "a reset where the input is above {n}": (9, 12, 20, 30),
     "an LTI layer twice as loud from place {n} on": (17, 11, 14, 20),
+    "an LTI layer, silent at place {n} only": (13, 9, 15, 18),
     "a shift by {n} places": (3, 2, 4, 5),
 }
 

@@ -4,6 +4,8 @@ import math
 from decimal import Decimal, localcontext
 
 import numpy as np
+import torch
+from torch.nn import functional as F
 
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.messages import Unreadable
@@ -84,24 +86,34 @@ def where_it_can(formula, otherwise=lambda share, rate: 0.0):
     return answer
 
 
+def naive(share, rate):
+    return math.log(math.exp(-math.log(share) / rate) - 1)
+
+
 def of_time(time):
     return where_it_can(lambda share, rate: undone(time(share, rate)))
 
 
 MISTAKES = {
-    "you return Δ. Asked is the r before softplus.": lambda p, a: -math.log(p) / a,
-    "you return softplus of Δ. It has to be undone: e^r = e^Δ - 1, and not + 1.": lambda p, a: (
-        -math.log(p) / a + math.log1p(p ** (1 / a))
+    "you return Δ. Asked is the r before softplus.": (
+        lambda p, a: -math.log(p) / a,
+        lambda p, a: math.log(p) / a,
     ),
-    "you return Δ's logarithm: softplus isn't exp.": where_it_can(
-        lambda p, a: math.log(-math.log(p) / a)
+    "you return softplus of Δ. It has to be undone: e^r = e^Δ - 1, and not + 1.": (
+        lambda p, a: -math.log(p) / a + math.log1p(p ** (1 / a)),
+        lambda p, a: F.softplus(torch.tensor(-math.log(p) / a)).item(),
+    ),
+    "you return Δ's logarithm: softplus isn't exp.": (
+        lambda p, a: math.log(-math.log(p) / a),
+        lambda p, a: -math.log(-math.log(p) / a),
     ),
     "you leave out the rate: the number keeps e^(-aΔ).": of_time(lambda p, a: -math.log(p)),
     "you multiply by the rate. A fast number needs less time.": of_time(
         lambda p, a: -math.log(p) * a
     ),
-    "you take the share for what is let in. It is what is kept.": where_it_can(
-        lambda p, a: undone(-math.log1p(-p) / a)
+    "you take the share for what is let in. It is what is kept.": (
+        where_it_can(lambda p, a: undone(-math.log1p(-p) / a)),
+        lambda p, a: -math.log1p(-p) / a,
     ),
     "you use Euler's step, 1 - aΔ, for what is kept. It is e^(-aΔ).": of_time(
         lambda p, a: (1 - p) / a
@@ -110,7 +122,7 @@ MISTAKES = {
         of_time(lambda p, a: -math.log2(p) / a),
         of_time(lambda p, a: -math.log10(p) / a),
     ),
-    "you divide r by the rate. It is Δ that the rate stretches, and softplus is no straight line.": (
+    "you divide r by the rate. It is Δ that the rate stretches, and softplus is no line.": (
         where_it_can(lambda p, a: undone(-math.log(p)) / a)
     ),
     "your r has the wrong sign: the less is kept, the larger it is.": (
@@ -120,12 +132,16 @@ MISTAKES = {
     "your r is right for middling shares, and 0 or cut off where e^Δ is too large for a float. "
     "Take e^Δ out of the logarithm: what is left?": (
         where_it_can(lambda p, a: math.log(math.expm1(-math.log(p) / a))),
-        lambda p, a: math.log(math.expm1(min(-math.log(p) / a, 700))),
-        lambda p, a: undone(min(-math.log(p) / a, 20)),
+        lambda p, a: naive(p, a) if 1e-200 < p < 0.999 else 0.0,
+        *(
+            lambda p, a, most=most: undone(min(-math.log(p) / a, most))
+            for most in (20, 30, 50, 88, 100, 500, 700, 709)
+        ),
     ),
     "your r is right for middling shares, and loses its digits where nearly all is kept: e^Δ - 1 "
     "is then a small difference of two numbers near 1.": (
         lambda p, a: -math.log(p) / a + math.log(1 - math.exp(math.log(p) / a)),
+        where_it_can(naive, lambda p, a: -math.log(p) / a),
         lambda p, a: -math.log(p) / a + math.log(max(1 - math.exp(math.log(p) / a), 1e-9)),
         lambda p, a: -math.log(p) / a if p < 0.99 else math.log(1 - p ** (1 / a)),
     ),
@@ -135,7 +151,10 @@ KNOWN = Known(
     right=(factored, in_decimals),
     mistakes=MISTAKES,
     slips={
-        "it raised OverflowError": lambda p, a: math.log(math.exp(-math.log(p) / a) - 1),
+        "it raised OverflowError": naive,
+        "expected a finite number": lambda p, a: torch.log(
+            torch.expm1(torch.tensor(-math.log(p) / a))
+        ).item(),
         "expected one number": lambda p, a: (p, a),
     },
     show=lambda share, rate: f"before_softplus(share={share!r}, rate={rate!r})",

@@ -1,6 +1,7 @@
 """16.5 Prove by test: is it LTI?"""
 
 import random
+from itertools import pairwise
 
 from mixlab.chapters.selection.exercises.families import (
     FAMILIES,
@@ -53,7 +54,7 @@ def by_properties(
 ):
     """Sums, multiples and shifts, each tried for itself."""
     tried = tried or lists(size=24)
-    for x, y in zip(tried, tried[1:], strict=False):
+    for x, y in pairwise(tried):
         if sums and not same(
             layer([a + b for a, b in zip(x, y, strict=True)]),
             [a + b for a, b in zip(layer(x), layer(y), strict=True)],
@@ -113,6 +114,7 @@ MISTAKES = {
     "your test tries small numbers only: some layers go wrong at large ones.": (
         with_kernel(lists(size=1)),
         with_kernel(lists(size=5)),
+        with_kernel(lists(size=40)),
         lambda layer: by_properties(layer, lists(size=3)),
     ),
     "your test tries short lists only. Some layers go wrong late.": (
@@ -123,6 +125,10 @@ MISTAKES = {
     "your test compares without a tolerance, and rounding is no fault.": (
         with_kernel(lists(), lambda first, second: first == second),
         lambda layer: by_properties(layer, same=lambda first, second: first == second),
+    ),
+    "your test looks at one output of each list. Some layers are wrong elsewhere.": (
+        with_kernel(lists(), last_only),
+        with_kernel(lists(), lambda first, second: near(first[:1], second[:1])),
     ),
     "your tolerance is so wide that faults pass.": (
         with_kernel(lists(), lambda a, b: all(abs(p - q) < 3 for p, q in zip(a, b, strict=True))),

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.messages import Unreadable
@@ -40,6 +41,7 @@ ASKED = Asked(
             [5, 1, 5, 2, 5, 3, 5],
             [2, 7, 9, 2, 4, 7],
             [1, 2, 1, 2, 1, 3, 1],
+            [9, 0, 9],
             [6],
         )
     ),
@@ -97,7 +99,18 @@ def most_often(tokens):
 
 MISTAKES = {
     "you recall from the first occurrence. The latest one counts.": recalling(min),
-    "you answer with the token that stood *before* the earlier occurrence.": recalling(step=-1),
+    "you answer with the token that stood *before* the earlier occurrence.": (
+        recalling(step=-1),
+        lambda tokens: torch.tensor(
+            [
+                tokens[max(s for s in range(t) if tokens[s] == tokens[t]) - 1]
+                if tokens[t] in tokens[:t]
+                else NOT_ASKED
+                for t in range(len(tokens))
+            ],
+            dtype=torch.long,
+        ),
+    ),
     "you answer with the token itself, which it finds at the earlier place. Asked is what followed "
     "there.": recalling(step=0),
     "you answer with what followed two places later.": recalling(step=2),
@@ -123,9 +136,10 @@ MISTAKES = {
     "you look at later places too. Nothing can be recalled from there.": lambda tokens: recalling(
         earlier=lambda t: [s for s in range(len(tokens)) if s != t]
     )(tokens),
-    "you ask nothing of a token with the id 0, or take a 0 for `nothing found`.": lambda tokens: (
-        torch.where(tokens == 0, NOT_ASKED, by_places(tokens)),
-    )[0],
+    "you ask nothing of a token with the id 0, or take a 0 for `nothing found`.": (
+        lambda tokens: torch.where(tokens == 0, NOT_ASKED, by_places(tokens)),
+        lambda tokens: torch.where(by_places(tokens) == 0, NOT_ASKED, by_places(tokens)),
+    ),
     "you take the place 0 for `nothing found`: a token may have stood there.": recalling(
         earlier=lambda t: range(1, t)
     ),
@@ -133,6 +147,7 @@ MISTAKES = {
         nothing=0
     ),
     "you write -1 where nothing is asked. The loss passes over -100.": recalling(nothing=-1),
+    "you write 100 where nothing is asked. It is -100.": recalling(nothing=100),
     "you ask at the last token only. Every token that stood before is asked.": recalling(last=True),
     "you return places. Asked are tokens.": lambda tokens: torch.tensor(
         [
@@ -140,6 +155,17 @@ MISTAKES = {
             for t in range(len(tokens))
         ],
         dtype=torch.long,
+    ),
+    "you answer with the token that comes next *now*. Asked is what followed last time.": (
+        lambda tokens: (
+            torch.where(
+                by_places(tokens) == NOT_ASKED,
+                NOT_ASKED,
+                F.pad(tokens[1:], (0, 1), value=NOT_ASKED),
+            )
+            if len(tokens)
+            else tokens
+        )
     ),
     "you take what followed most often. The latest occurrence counts.": most_often,
 }

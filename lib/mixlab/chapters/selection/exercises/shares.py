@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from mixlab.checks.exercise import Asked, Known
+from mixlab.checks.messages import Unreadable
 from mixlab.checks.readers import read_reals
 
 
@@ -24,9 +25,20 @@ def draw(rng):
     return [*drawn, fast]
 
 
+def read(value) -> np.ndarray:
+    """Finite numbers, one for each input."""
+    weights = read_reals(1)(value)
+    if not np.isfinite(weights).all():
+        raise Unreadable(
+            f"expected finite numbers: got {weights[~np.isfinite(weights)][0]}. What is 0 divided "
+            "by 0, or the logarithm of 0, minus infinity, less another?"
+        )
+    return weights
+
+
 ASKED = Asked(
     draw=draw,
-    read=read_reals(1),
+    read=read,
     examples=(
         gates([0.5, 0.5, 0.5], [1, 1, 2]),
         gates([0.5, 0.25], [3, 1]),
@@ -75,17 +87,16 @@ def weighing(kept=lambda later: later.prod(), let_in=lambda a, b, s: b[s], first
     return weights
 
 
-def divided(a, b):
-    whole = a.cumprod(0)
-    return torch.nan_to_num(b * whole[-1] / whole)
-
-
 MISTAKES = {
-    "you divide two products. After a reset both are 0, and what came later is lost. (nan has "
-    "been read as 0.)": divided,
-    "you add logarithms: the logarithm of 0 is minus infinity, and two of them have no "
-    "difference.": lambda a, b: torch.nan_to_num(
-        b * torch.exp(a.log().sum() - a.log().cumsum(0)), nan=-1.0
+    "you divide two products, and put 0 where that fails. After a reset both are 0; what came "
+    "later is still there.": lambda a, b: torch.nan_to_num(b * a.prod() / a.cumprod(0)),
+    "you keep what is let in by its own a, and by no later one.": lambda a, b: a * b,
+    "your products are made from the end, and stand in that order: the last input's is the "
+    "longest.": (
+        lambda a, b: b * torch.cat((torch.ones_like(a[:1]), a.flip(0).cumprod(0)[:-1])),
+        lambda a, b: b * a.flip(0).cumprod(0),
+        lambda a, b: b * torch.cat((a.flip(0).cumprod(0)[:-1], torch.ones_like(a[:1]))),
+        lambda a, b: b * torch.cat((a[1:], torch.ones_like(a[:1]))).flip(0).cumprod(0),
     ),
     "your products contain an input's own a. It ages the state *before* the input comes in.": (
         weighing(first=0)
@@ -93,7 +104,7 @@ MISTAKES = {
     "you leave out the last token's a: it ages what was there before.": weighing(
         lambda later: later[:-1].prod()
     ),
-    "you keep what came before a token, not what comes after: an input is aged by *later* tokens.": (
+    "you keep what came before a token: an input is aged by *later* tokens.": (
         lambda a, b: b * torch.cat((torch.ones_like(a[:1]), a.cumprod(0)[:-1])),
         lambda a, b: b * a.cumprod(0),
     ),
@@ -128,11 +139,14 @@ KNOWN = Known(
     right=(backwards, forwards),
     mistakes=MISTAKES,
     slips={
+        "What is 0 divided": lambda a, b: b * a.prod() / a.cumprod(0),
+        "of 0, minus infinity": lambda a, b: b * torch.exp(a.log().sum() - a.log().cumsum(0)),
         "it raised": lambda a, b: b * a[1:],
         "expected real numbers": lambda a, b: torch.outer(b, a),
     },
     show=lambda a, b: (
-        f"weights_in_state(a={np.round(a.numpy(), 4).tolist()}, b={np.round(b.numpy(), 4).tolist()})"
+        f"weights_in_state(a={np.round(a.numpy(), 4).tolist()}, "
+        f"b={np.round(b.numpy(), 4).tolist()})"
     ),
     place=lambda at: f"input {at[0]}",
     name="{:.4g}".format,

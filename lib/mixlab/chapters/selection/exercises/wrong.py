@@ -1,6 +1,6 @@
 """16.1 How often is the second letter wrong?"""
 
-from itertools import combinations, product
+from itertools import combinations, combinations_with_replacement, product
 
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.readers import read_count
@@ -25,6 +25,7 @@ ASKED = Asked(
         ([0, 1, 2],),
         ([1, 3, 1, 2],),
         ([-1, -3, -1],),
+        ([-2, 1, 1],),
         ([2, 5, 1, 3, 0],),
         ([1, 2, 4, 8, 3],),
     ),
@@ -87,8 +88,8 @@ MISTAKES = {
         counting(lambda lead, signs: lead * signs[1] < 0),
         counting(lambda lead, signs: (lead < 0) == (signs[1] > 0) and lead != 0),
     ),
-    "you take a lead of 0 for one of the letters. It names nothing, and is wrong whichever letter is "
-    "second.": (
+    "you take a lead of 0 for one of the letters. It names nothing, and is wrong whichever letter "
+    "is second.": (
         counting(lambda lead, signs: (lead > 0) != (signs[1] > 0)),
         counting(lambda lead, signs: (lead >= 0) != (signs[1] > 0)),
     ),
@@ -114,10 +115,32 @@ MISTAKES = {
     "you leave out texts with three equal letters.": counting(
         letters=lambda: [s for s in product((1, -1), repeat=3) if len(set(s)) > 1]
     ),
-    "you count threes of places at which something goes wrong. Asked are texts.": (
+    "you count threes of places at which the middle is outweighed. Asked are texts, and of the "
+    "eight on three places two, four or more may be wrong.": tuple(
+        lambda weights, each=each, least=least: sum(
+            each * (j < abs(i) + abs(k) + least) for i, j, k in combinations(weights, 3)
+        )
+        for each in (1, 2)
+        for least in (0, 1)
+    ),
+    "you try only texts whose outer letters both differ from the second. One that differs may be "
+    "enough.": counting(letters=lambda: [(1, -1, 1), (-1, 1, -1)]),
+    "you put two letters at one place.": counting(
+        places=lambda n: combinations_with_replacement(range(n), 3)
+    ),
+    "you sort the weights. Places have an order: the second letter stands between the others.": (
+        lambda weights: by_texts(sorted(weights))
+    ),
+    "you take equal weights for one place.": lambda weights: by_texts(list(dict.fromkeys(weights))),
+    "you let a dot stand at one of the three places: then there are fewer than three letters.": (
+        counting(letters=lambda: product((1, 0, -1), repeat=3))
+    ),
+    "you look at the part that the second letter adds to the lead. With a weight below 0 an A adds "
+    "less than 0, and is still to be named.": (
         lambda weights: sum(
-            abs(weights[j]) <= abs(weights[i]) + abs(weights[k]) or weights[j] <= 0
-            for i, j, k in combinations(range(len(weights)), 3)
+            (f * i + s * j + t * k) * j * s <= 0
+            for i, j, k in combinations(weights, 3)
+            for f, s, t in product((1, -1), repeat=3)
         )
     ),
     "a B adds nothing to your lead. It takes its place's weight away.": counting(
