@@ -14,9 +14,8 @@
 # beside S4's algorithm, with all shapes; say what $\Delta$ does at its two ends; train both on the
 # two tasks that made Mamba, and read the paper's tables; name a task that selection doesn't solve.
 #
-# **You need** a layer's recurrence and its $\Delta$ (13), its kernel
-# (14), and, for one remark, the rates $-1 \dots -N$ (15).
-# [Chapter 12](12_sequence_models.ipynb) has what a linear recurrence is.
+# **You need** a layer's recurrence and its $\Delta$ (chapter 13), its kernel (14), and the rates
+# $-1 \dots -N$ (15). [Chapter 12](12_sequence_models.ipynb) has what a linear recurrence is.
 #
 # **Time**: 60 minutes, and an hour for the exercises in
 # [work/16_selection.ipynb](../work/16_selection.ipynb), your copy of
@@ -46,12 +45,12 @@ generator = torch.manual_seed(16)
 # %% [markdown] slide="slide"
 # ## Three letters among dots
 #
-# Three letters of A, B, C, D, perhaps the same one twice, lie at places that are drawn anew for every
-# text of 16 tokens. Behind it stand three questions: the first? the second? the third?
+# Three letters of A, B, C, D, perhaps the same one twice, lie at places that are drawn anew for
+# every text of 16 tokens. Behind it stand three questions: the first? the second? the third?
 #
 # `··C·A·····D·····123`
 #
-# `·················CAD` (the answers)
+# `················CAD` (the answers)
 #
 # Dots are *noise*. This is *selective copying*, in small.
 
@@ -69,9 +68,9 @@ for tokens in COPYING.texts(3, 16, generator):
 #
 # $$y_t = \sum_{k \ge 0} K_k\,x_{t-k}$$
 #
-# Let letters always stand at places 2, 4 and 10, as above, and the first question at place 16. One tap
-# at $k = 14$ fetches the first letter. **Predict:** how often does that tap answer the first question
-# if letters stand anywhere?
+# Let letters always stand at places 2, 4 and 10, as above, and the first question at place 16. One
+# tap at $k = 14$ fetches the first letter. **Predict:** how often does that tap answer the first
+# question if letters stand anywhere?
 
 
 # %% slide="fragment" show="code"
@@ -98,9 +97,9 @@ for name, texts in {"fixed places": fixed, "any places": tokens}.items():
     assert shares.min() == 1 if name == "fixed places" else shares.max() < 0.4
 
 # %% [markdown] slide="notes"
-# (3 minutes.) About one in three: mostly the tap finds a dot, or another letter, and one guess of four
-# is right. Common answers: "never"; "3 of 16". Copying from *fixed* places is no test of a memory: a
-# shift does it (paper, section 3.1 and figure 2).
+# (3 minutes.) About one in three: mostly the tap finds a dot, or another letter, and one guess of
+# four is right. Common answers: "never"; "3 of 16". Copying from *fixed* places is no test of a
+# memory: a shift does it (paper, section 3.1 and figure 2).
 
 # %% [markdown] slide="slide"
 # ## Many taps, and four scores
@@ -113,7 +112,8 @@ for name, texts in {"fixed places": fixed, "any places": tokens}.items():
 # Put an A where a B stood, at place $k$: the lead grows by
 # $d_k = \varphi_k(A) - \varphi_k(B)$, in every text by the same.
 #
-# **Predict:** for some question of the three there are weights $d_k$ that answer it in *all* texts. Which?
+# **Predict:** for some question of the three there are weights $d_k$ that answer it in *all* texts.
+# Which?
 
 # %% slide="fragment" show="code"
 for n, weights in ((0, [8, 4, 2, 1]), (2, [1, 2, 4, 8])):  # what each of four places weighs
@@ -124,14 +124,15 @@ for n, weights in ((0, [8, 4, 2, 1]), (2, [1, 2, 4, 8])):  # what each of four p
         assert max(scores, key=scores.get) == letters[n]
 
 # %% [markdown] slide="notes"
-# (4 minutes.) The first and the third. Common answers: none; only the third. If each place outweighs all places behind it together, the first letter wins; mirrored,
-# the last. The second is another matter.
+# (4 minutes.) The first and the third. Common answers: none; only the third. If each place
+# outweighs all places behind it together, the first letter wins; mirrored, the last. The second is
+# another matter.
 
 # %% [markdown] slide="slide"
 # ## The second letter, in three lines
 #
-# Take texts of As and Bs at the places $i < j < k$. Exchange every A and B: the wanted letter changes,
-# so the lead must change its sign.
+# Take texts of As and Bs at the places $i < j < k$. Exchange every A and B: the wanted letter
+# changes, so the lead must change its sign.
 #
 # 1. A in the middle: lead minus lead of the exchanged text,
 #    $\;\pm d_i + d_j \pm d_k > 0$, for all four signs. So $d_j > |d_i| + |d_k|$.
@@ -168,9 +169,9 @@ for delta in (1e-6, 0.1, 1.0, 20.0):
     print(f"Δ = {delta:<6g} keeps {keeps:.3f} of the state, takes {takes:.3f} of the token")
 
 # %% [markdown]
-# $\Delta \to 0$: the token is ignored, the state stays as it is. $\Delta \to \infty$: all is forgotten,
-# only the token counts. **Predict:** let dots have $\Delta = 0$ and letters $\Delta = 0.7$. How does the
-# state after `··C·A·····D` differ from that after `CAD`?
+# $\Delta \to 0$: the token is ignored, the state stays as it is. $\Delta \to \infty$: all is
+# forgotten, only the token counts. **Predict:** let dots have $\Delta = 0$ and letters
+# $\Delta = 0.7$. How does the state after `··C·A·····D` differ from that after `CAD`?
 
 # %% slide="fragment"
 vectors, A = torch.randn(8, 5, generator=generator), -torch.rand(5, 3)
@@ -189,8 +190,8 @@ print("by no more than rounding")
 
 # %% [markdown] slide="notes"
 # (3 minutes.) Not at all, but for rounding: $e^{0} = 1$, and $0 \cdot B x = 0$. Common answers: "a
-# little, the dots age it"; "they add something". Without dots, letters stand at fixed distances from
-# the questions: a kernel in *letters* rather than tokens does it.
+# little, the dots age it"; "they add something". Without dots, letters stand at fixed distances
+# from the questions: a kernel in *letters* rather than tokens does it.
 #
 # A long Δ resets the state. A layer can learn that at a border between documents, for which chapter
 # 06 built a mask.
@@ -225,7 +226,8 @@ for length in (4, 16, 300):
 # ## Let the token choose
 #
 # Who says that a dot takes no time? The token itself. A *selective* layer computes from its input
-# $x_t$ how long it lasts, $\Delta_t$, where in the state it is written, $B_t$, and where that is read, $C_t$.
+# $x_t$ how long it lasts, $\Delta_t$, where in the state it is written, $B_t$, and where that is
+# read, $C_t$.
 #
 # $$h_t = e^{\Delta_t A} \odot h_{t-1} + (\Delta_t x_t) \otimes B_t, \qquad y_t = h_t\,C_t$$
 #
@@ -273,10 +275,10 @@ assert torch.allclose(scanned, fft_convolve(x[None], kernel)[0], atol=1e-5)
 print("loop = library; with constants it is S4D's convolution")
 
 # %% [markdown] slide="notes"
-# The price of selection: $\bar A$ differs at every token, no kernel exists. Written out, $\bar A$ is N
-# times as large as the layer's input; so the library never does. S6 is the paper's name for this
-# layer, Mamba is the block around it (chapter 19), where $\Delta$'s map is a product of two thin
-# ones. $\bar B = \Delta B$ is the released code's rule.
+# The price of selection: $\bar A$ differs at every token, no kernel exists. Written out, $\bar A$
+# is N times as large as the layer's input; so the library never does. S6 is the paper's name for
+# this layer, Mamba is the block around it (chapter 19), where $\Delta$'s map is a product of two
+# thin ones. $\bar B = \Delta B$ is the released code's rule.
 
 # %% [markdown] slide="slide"
 # ## Which letter of LTI is gone?
@@ -320,14 +322,15 @@ assert torch.allclose(lti(x + other), lti(x) + lti(other), atol=1e-4)
 
 # %% [markdown] slide="notes"
 # (3 minutes.) No: five zeros in front write nothing, and it commutes too. Common answers: "yes, its
-# factors change with $t$"; "only $\Delta$ does". They change with the *token*. What is gone is the L:
-# the output of a sum isn't the sum of outputs, so the proof's first step fails. In its *state* the recurrence is still linear: a scan can
-# share it out (chapters 12 and 17).
+# factors change with $t$"; "only $\Delta$ does". They change with the *token*. What is gone is the
+# L: the output of a sum isn't the sum of outputs, so the proof's first step fails. In its *state*
+# the recurrence is still linear: a scan can share it out (chapters 12 and 17).
 
 # %% [markdown] slide="slide"
 # ## Practice
 #
-# Embedding, one layer of 16 channels, a linear map to scores; nothing else. Three layers to compare:
+# Embedding, one layer of 16 channels, a linear map to scores; nothing else. Three layers to
+# compare:
 #
 # - **LTI**: S4D, eight numbers a channel, complex rates;
 # - **C alone**: the token chooses how the memory is *read*, $\Delta$ and $B$ are learnt constants;
@@ -365,14 +368,16 @@ figures.seeds(shown, 1 / 4, title, "right answers, three seeds")
 
 # %% [markdown] slide="notes"
 # (4 minutes.) The first and the third, as the theorem allows: its memory is LTI, and each question
-# reads it with a kernel of its own. Common answers: "all, it is selective"; "none". The LTI layer has one
-# kernel for all three questions. Swept before, its learning rates 0.003 and 0.01 gave fewer right answers.
+# reads it with a kernel of its own. Common answers: "all, it is selective"; "none". The LTI layer
+# has one kernel for all three questions. Swept before, its learning rates 0.003 and 0.01 gave fewer
+# right answers.
 
 # %% [markdown] slide="slide"
 # ## What did it learn?
 #
-# The selective reader has learnt a $\Delta$ for each token and channel. The longest memory in a channel
-# keeps $e^{\Delta A}$ of itself, with its slowest rate $A$. **Predict:** in which rows is most kept?
+# The selective reader has learnt a $\Delta$ for each token and channel. The longest memory in a
+# channel keeps $e^{\Delta A}$ of itself, with its slowest rate $A$. **Predict:** in which rows is
+# most kept?
 
 # %% slide="fragment" show="output" alt="A heat map of what a trained selective layer keeps of its longest memory, a row a token, a column a channel. In the row of the dot nearly all channels keep everything. In the rows of the four letters most keep clearly less."
 slowest = [(-reader.layer.A_log.exp()).max(1).values for reader in copiers["selective"]]
@@ -391,9 +396,10 @@ title = "Learnt: at a dot time stands nearly still, at a letter it runs"
 figures.kept(rows, kept[0][:, order].tolist(), title, "channel, seed 0, by what it keeps at a dot")
 
 # %% [markdown] slide="notes"
-# (3 minutes.) In the dot's: of 16 channels at least four in each seed
-# keep 97% of their longest memory at a dot, and less than 90% at a letter. Common answers: "the letters', they
-# are to be kept"; "the questions'". Kept is the *old* state: a letter must age it, or "how many letters ago" couldn't be told.
+# (3 minutes.) In the dot's: of 16 channels at least four in each seed keep 97% of their longest
+# memory at a dot, and less than 90% at a letter. Common answers: "the letters', they are to be
+# kept"; "the questions'". Kept is the *old* state: a letter must age it, or "how many letters ago"
+# couldn't be told.
 
 # %% [markdown] slide="slide"
 # ## Task two: what followed the star?
@@ -404,7 +410,8 @@ figures.kept(rows, kept[0][:, order].tolist(), title, "channel, seed 0, by what 
 # paper calls it *induction heads*. Here noise is made of the same letters as the answer.
 #
 # Additive scores fail in two lines. Star before place 2, letters at 2, 3, 4, exchanged:
-# $d_2 > |d_3| + |d_4|$. Star at place 3, letters at 1, 2, 4: $d_4 > |d_1| + |d_2|$. Both can't be. ∎
+# $d_2 > |d_3| + |d_4|$. Star at place 3, letters at 1, 2, 4: $d_4 > |d_1| + |d_2|$. Both can't be.
+# ∎
 #
 # **Predict:** at which token must a gate open? Can S6, as built above, know?
 
@@ -433,9 +440,9 @@ title = "A gate that sees the token before finds what followed the star"
 figures.seeds(shown, 1 / 8, title, "right answers, three seeds")
 
 # %% [markdown] slide="notes"
-# (4 minutes.) At the token *behind* the star; $\Delta_t$ sees its own token only, so it can't. Common
-# answers: "at the star"; "yes, the state remembers". So two models got a
-# *look back*: each vector also tells of the token before, a sum of two embeddings. H3 has a shift there, Mamba a
+# (4 minutes.) At the token *behind* the star; $\Delta_t$ sees its own token only, so it can't.
+# Common answers: "at the star"; "yes, the state remembers". So two models got a *look back*: each
+# vector also tells of the token before, a sum of two embeddings. H3 has a shift there, Mamba a
 # convolution of four taps (chapter 19). It doesn't help the LTI layer: sums stay sums.
 
 # %% [markdown] slide="slide"
@@ -527,8 +534,8 @@ series.lines(
 # | H3 | 57.0 | 99.7 |
 # | Mamba block | 56.4 | 99.8 |
 #
-# Table 7, perplexity on text, what the token chooses: nothing 10.93; $B$ 10.15; $C$ 9.98; $\Delta$ 9.81;
-# all 8.71.
+# Table 7, perplexity on text, what the token chooses: nothing 10.93; $B$ 10.15; $C$ 9.98; $\Delta$
+# 9.81; all 8.71.
 #
 # | | the paper | here |
 # |---|---|---|
@@ -545,19 +552,21 @@ assert round(constant_B_C[0] - chosen_B_C[1], 2) == 1.17  # across the columns: 
 
 # %% [markdown] slide="notes"
 # Small size changes levels: guessing is right in 25% here, in 7% there, and sixteen places leave an
-# LTI layer much to gain by weights alone. The order is the same. The code for the paper's selective copying was
-# never released (mamba, issue 343).
+# LTI layer much to gain by weights alone. The order is the same. The code for the paper's selective
+# copying was never released (mamba, issue 343).
 #
 # Texts that say "N from 1 to 16 improves perplexity by 1.17" subtract across table 10's columns.
 
 # %% [markdown] slide="slide"
 # ## Out of reach: odd or even?
 #
-# A text of ones: is their number odd? At each one the state must change sides. But $e^{\Delta A} > 0$: a
-# state number under ones is $h_n = p + q\,a^n$ with $0 < a \le 1$, and creeps to one side.
+# A text of ones: is their number odd? At each one the state must change sides. But
+# $e^{\Delta A} > 0$: a state number under ones is $h_n = p + q\,a^n$ with $0 < a \le 1$, and creeps
+# to one side.
 #
-# **Claim.** A score from $M$ such numbers, $f(n) = c + \sum_{i=1}^{M} c_i\,a_i^n$, changes its sign at most $M$
-# times, however long the text. **Predict:** what is the smallest recurrence that does it?
+# **Claim.** A score from $M$ such numbers, $f(n) = c + \sum_{i=1}^{M} c_i\,a_i^n$, changes its sign
+# at most $M$ times, however long the text. **Predict:** what is the smallest recurrence that does
+# it?
 
 # %%
 ones, changes = torch.arange(1.0, 61.0, dtype=torch.double), []
@@ -577,15 +586,15 @@ title = "Under ones a positive factor never changes sides, −1 does each time"
 series.lines(range(13), shown, title=title, x_title="ones read", y_title="state, from 1")
 
 # %% [markdown] slide="notes"
-# (4 minutes.) $h \leftarrow -h$: one number, the factor −1. Common answers: "a counter" (its score must
-# still go up and down); "more state" (a sign change a number).
+# (4 minutes.) $h \leftarrow -h$: one number, the factor −1. Common answers: "a counter" (its score
+# must still go up and down); "more state" (a sign change a number).
 #
 # Proof: let $f$, read at real $n$, have $z$ zeros. Between two of them its derivative
-# $\sum c_i \ln(a_i)\,a_i^n$ has one: $z - 1$ in all. Divide by $a_1^n > 0$: a constant and $M - 1$ powers.
-# After $M$ rounds a constant is left, without a zero; so $z \le M$.
+# $\sum c_i \ln(a_i)\,a_i^n$ has one: $z - 1$ in all. Divide by $a_1^n > 0$: a constant and $M - 1$
+# powers. After $M$ rounds a constant is left, without a zero; so $z \le M$.
 #
-# Mamba and Mamba-2 have positive factors only; Mamba-3's rotations can turn a state round (its paper,
-# 2026, abstract and section 3).
+# Mamba and Mamba-2 have positive factors only; Mamba-3's rotations can turn a state round (its
+# paper, 2026, abstract and section 3).
 
 # %% [markdown] slide="slide"
 # ## Takeaways
@@ -594,8 +603,8 @@ series.lines(range(13), shown, title=title, x_title="ones read", y_title="state,
 #    three letters, nor what followed a star.
 # 2. Selection lets the token choose $\Delta$, $B$ and $C$. At $\Delta = 0$ a token is skipped, at a
 #    large one all else is forgotten. The price: no kernel, only a scan.
-# 3. Small selective layers learnt both tasks on three seeds of three, with the loss on the answers. Odd from even
-#    stays out of reach.
+# 3. Small selective layers learnt both tasks on three seeds of three, with the loss on the answers.
+#    Odd from even stays out of reach.
 
 # %% [markdown]
 # ## Self-test
@@ -633,10 +642,10 @@ import torch
 from mixlab.checks import check, hint  # noqa: F401
 
 # %% [markdown] exercise="16.1" role="prompt" title="How often is the second letter wrong?" difficulty=2 minutes=12 points=3
-# An LTI layer should name the **second** of three letters. `weights` are its $d_k$, whole numbers, one
-# for each place. A text has exactly three letters, each an A or a B, at any three places, and dots
-# elsewhere. The lead is the sum of $d_k$ over the As' places, minus that over the Bs'. Above 0 the
-# layer names A, below 0 B, at 0 nothing, which is wrong.
+# An LTI layer should name the **second** of three letters. `weights` are its $d_k$, whole numbers,
+# one for each place. A text has exactly three letters, each an A or a B, at any three places, and
+# dots elsewhere. The lead is the sum of $d_k$ over the As' places, minus that over the Bs'. Above 0
+# the layer names A, below 0 B, at 0 nothing, which is wrong.
 #
 # Return in how many texts the second letter isn't named. For `[1, 1, 1]` the layer is wrong at
 # ABA and BAB: 2 of 8 texts.
@@ -680,9 +689,9 @@ def before_softplus(share, rate):
 check("16.2", before_softplus)
 
 # %% [markdown] exercise="16.3" role="prompt" title="Whose share is in the state?" difficulty=2 minutes=10 points=3
-# One number of state, from 0: $h_t = a_t\,h_{t-1} + b_t\,x_t$. After the last token it is a weighted
-# sum of all inputs. Return the weights, one for each token, as a tensor of shape (seq,): `a` and `b`
-# are tensors (seq,), and $a_t$ may be **0**, where a token resets the state.
+# One number of state, from 0: $h_t = a_t\,h_{t-1} + b_t\,x_t$. After the last token it is a
+# weighted sum of all inputs. Return the weights, one for each token, as a tensor of shape (seq,):
+# `a` and `b` are tensors (seq,), and $a_t$ may be **0**, where a token resets the state.
 #
 # For `a` = ½, ½, ½ and `b` = 1, 1, 2 they are ¼, ½, 2.
 
@@ -703,10 +712,10 @@ def weights_in_state(a, b):
 check("16.3", weights_in_state)
 
 # %% [markdown] exercise="16.4" role="prompt" title="What a recall task asks" difficulty=2 minutes=10 points=3
-# *Associative recall*: whoever meets a token again should say what followed it. Write the answers of
-# such a task. `tokens` is a tensor (seq,) of ids. At each token that has occurred before, the answer
-# is the token that followed its **latest** earlier occurrence; elsewhere it is −100, which the
-# loss passes over. Return a tensor (seq,) of whole numbers.
+# *Associative recall*: whoever meets a token again should say what followed it. Write the answers
+# of such a task. `tokens` is a tensor (seq,) of ids. At each token that has occurred before, the
+# answer is the token that followed its **latest** earlier occurrence; elsewhere it is −100, which
+# the loss passes over. Return a tensor (seq,) of whole numbers.
 #
 # For `3 8 5 3 3` the answers are `-100 -100 -100 8 3`: before the last 3 another stands at place 3,
 # followed by the last 3 itself.
@@ -729,8 +738,9 @@ check("16.4", recall_answers)
 
 # %% [markdown] exercise="16.5" role="prompt" title="Prove by test: is it LTI?" difficulty=3 minutes=15 points=4
 # `layer(x)` maps a list of 1 to 24 numbers between −50 and 50 to as many outputs. It is *linear* if a
-# sum of inputs gives the sum of outputs, and a multiple the multiple; *time-invariant* if zeros in front
-# of $x$ move its outputs back by as many places, and change nothing else. All layers here are causal.
+# sum of inputs gives the sum of outputs, and a multiple the multiple; *time-invariant* if zeros in
+# front of $x$ move its outputs back by as many places, and change nothing else. All layers here are
+# causal.
 #
 # Write the test. `is_lti(layer)` returns True only for layers that are both. The check hands it LTI
 # layers of several kinds, and others; some go wrong for some inputs only, or late. Compare with

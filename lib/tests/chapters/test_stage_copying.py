@@ -96,7 +96,7 @@ def test_what_is_typed_is_letters_and_dots_and_no_more_than_twenty(opened):
     page = opened()
     page.locator(".stage-bar input[type=text]").fill("c a-" + "b" * 30)
     tokens = page.locator(".token:not([display])")
-    assert tokens.all_inner_texts() == ["C", DOT, "A", DOT] + ["B"] * 16
+    assert tokens.all_text_contents() == ["C", DOT, "A", DOT] + ["B"] * 16
     page.locator(".stage-bar input[type=text]").fill("")
     assert said(page) == "Nothing has been read yet: all slots are empty."
 
@@ -106,15 +106,15 @@ def test_dragging_and_keys_change_how_long_a_token_lasts(opened):
     grip = page.locator(".grip")
     grip.focus()
     page.keyboard.press("ArrowRight")
-    assert grip.locator("text").inner_text() == "Δ 0.25"
+    assert grip.locator("text").text_content() == "Δ 0.25"
     page.keyboard.press("Shift+ArrowDown")
-    assert grip.locator("text").inner_text() == "Δ 0.20"
+    assert grip.locator("text").text_content() == "Δ 0.20"
     box = grip.locator("rect").bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.mouse.down()
     page.mouse.move(box["x"] + 2000, box["y"])
     page.mouse.up()
-    assert grip.locator("text").inner_text() == "Δ 2.00"
+    assert grip.locator("text").text_content() == "Δ 2.00"
 
 
 def test_a_token_flies_only_into_slots_whose_gates_are_open(opened):
@@ -136,7 +136,7 @@ def test_a_token_that_is_pointed_at_lights_its_shares(opened):
     page = opened()
     page.locator(".token").nth(2).hover()
     lit = page.locator(".part[data-lit]:not([display])")
-    assert set(lit.locator("text").all_inner_texts()) == {"C"}
+    assert set(lit.locator("text").all_text_contents()) == {"C"}
     assert said(page).startswith("C₂ is 100%, 0% and 0% of the slots behind gates, and ")
     page.locator(".token").nth(0).focus()
     page.keyboard.press("Enter")
