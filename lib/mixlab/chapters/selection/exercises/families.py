@@ -63,8 +63,11 @@ FAMILIES = {
     "products of neighbours": lambda x, n: [v * (x[t - 1] if t else 0) for t, v in enumerate(x)],
     "the largest so far": lambda x, n: [max(x[: t + 1]) for t in range(len(x))],
     "the mean so far": lambda x, n: [sum(x[: t + 1]) / (t + 1) for t in range(len(x))],
-    "an LTI layer, but 1 more where an input is above 40": lambda x, n: [
-        y + (v > 40) for y, v in zip(bent(x, lambda t, y: y), x, strict=True)
+    "an LTI layer, but 9 more where an input is above 40": lambda x, n: [
+        y + 9 * (v > 40) for y, v in zip(bent(x, lambda t, y: y), x, strict=True)
+    ],
+    "an LTI layer, but 0.4 less where an input is below -20": lambda x, n: [
+        y - 0.4 * (v < -20) for y, v in zip(bent(x, lambda t, y: y), x, strict=True)
     ],
     "sizes without directions: as loud as the input, always above 0 or 0": lambda x, n: [
         math.sqrt(v * v) for v in x

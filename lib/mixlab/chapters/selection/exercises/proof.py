@@ -48,7 +48,7 @@ def by_properties(
     tried=None,
     sums=True,
     multiples=True,
-    shifts=range(1, MOST),
+    shifts=(1, 7),
     factors=(-1, 0.3),
     same=near,
 ):
