@@ -125,7 +125,7 @@ def test_a_token_flies_only_into_slots_whose_gates_are_open(opened):
     page.keyboard.press(".")  # the second letter
     hold(page, 300)
     shown = (
-        "[...document.querySelectorAll('.chips g')].map((chip) => !chip.hasAttribute('display'))"
+        "[...document.querySelectorAll('.chips g')].map((chip) => chip.hasAttribute('data-flies'))"
     )
     assert page.evaluate(shown) == [False, True, True, True, True, True]
     finish(page)

@@ -175,7 +175,7 @@ class Copying {
           part.lastChild.style.opacity = Number(high > 19);
         });
         const chip = this.chips[which * SLOTS + n], open = this.traces[which][now.step - 1]?.delta[n] > 0;
-        set(chip, { display: forward && open && t < 1 ? null : "none" });
+        set(chip, { "data-flies": forward && open && t < 1 });
         const x = mix(middle(Math.max(0, now.step - 1)), this.slotX(which, n) + wide / 2, down);
         put(chip, { x, y: mix(line, frame.memories[which][1] + 10, down) });
         chip.style.opacity = 1 - during(t, 0.6, 0.8);
