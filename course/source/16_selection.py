@@ -14,8 +14,9 @@
 # beside S4's algorithm, with all shapes; say what $\Delta$ does at its two ends; train both on the
 # two tasks that made Mamba, and read the paper's tables; name a task that selection doesn't solve.
 #
-# **You need** a layer's recurrence and its $\Delta$ (chapter 13), its kernel (14), and the rates
-# $-1 \dots -N$ (15). [Chapter 12](12_sequence_models.ipynb) has what a linear recurrence is.
+# **You need** a layer's recurrence and its $\Delta$
+# ([chapter 13](13_state_space_models.ipynb)), its kernel (14), and the rates $-1 \dots -N$ (15).
+# [Chapter 12](12_sequence_models.ipynb) has what a linear recurrence is.
 #
 # **Time**: 60 minutes, and an hour for the exercises in
 # [work/16_selection.ipynb](../work/16_selection.ipynb), your copy of
