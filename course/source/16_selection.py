@@ -161,7 +161,7 @@ assert n_right.max() == 14
 # %% [markdown] slide="slide"
 # ## What if dots took no time?
 #
-# A token lasts for a time $\Delta$ (chapter 13). LTI layers give all tokens the same. Give each its
+# A token lasts for a time $\Delta$. LTI layers give all tokens the same. Give each its
 # own, and look at the two ends, for the rate $-1$:
 
 # %% slide="same" show="output"
@@ -169,7 +169,9 @@ for delta in (1e-6, 0.1, 1.0, 20.0):
     keeps, takes = discretize_diagonal(torch.tensor(-1.0), torch.tensor(1.0), delta)
     print(f"Δ = {delta:<6g} keeps {keeps:.3f} of the state, takes {takes:.3f} of the token")
 
-# %% [markdown]
+# %% [markdown] slide="slide"
+# ## Skip, or forget
+#
 # $\Delta \to 0$: the token is ignored, the state stays as it is. $\Delta \to \infty$: all is
 # forgotten, only the token counts. **Predict:** let dots have $\Delta = 0$ and letters
 # $\Delta = 0.7$. How does the state after `··C·A·····D` differ from that after `CAD`?

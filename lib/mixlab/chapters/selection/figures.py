@@ -39,6 +39,7 @@ def seeds(
             marker_color=_COLORS[number],
             text=[f"{mean:.0%}" for mean in means],
             textposition="inside",
+            textangle=0,
             insidetextanchor="start",
             textfont=dict(size=16, color="#111"),
             hovertemplate="%{x}: %{y:.0%}<extra>" + name + "</extra>",
