@@ -655,7 +655,8 @@ assert s4d_rates(16, "real").tolist() == torch.diagonal(legs(16)[0]).tolist()
 # </details>
 #
 # **Next.** *All these memories treat every token alike. What must a model do that should remember
-# one token and forget the next?* That is chapter 16. First [the exercises](../work/15_hippo.ipynb).
+# one token and forget the next?* First [the exercises](../work/15_hippo.ipynb), then
+# [chapter 16](16_selection.ipynb).
 
 # %% [markdown] to="exercise"
 # # 15 · HiPPO: exercises
