@@ -15,7 +15,8 @@
 # two tasks that made Mamba, and read the paper's tables; name a task that selection doesn't solve.
 #
 # **You need** a layer's recurrence and its $\Delta$
-# ([chapter 13](13_state_space_models.ipynb)), its kernel (14), and the rates $-1 \dots -N$ (15).
+# ([chapter 13](13_state_space_models.ipynb)), its kernel ([14](14_ssm_convolution.ipynb)), and the
+# rates $-1 \dots -N$ ([15](15_hippo.ipynb)).
 # [Chapter 12](12_sequence_models.ipynb) has what a linear recurrence is.
 #
 # **Time**: 60 minutes, and an hour for the exercises in
@@ -545,7 +546,7 @@ series.lines(
 # | text | 4,096 tokens, 16 of them letters | 16 tokens, 3 of them letters |
 # | model, practice | 2 layers, 400,000 steps | 1 layer, 200 steps |
 
-# %%
+# %% myth="A state of 16 numbers instead of 1 improves Mamba's perplexity by 1.17" said="texts that quote Mamba's table 10" truth="1.17 subtracts across its two columns. From 1 to 16 numbers it is 0.07 with constant B and C, and 1.02 with chosen ones."
 constant_B_C, chosen_B_C = (9.88, 9.81), (9.73, 8.71)  # table 10: N = 1, N = 16
 print(
     f"N from 1 to 16: {constant_B_C[0] - constant_B_C[1]:.2f} with constant B and C, "
