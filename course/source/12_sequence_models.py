@@ -658,8 +658,8 @@ assert (chain + 10, round(flops / 1e9, 2)) == (11, 0.14)
 # </details>
 #
 # **Next.** *Which equation should a model's state follow, and how is it read at moments Δ apart?*
-# (Not written yet.) First [the exercises](../work/12_sequence_models.ipynb), then
-# [chapter 17](17_parallel_scan.ipynb).
+# First [the exercises](../work/12_sequence_models.ipynb), then
+# [chapter 13](13_state_space_models.ipynb).
 
 # %% [markdown] to="exercise"
 # # 12 · Sequence models: exercises

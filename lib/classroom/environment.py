@@ -19,11 +19,14 @@ def kernel_environment(scratch: Path) -> dict[str, str]:
     Plotly gets its renderer by name: what it guesses depends on the editor it runs under.
     """
     environment = {name: value for name, value in os.environ.items() if name not in FOREIGN}
-    environment |= {
+    return environment | own_folders(scratch) | {"PLOTLY_RENDERER": "plotly_mimetype"}
+
+
+def own_folders(scratch: Path) -> dict[str, str]:
+    """The variables that keep Jupyter's and IPython's files inside `scratch`."""
+    return {
         "IPYTHONDIR": str(scratch / "ipython"),
         "JUPYTER_CONFIG_DIR": str(scratch / "jupyter" / "config"),
         "JUPYTER_DATA_DIR": str(scratch / "jupyter" / "data"),
         "JUPYTER_RUNTIME_DIR": str(scratch / "jupyter" / "runtime"),
-        "PLOTLY_RENDERER": "plotly_mimetype",
     }
-    return environment

@@ -44,8 +44,8 @@ def _entry(chapter: Chapter, at: int) -> str:
     # As JupyterLab and code hosts make a heading's anchor.
     anchor = quote(heading.replace("`", "").replace(" ", "-"))
     return (
-        f"**“{cell.myth}”** ({cell.said})\n\n{cell.truth}\n"
-        f"Proved under [{heading}]({chapter.stem}.ipynb#{anchor}).\n"
+        f"> **{cell.myth}**\\\n> {cell.said}\n\n{cell.truth}\n"
+        f"Proof: [{heading}]({chapter.stem}.ipynb#{anchor})\n"
     )
 
 

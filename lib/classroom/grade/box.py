@@ -1,4 +1,4 @@
-"""A sandbox for the kernels of one submission: bubblewrap around `inside.py`.
+"""A sandbox for kernels, one at a time: bubblewrap around `inside.py`.
 
 An answer sees the interpreter, the installed packages, its part of the library and a folder of its
 own in memory; no network, no other process, no home, nothing writable that lasts. The library's
@@ -28,6 +28,7 @@ HERE = Path(__file__).parent
 # Not resolved: a virtual environment is known by the link. Without "..": the way may be hidden.
 PYTHON = os.path.abspath(sys.executable)
 MEGABYTE = 2**20
+READY_SECONDS = 10  # to end a kernel and to remove what it wrote, on a busy machine
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
 SETTINGS = ("ld.so.cache", "ld.so.conf", "localtime", "fonts", "alternatives")
 FACTS_OF_LINUX = ("self", "cpuinfo", "meminfo", "stat", "filesystems", "version", "sys/vm")
@@ -71,6 +72,13 @@ class Box:
     examiner: Path | None = None
 
     def __enter__(self) -> "Box":
+        return self.open()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def open(self) -> "Box":
+        """Start what is inside; kernels may be asked for at once, and will wait for it."""
         self.folder = Path(tempfile.mkdtemp(prefix="b", dir=self.parent))
         self.sockets, self.control = self.folder / "s", self.folder / "control"
         self.sockets.mkdir()
@@ -103,7 +111,21 @@ class Box:
         self._watch.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def ready(self) -> bool:
+        """Whether what the last kernel wrote is swept away, and the box waits for the next."""
+        try:
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(READY_SECONDS)
+                connection.connect(str(self.control))
+                connection.shutdown(socket.SHUT_WR)  # asks for nothing, and is answered so
+                return connection.recv(1) == b""
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        """End everything inside and remove its folder; again, it does nothing."""
+        if self._closing.is_set():
+            return
         self._closing.set()
         os.close(self._lifeline)
         self._kill()

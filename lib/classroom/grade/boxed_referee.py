@@ -1,9 +1,12 @@
 """nbval outside of the box: compares what boxed kernels print with what only it can see.
 
-`python -m classroom.grade.boxed_referee FOLDER` runs every notebook in FOLDER, in the order of
-their names, each within the seconds that its metadata gives a cell. It writes a line of JSON to
-FOLDER/verdicts.jsonl as soon as a cell is decided, so that a run which ends early keeps what it
-had. nbval itself is bent in four places, each because a submission would otherwise decide:
+`python -m classroom.grade.boxed_referee` reads a line of JSON from its standard input, which names
+a folder, and lets a child of its own, which forgets everything, run every notebook there, in the
+order of their names, each within the seconds that its metadata gives a cell. The child writes a
+line of JSON to verdicts.jsonl in the folder as soon as a cell is decided, so that a run which ends
+early keeps what it had. Then a line is answered, and the next folder may come.
+
+nbval itself is bent in four places, each because a submission would otherwise decide:
 
 - kernels are reached over local sockets in the box's own folder, never over the network;
 - a kernel that is dead is noticed within a second, not after the cell's whole time;
@@ -15,8 +18,10 @@ had. nbval itself is bent in four places, each because a submission would otherw
 import json
 import os
 import resource
+import select
+import signal
 import sys
-import threading
+import tempfile
 import time
 from pathlib import Path
 
@@ -120,22 +125,11 @@ class Scribe:
         self.file.flush()
 
 
-def _end_with(lifeline: int) -> None:
-    while os.read(lifeline, 1):
-        pass
-    os._exit(1)
-
-
-def main() -> int:
-    """`referee FOLDER`; ends when its standard input does: with the process that started it."""
-    folder = Path(sys.argv[1])
-    threading.Thread(target=_end_with, args=[os.dup(0)], daemon=True).start()
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    sys.modules[SLOW_IMPORT] = None
-    os.chdir(folder)
+def run(folder: Path) -> int:
+    """Run a folder's notebooks; their verdicts are in it."""
     import pytest
 
-    bend_nbval()
+    os.chdir(folder)
     names = sorted(path.name for path in folder.glob("*.ipynb"))
     return pytest.main(
         [
@@ -147,5 +141,34 @@ def main() -> int:
     )
 
 
+def _wait(child: int) -> None:
+    """Until the child ends, or, with everything, until the grader does.
+
+    Nothing is asked before the answer: what can be read meanwhile is that the input has ended.
+    """
+    while not os.waitpid(child, os.WNOHANG)[0]:
+        if select.select([0], [], [], 0.02)[0]:
+            os.killpg(0, signal.SIGKILL)
+
+
+def main() -> None:
+    """Serve folders until standard input ends: with the process that started this one."""
+    answers = os.dup(1)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    sys.modules[SLOW_IMPORT] = None
+    bend_nbval()
+    while line := sys.stdin.readline():
+        request = json.loads(line)
+        child = os.fork()
+        if not child:
+            os.close(answers)
+            os.environ.update(request["environment"])
+            tempfile.tempdir = None
+            os._exit(run(Path(request["folder"])))
+        _wait(child)
+        os.write(answers, b"done\n")
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -11,6 +11,7 @@ import json
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import asdict, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from classroom.grade.protection import bubblewrap
 from classroom.grade.reference import to_json
 from classroom.grade.submission import Submission
 from classroom.grade.verdicts import Judgement
+from classroom.grade.workshop import Workshop
 from classroom.layout import write_atomically
 
 
@@ -33,19 +35,19 @@ def grade_all(course: Course, entries: list[Entry], results: Path, workers: int)
     results.mkdir(exist_ok=True)
     failed: dict[str, str] = {}
 
-    def judged(entry: Entry) -> None:
+    def judged(graded: Workshop, entry: Entry) -> None:
         submission = read_submission(entry)
         record, kept = _files(course, submission, results)
         if _read(record) or _read(kept) is not None:
             return
         try:
             answers, _ = answers_of(submission, course.known)
-            found = judge_all(course, answers)
+            found = judge_all(course, answers, graded)
             write_atomically(kept, json.dumps({i: asdict(one) for i, one in found.items()}))
         except Exception as error:  # one submission never costs another
             failed[entry.student] = type(error).__name__
 
-    def explained(entry: Entry) -> dict:
+    def explained(teaching: Workshop, entry: Entry) -> dict:
         submission = read_submission(entry)
         file, kept = _files(course, submission, results)
         if record := _read(file):
@@ -54,7 +56,7 @@ def grade_all(course: Course, entries: list[Entry], results: Path, workers: int)
             found = json.loads(kept.read_text(encoding="utf-8"))
             answers, problems = answers_of(submission, course.known)
             verdicts = {ident: Judgement(**one) for ident, one in found.items()}
-            grades = grade_answers(course, submission.student, answers, verdicts)
+            grades = grade_answers(course, submission.student, answers, verdicts, teaching)
         except Exception as error:
             return _not_graded(course, entry.student, failed.get(entry.student, str(error)))
         record = to_record(grades, problems, submission.modified)
@@ -62,8 +64,10 @@ def grade_all(course: Course, entries: list[Entry], results: Path, workers: int)
         kept.unlink()
         return record
 
-    _each(entries, judged, workers, "judged")
-    return _each(entries, explained, workers, "explained")
+    with course.workshop(teaching=False) as graded:
+        _each(entries, partial(judged, graded), workers, "judged")
+    with course.workshop(teaching=True) as teaching:
+        return _each(entries, partial(explained, teaching), workers, "explained")
 
 
 def _files(course: Course, submission: Submission, results: Path) -> tuple[Path, Path]:

@@ -14,6 +14,7 @@ from classroom.grade.judge import Job, judge
 from classroom.grade.reference import Exercise, Reference
 from classroom.grade.stage import stage_examiner, stage_library
 from classroom.grade.verdicts import Judgement
+from classroom.grade.workshop import Workshop
 from classroom.known import Known, same_code
 
 MAX_SHOWN = 20_000  # characters of an answer on its feedback page
@@ -66,6 +67,11 @@ class Course:
         """The staged library for an exercise: one for all graded runs, one a chapter to teach."""
         return self.scratch / "stages" / (exercise[:2] if teaching else "graded")
 
+    def workshop(self, teaching: bool) -> Workshop:
+        """Where graded notebooks are run, or those that teach; to be entered, and left again."""
+        examiner = None if teaching else self.examiner
+        return Workshop(self.hidden, self.scratch, self.limits, self.imports, examiner)
+
     @property
     def examiner(self) -> Path:
         """What the exercises' examiners are made from."""
@@ -91,18 +97,22 @@ def stage(course: Course) -> None:
     stage_examiner(library, course.examiner, examined, course.key)
 
 
-def judge_all(course: Course, answers: Taken) -> dict[str, Judgement]:
+def judge_all(course: Course, answers: Taken, graded: Workshop) -> dict[str, Judgement]:
     """Run what needs to be run, on hidden inputs."""
-    return judge_answers(course, _runs(course, answers), teaching=False)
+    return judge_answers(course, _runs(course, answers), graded)
 
 
 def grade_answers(
-    course: Course, student: str, answers: Taken, judged: dict[str, Judgement]
+    course: Course,
+    student: str,
+    answers: Taken,
+    judged: dict[str, Judgement],
+    teaching: Workshop,
 ) -> list[Grade]:
     """A grade for every exercise of the chapters that these answers belong to."""
     runs = _runs(course, answers)
     asked = {i: runs[i] for i, found in judged.items() if found.kind in ("wrong", "error", "kind")}
-    taught = judge_answers(course, asked, teaching=True)
+    taught = judge_answers(course, asked, teaching)
     grades = []
     for number, ident, exercise in _exercises(course, answers):
         passed, seconds = False, 0.0
@@ -176,7 +186,9 @@ def _not_run(answers: Taken, exercise: str) -> tuple[str, str] | None:
     return None
 
 
-def judge_answers(course: Course, runs: dict[str, Answer], teaching: bool) -> dict[str, Judgement]:
+def judge_answers(
+    course: Course, runs: dict[str, Answer], workshop: Workshop
+) -> dict[str, Judgement]:
     """Run answers: on hidden inputs, or, for words alone, on public ones beside what is right."""
     jobs = []
     for ident, answer in runs.items():
@@ -184,16 +196,15 @@ def judge_answers(course: Course, runs: dict[str, Answer], teaching: bool) -> di
         jobs.append(
             Job(
                 exercise=ident,
-                notebook=reference.notebook(ident, answer, public=teaching),
-                library=course.library(ident, teaching),
+                notebook=reference.notebook(ident, answer, public=workshop.teaches),
+                library=course.library(ident, workshop.teaches),
                 seconds=course.seconds(ident),
-                room=None if teaching else reference.exercises[ident].room,
+                room=None if workshop.teaches else reference.exercises[ident].room,
                 atol=reference.exercises[ident].atol,
-                key=None if teaching else course.key,
+                key=None if workshop.teaches else course.key,
             )
         )
-    examiner = None if teaching else course.examiner
-    return judge(jobs, course.hidden, course.scratch, course.limits, course.imports, examiner)
+    return judge(jobs, workshop)
 
 
 def not_handed_in(

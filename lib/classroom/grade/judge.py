@@ -6,9 +6,6 @@ themselves.
 """
 
 import json
-import os
-import signal
-import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
@@ -20,12 +17,13 @@ from secrets import token_hex
 import nbformat
 from nbformat import NotebookNode
 
-from classroom.environment import kernel_environment
-from classroom.grade.box import HERE, Box, Limits
+from classroom.grade.box import HERE, Box
 from classroom.grade.protection import keeps_to_folders
-from classroom.grade.verdicts import Judgement, judgement, read_verdicts
+from classroom.grade.verdicts import FATAL, Judgement, judgement, read_verdicts
+from classroom.grade.workshop import Workshop
 
 START_SECONDS = 90  # for a box, pytest and a kernel to start on a busy machine
+EARLY = ("unreported", "setup", *FATAL)  # what these leave behind is not used again
 
 
 @dataclass(frozen=True)
@@ -44,51 +42,38 @@ class Job:
     mark: str = field(default_factory=partial(token_hex, 16))
 
 
-def judge(
-    jobs: list[Job],
-    hidden: tuple[Path, ...],
-    scratch: Path,
-    limits: Limits,
-    imports: tuple[str, ...],
-    examiner: Path | None,
-) -> dict[str, Judgement]:
-    """A judgement for each job's exercise; `imports` is what most of them will want imported, and
-    `examiner` what their examiners are made from, if they have any.
+def judge(jobs: list[Job], workshop: Workshop) -> dict[str, Judgement]:
+    """A judgement for each job's exercise.
 
     An answer may end the box or the whole run. The exercise in which that happened and those that
     had no chance are run again, the former by itself.
     """
     found: dict[str, Judgement] = {}
     while jobs:
-        found |= _run(jobs, hidden, scratch, limits, imports, examiner)
+        found |= _run(jobs, workshop)
         if len(jobs) == 1:
             break
         jobs = [job for job in jobs if found[job.exercise].kind in ("unreported", "setup")]
         if jobs:
-            found |= _run(jobs[:1], hidden, scratch, limits, imports, examiner)
+            found |= _run(jobs[:1], workshop)
             jobs = jobs[1:]
     return found
 
 
-def _run(
-    jobs: list[Job],
-    hidden: tuple[Path, ...],
-    scratch: Path,
-    limits: Limits,
-    imports: tuple[str, ...],
-    examiner: Path | None,
-) -> dict[str, Judgement]:
+def _run(jobs: list[Job], workshop: Workshop) -> dict[str, Judgement]:
     """One run of nbval over all jobs, a kernel each, in one box where that is safe."""
     libraries = tuple(dict.fromkeys(job.library for job in jobs))
     groups = [libraries] if keeps_to_folders() else [(library,) for library in libraries]
     with ExitStack() as stack:
+        scratch = workshop.scratch
         place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="n", dir=scratch)))
         boxes = {
             library: box
             for group in groups
-            for box in [stack.enter_context(Box(group, scratch, hidden, limits, imports, examiner))]
+            for box in [stack.enter_context(workshop.box(group))]
             for library in group
         }
+        referee = stack.enter_context(workshop.referee())
         folder = place / "notebooks"
         folder.mkdir()
         (folder / "pytest.ini").write_text("[pytest]\n")
@@ -102,40 +87,21 @@ def _run(
                 sealed = {"key": job.key.hex(), "mark": job.mark, "atol": job.atol}
                 notebook.metadata["sealed"] = sealed
             nbformat.write(notebook, folder / f"{number:03d}.ipynb")
-        environment = kernel_environment(place) | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-        environment |= {"PYTHONPATH": str(HERE.parents[1]), "TMPDIR": str(place)}
-        _run_referee(folder, environment, START_SECONDS + sum(map(_longest, jobs)))
+        referee.run(folder, place, START_SECONDS + sum(map(_longest, jobs)))
         verdicts = read_verdicts(folder / "verdicts.jsonl")
-    return {
-        job.exercise: judgement(job.notebook, verdicts.get(f"{number:03d}.ipynb", []))
-        for number, job in enumerate(jobs)
-    }
+        found = {
+            job.exercise: judgement(job.notebook, verdicts.get(f"{number:03d}.ipynb", []))
+            for number, job in enumerate(jobs)
+        }
+        if any(one.kind in EARLY for one in found.values()):
+            for tool in (referee, *boxes.values()):
+                tool.close()
+    return found
 
 
 def _longest(job: Job) -> float:
     """The longest that a notebook may take from the start of its kernel to its end."""
     return 2 * job.seconds + 20
-
-
-def _run_referee(folder: Path, environment: dict[str, str], limit: float) -> None:
-    """Let nbval run the folder's notebooks; what it says is in verdicts.jsonl."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "classroom.grade.boxed_referee", str(folder)],
-        env=environment,
-        stdin=subprocess.PIPE,  # closes when this process ends, and the referee with it
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        process.wait(limit)
-    except subprocess.TimeoutExpired:
-        pass
-    finally:
-        process.stdin.close()
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
 
 
 def _write_kernelspec(place: Path, name: str, box: Box, job: Job) -> None:

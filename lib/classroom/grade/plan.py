@@ -21,6 +21,8 @@ from classroom.grade.reference import (
     from_json,
     to_json,
 )
+from classroom.grade.verdicts import Judgement
+from classroom.grade.workshop import Workshop
 from classroom.known import Known, chapters
 from classroom.layout import write_atomically
 
@@ -110,15 +112,21 @@ class Plan:
                 for ident in reference.exercises
             }
             unhurried = replace(course, cell_seconds=max(course.cell_seconds, REHEARSAL_SECONDS))
-            judged = judge_all(unhurried, solved)
-            grades = grade_answers(unhurried, "the solution", solved, judged)
+            with course.workshop(teaching=False) as graded, course.workshop(True) as teaching:
+                judged = judge_all(unhurried, solved, graded)
+                grades = grade_answers(unhurried, "the solution", solved, judged, teaching)
+                altered = _judge_altered(course, next(iter(fresh.values())), graded)
             if failed := [grade for grade in grades if grade.status != "passed"]:
                 what = "; ".join(f"{one.exercise}: {one.status} {one.message}" for one in failed)
                 raise ValueError(
                     f"the course's own solution does not pass in the sandbox of this machine "
                     f"({what}). Nothing was graded. Run: make doctor, and make test"
                 )
-            _refuses_what_is_wrong(course, next(iter(fresh.values())))
+            if altered.kind != "wrong":
+                raise ValueError(
+                    f"nbval on this machine does not tell a wrong result from a right one "
+                    f"({altered.kind}). Nothing was graded. Run: make doctor, and make test"
+                )
             for number in fresh:
                 seconds[number] = {g.exercise: g.seconds for g in grades if g.chapter == number}
             self._keep()
@@ -132,16 +140,12 @@ class Plan:
         write_atomically(self.file, json.dumps(self.kept))
 
 
-def _refuses_what_is_wrong(course: Course, reference: Reference) -> None:
-    """A referee that would let anything pass is found out before it grades."""
+def _judge_altered(course: Course, reference: Reference, graded: Workshop) -> Judgement:
+    """A right answer, held against a wrong result: a referee that lets anything pass is found out
+    before it grades."""
     ident, exercise = next(iter(reference.exercises.items()))
     other = replace(exercise, expected="[]")
     altered = replace(reference, exercises=reference.exercises | {ident: other})
     course = replace(course, references=course.references | {ident[:2]: altered})
     answer = Answer.of(course.known.solved[ident])
-    found = judge_answers(course, {ident: answer}, teaching=False)[ident]
-    if found.passed or found.kind != "wrong":
-        raise ValueError(
-            f"nbval on this machine does not tell a wrong result from a right one ({found.kind}). "
-            "Nothing was graded. Run: make doctor, and make test"
-        )
+    return judge_answers(course, {ident: answer}, graded)[ident]

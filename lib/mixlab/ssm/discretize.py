@@ -1,16 +1,18 @@
 """From x' = A x + B u to x_t = Ā x_{t-1} + B̄ u_t: what a step of length Δ makes of A and B.
 
-Three rules, in rising order of care. *Euler* takes the slope at the start of the step for the
-whole step. *Bilinear* (trapezoid, Tustin) averages the slopes at both ends. *Zero-order hold* (zoh)
-holds the input still during the step and solves the equation exactly. "mamba" is what Mamba's
-released code does: zoh for A, Euler for B.
+Four rules hold the input still during the step. *Euler* takes the slope at the start of the step
+for the whole step, *backward Euler* the slope at its end. *Bilinear* (Tustin) averages the two.
+*Zero-order hold* (zoh) solves the equation exactly. "mamba" is what Mamba's released code does: zoh
+for A, Euler for B. A held input costs all of them an order: against an input that moves during the
+step, each has an error like Δ. Mamba-3's `trapezoid` reads the inputs at both ends of the step.
 
 Textbook Euler carries u_{t-1} forward, while every recurrence here reads u_t. Both describe the
 same system: ours calls the input that acts *during* the step ending at t by the name of the
 instant at which its effect is first seen, so that an output may depend on its own token.
 
 Sources: Gu, Goel and Ré, "Efficiently Modeling Long Sequences with Structured State Spaces"
-(2022), equation 3 (bilinear); Gu and Dao, "Mamba" (2023), equation 4 (zoh) and appendix C.
+(2022), equation 3 (bilinear); Gu and Dao, "Mamba" (2023), equation 4 (zoh) and appendix C; Lahoti
+et al., "Mamba-3: Improved Sequence Modeling using State Space Principles" (2026) (trapezoid).
 
 Symbols: `delta` is Δ, `A_bar` Ā, `B_bar` B̄, n the size of the state (`d_state`).
 """
@@ -22,7 +24,7 @@ from jaxtyping import Complex, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-METHODS = ("euler", "bilinear", "zoh", "mamba")
+METHODS = ("euler", "backward_euler", "bilinear", "zoh", "mamba")
 
 
 def discretize_diagonal(
@@ -40,7 +42,7 @@ def discretize_diagonal(
         A: rates, real or complex; the diagonal of A.
         B: input weights.
         delta: step lengths Δ, positive.
-        method: "euler", "bilinear", "zoh" or "mamba".
+        method: one of `METHODS`.
 
     Returns:
         Ā and B̄, each of the broadcast shape that its formula needs.
@@ -59,6 +61,8 @@ def discretize_diagonal(
     z = delta * A
     if method == "euler":
         return 1 + z, delta * B
+    if method == "backward_euler":
+        return 1 / (1 - z), delta * B / (1 - z)
     if method == "bilinear":
         return (1 + z / 2) / (1 - z / 2), delta * B / (1 - z / 2)
     if method == "mamba":
@@ -85,7 +89,7 @@ def discretize_dense(
         A: the state matrix, or one a system.
         B: the input column.
         delta: the step length Δ, positive; one number, or one a system.
-        method: "euler", "bilinear", "zoh" or "mamba".
+        method: one of `METHODS`.
 
     Raises:
         ValueError: for a Δ that isn't positive, an A that isn't square or is of whole numbers, a B
@@ -108,8 +112,10 @@ def discretize_dense(
     z, driven = delta[..., None, None] * A, delta[..., None] * B
     if method == "euler":
         return eye + z, driven
-    if method == "bilinear":
-        both = torch.linalg.solve(eye - z / 2, torch.cat((eye + z / 2, driven[..., None]), dim=-1))
+    if method in ("backward_euler", "bilinear"):
+        late = 1 if method == "backward_euler" else 1 / 2  # share of the slope at the step's end
+        right = torch.cat((eye + (1 - late) * z, driven[..., None]), dim=-1)
+        both = torch.linalg.solve(eye - late * z, right)
         return both[..., :n], both[..., n]
     if method == "mamba":
         return torch.matrix_exp(z), driven
@@ -117,6 +123,43 @@ def discretize_dense(
     extended = F.pad(torch.cat((z, driven[..., None]), dim=-1), (0, 0, 0, 1))
     both = torch.matrix_exp(extended)
     return both[..., :n, :n], both[..., :n, n]
+
+
+def trapezoid(
+    A: Float[Tensor, "*#shape"] | Complex[Tensor, "*#shape"],
+    delta: Float[Tensor, "*#shape"] | float,
+    now: Float[Tensor, "*#shape"] | float = 0.5,
+) -> tuple[
+    Float[Tensor, "*#shape"] | Complex[Tensor, "*#shape"],
+    Float[Tensor, "*#shape"] | Complex[Tensor, "*#shape"],
+    Float[Tensor, "*#shape"] | Complex[Tensor, "*#shape"],
+]:
+    """(α, β, γ) of Mamba-3's step, h_t = α h_{t-1} + β B_{t-1} u_{t-1} + γ B_t u_t.
+
+    The pushes during a step add up to the integral of e^{(Δ − s)A} B u(s). The trapezoid rule takes
+    it from its two ends: what was pushed at the start has decayed by α. A weight of ½ makes the
+    error like Δ², any other like Δ; a weight of 1 leaves Mamba's step, where β is 0.
+
+    Args:
+        A: rates, real or complex; the diagonal of A.
+        delta: step lengths Δ, positive.
+        now: λ, the weight of the step's end, from 0 to 1; Mamba-3 learns it for each token.
+
+    Raises:
+        ValueError: for a Δ that isn't positive, an A of whole numbers, or a weight outside 0 to 1.
+
+    >>> trapezoid(torch.tensor(-1.0), 0.1)
+    (tensor(0.9048), tensor(0.0452), tensor(0.0500))
+    """
+    delta = _checked(A, delta, "mamba")
+    now = torch.as_tensor(now, dtype=delta.dtype, device=A.device)
+    if not ((now >= 0) & (now <= 1)).all():
+        raise ValueError(
+            "the weight of the step's end is a share, from 0 to 1: got values from "
+            f"{now.min().item():.4g} to {now.max().item():.4g}. Was the sigmoid left out?"
+        )
+    alpha = torch.exp(delta * A)
+    return alpha, (1 - now) * delta * alpha, now * delta
 
 
 def log_steps(channels: int, dt_min: float, dt_max: float) -> Float[Tensor, " channels"]:

@@ -34,7 +34,7 @@ def course(tmp_path) -> Path:
 def test_an_entry_links_to_the_heading_above_its_cell(course):
     text = page(map(read_chapter, sources(course)))
     assert "## [02 · Sums](02_sums.ipynb)" in text
-    assert "**“Sums are slow”** (a blog)\n\nThree are not.\n" in text
+    assert "> **Sums are slow**\\\n> a blog\n\nThree are not.\n" in text
     assert "[Three of `them`](02_sums.ipynb#Three-of-them)" in text
 
 
@@ -64,10 +64,10 @@ def test_an_entry_without_proof_is_an_error(course, old, new, said):
 def test_every_link_of_the_courses_page_leads_to_a_heading():
     text = (ROOT / PAGE).read_text(encoding="utf-8")
     assert text == page(map(read_chapter, sources(ROOT)))
-    links = [line for line in text.split("\n") if line.startswith("Proved under")]
+    links = [line for line in text.split("\n") if line.startswith("Proof: ")]
     assert len(links) > 20
     for line in links:
-        heading, target = line.removeprefix("Proved under [").removesuffix(").").split("](")
+        heading, target = line.removeprefix("Proof: [").removesuffix(")").split("](")
         lesson = nbformat.read(ROOT / "course" / target.partition("#")[0], as_version=4)
         texts = [cell.source for cell in lesson.cells if cell.cell_type == "markdown"]
         assert any(f"# {heading}" in text.split("\n") or f"## {heading}" in text for text in texts)

@@ -1,11 +1,12 @@
 """Euler, bilinear, zero-order hold: their errors, their stability, their agreement."""
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
 
-from mixlab.ssm.discretize import METHODS, discretize_dense, discretize_diagonal
+from mixlab.ssm.discretize import METHODS, discretize_dense, discretize_diagonal, trapezoid
 from mixlab.ssm.ode import exact_linear, growth_factor, integrate, is_stable, observed_order
 
 
@@ -20,7 +21,9 @@ def state_at_one(method: str, n_steps: int) -> torch.Tensor:
     return (x - exact_linear(A, B, torch.tensor([1.0, 0.0], dtype=torch.float64), 3.0, 1.0)).norm()
 
 
-@pytest.mark.parametrize(("method", "order"), [("euler", 1), ("bilinear", 2), ("mamba", 1)])
+@pytest.mark.parametrize(
+    ("method", "order"), [("euler", 1), ("backward_euler", 1), ("bilinear", 2), ("mamba", 1)]
+)
 def test_error_falls_with_the_order_of_the_method(method, order):
     steps = torch.tensor([1 / 64, 1 / 128, 1 / 256], dtype=torch.float64)
     errors = torch.stack([state_at_one(method, round(1 / step.item())) for step in steps])
@@ -29,6 +32,57 @@ def test_error_falls_with_the_order_of_the_method(method, order):
 
 def test_zero_order_hold_has_no_error_for_an_input_that_holds_still():
     assert state_at_one("zoh", 3) < 1e-12
+
+
+def error_at_two(weights) -> torch.Tensor:
+    """Of h' = −h + cos t from h(0) = ½, at t = 2, where h = (cos t + sin t) / 2.
+
+    Args:
+        weights: maps Δ to what a step takes of the state, the input before and the input now.
+    """
+
+    def error(n_steps):
+        alpha, beta, gamma = (float(part) for part in weights(2 / n_steps))
+        h, x = 0.5, torch.linspace(0, 2, n_steps + 1, dtype=torch.float64).cos()
+        for before, now in pairwise(x):
+            h = alpha * h + beta * before + gamma * now
+        return (h - (math.cos(2) + math.sin(2)) / 2).abs()
+
+    return torch.stack([error(n) for n in (64, 128, 256)])
+
+
+STEPS = torch.tensor([2 / 64, 2 / 128, 2 / 256], dtype=torch.float64)
+RATE, ONE = torch.tensor(-1.0, dtype=torch.float64), torch.tensor(1.0, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_held_input_costs_every_rule_an_order(method):
+    def weights(delta):
+        A_bar, B_bar = discretize_diagonal(RATE, ONE, torch.tensor(delta).double(), method)
+        return A_bar, 0, B_bar
+
+    assert observed_order(error_at_two(weights), STEPS) == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize(("now", "order"), [(0.5, 2), (1.0, 1), (0.0, 1), (0.7, 1)])
+def test_mamba_3_s_trapezoid_is_of_second_order_at_equal_weights_only(now, order):
+    errors = error_at_two(lambda delta: trapezoid(RATE, delta, now))
+    assert observed_order(errors, STEPS) == pytest.approx(order, abs=0.05)
+
+
+def test_the_trapezoid_of_weight_one_is_mamba_s_step():
+    A, delta = -torch.rand(5) - 0.1 + 2j * torch.randn(5), torch.rand(5) + 0.01
+    alpha, beta, gamma = trapezoid(A, delta, 1.0)
+    torch.testing.assert_close(
+        (alpha, gamma), discretize_diagonal(A, torch.ones(5), delta, "mamba")
+    )
+    assert (beta == 0).all()
+
+
+@pytest.mark.parametrize("now", [-0.1, 1.5, float("nan"), torch.tensor([0.5, 3.0])])
+def test_a_trapezoid_s_weight_is_a_share(now):
+    with pytest.raises(ValueError, match="sigmoid"):
+        trapezoid(torch.tensor(-1.0), 0.1, now)
 
 
 @pytest.mark.parametrize(("method", "order"), [("euler", 1), ("runge_kutta_4", 4)])
@@ -93,7 +147,7 @@ def test_gradient_of_zero_order_hold_at_a_zero_rate_is_finite():
     assert torch.isfinite(A.grad).all()
 
 
-@pytest.mark.parametrize("method", ["euler", "bilinear", "zoh"])
+@pytest.mark.parametrize("method", ["euler", "backward_euler", "bilinear", "zoh"])
 def test_growth_factor_is_what_discretize_multiplies_the_state_by(method):
     z = torch.complex(torch.linspace(-5, 1, 7), torch.linspace(-3, 3, 7))
     A_bar, _ = discretize_diagonal(z, torch.ones(7), torch.tensor(1.0), method)
@@ -119,7 +173,7 @@ def test_a_step_must_be_positive(delta):
 
 def test_unknown_names_are_told():
     one = torch.ones(1)
-    with pytest.raises(ValueError, match="euler, bilinear, zoh, mamba"):
+    with pytest.raises(ValueError, match="euler, backward_euler, bilinear, zoh, mamba"):
         discretize_diagonal(-one, one, one, "exact")
     with pytest.raises(ValueError, match="runge_kutta_4"):
         integrate(lambda t, x: x, one, 1.0, 1, "midpoint")

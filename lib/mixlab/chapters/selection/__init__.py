@@ -1,0 +1,1 @@
+"""Chapter 16: what it is about, in a line."""

@@ -1,0 +1,1 @@
+"""Chapter 13: what it is about, in a line."""
