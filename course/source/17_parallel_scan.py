@@ -337,10 +337,8 @@ title = "One chunk after the other, each handed the prefix so far"
 piece("scan", title, text="3 1 4 1 5 9 2 6 5", method="chunked", chunk=3)
 
 # %% [markdown] slide="notes"
-# Mamba's CUDA kernel is this scan, not one tree over the whole text. A block of up to 128 threads
-# takes up to 16 tokens a thread, 2,048 a chunk, and keeps a running prefix from chunk to chunk
-# (`selective_scan_fwd_kernel.cuh`). Inside, each thread loops over its own 16; the 32 threads of a
-# *warp* use Hillis and Steele's pattern. With $C = 1$ this is the loop,
+# Mamba's CUDA kernel is this scan, not one tree over the whole text. (Chapter 18 has the words.) A block of up to 128 threads takes up to 16 tokens a thread, 2,048 a chunk, and keeps a running prefix from chunk to chunk
+# (`selective_scan_fwd_kernel.cuh`). Each thread loops over its own 16; the 32 of a *warp* use Hillis and Steele's pattern. With $C = 1$ this is the loop,
 # with $C = L$ one tree: drag $C$, and see.
 
 # %% [markdown] slide="slide"

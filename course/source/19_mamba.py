@@ -15,9 +15,8 @@
 # block and say which of its three skips is which; read $\Delta$ as a clock, and say where the
 # paper's theorem and the released code part; compute when a state is cheaper than a cache.
 #
-# **You need** Python, PyTorch, a derivative made from short steps
-# ([chapter 12](12_sequence_models.ipynb)), chapter 17 for a loop that becomes a scan, 04 for the
-# cache.
+# **You need** a rate and a held input ([13](13_state_space_models.ipynb), here in short), why a
+# token should choose ([16](16_selection.ipynb)), a loop that becomes a scan (17), the cache (04).
 #
 # **Time**: 60 minutes, and a little more for the exercises in
 # [work/19_mamba.ipynb](../work/19_mamba.ipynb), your copy of
@@ -103,7 +102,7 @@ figures.held([f"{x:g}" for x in u], shares, title=title, y_title="memory h")
 # %% [markdown] slide="slide"
 # ## One knob for both: Δ
 #
-# Instead of two numbers, give the token one: a time. Let $h$ drift towards $u$, the faster the larger
+# Chapter 13, in three slides. Instead of two numbers, give the token one: a time. Let $h$ drift towards $u$, the faster the larger
 # the gap: in a short time it closes that share of the gap. **Predict:** in a time of 1, taken in 10
 # short steps, how much of the gap is left? In 1,000?
 
