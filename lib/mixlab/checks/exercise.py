@@ -93,7 +93,7 @@ class Known:
     slips: Answers = field(default_factory=dict)
     place: Callable[[tuple[int, ...]], str] = lambda index: ""
     name: Callable = str
-    advice: Callable[..., str] | None = None
+    advice: Callable[..., str | None] | None = None
 
 
 def suspects(

@@ -61,7 +61,7 @@ def trace_memory(signal: list[float], d_state: int, heard: int) -> dict[str, Mem
 
     >>> memories = trace_memory(shape("still"), d_state=3, heard=64)
     >>> [round(memory.errors[0], 2) for memory in memories.values()]
-    [0.0, 0.02]
+    [0.0, 0.06]
     """
     x = torch.tensor(signal[:heard], dtype=torch.float64)
     middles = torch.arange(heard, dtype=torch.float64) + 0.5
