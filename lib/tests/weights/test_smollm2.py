@@ -47,18 +47,7 @@ def logits(model, tokens):
 
 
 def test_configuration(ours):
-    assert ours.config == TransformerConfig(
-        dim=576,
-        n_layers=30,
-        n_heads=9,
-        n_kv_heads=3,
-        head_dim=64,
-        hidden_dim=1536,
-        vocab_size=49_152,
-        rope_theta=100_000.0,
-        tie_embeddings=True,
-        max_seq=8192,
-    )
+    assert ours.config == TransformerConfig.smollm2()
     assert ours.config.n_parameters == sum(p.numel() for p in ours.parameters()) == 134_515_008
 
 
