@@ -84,10 +84,11 @@ def roofs(
             line=dict(color=color, width=4),
             hovertemplate="%{x:.3~g} FLOP a byte: %{y:.3~s}FLOP/s<extra>" + name + "</extra>",
         )
-        # Of two roofs of one height the one with the nearer ridge is named on its left.
+        # Of two roofs of one height the one with the nearer ridge is named below it, at its end.
         nearer = any(top == other and rate > slower for slower, other in roofs.values())
-        side = dict(xanchor="right") if nearer else {}
-        _write(shown, f"<b>{name}</b>: ridge {ridge:.3g}", ridge, top, color, yshift=13, **side)
+        place = dict(xanchor="right", yshift=-13) if nearer else dict(yshift=13)
+        words = f"<b>{name}</b>: ridge {ridge:.3g}"
+        _write(shown, words, most if nearer else ridge, top, color, **place)
     shown.add_scatter(
         x=[at for at, _ in points.values()],
         y=[rate for _, rate in points.values()],
