@@ -284,7 +284,7 @@ figures.steps(pictures, captions, "Hide everything, show the past, hide what is 
 # Two masks to add, causal and window: why not add them to each other? **Predict** what
 # `lowest + lowest` is in float32, and what a softmax makes of a row in which every key is hidden.
 
-# %% slide="fragment" myth="Masks may be added to each other: causal plus window plus padding" said="Hugging Face's Mistral of October 2023, and copies of it, which add two masks of the lowest float" truth="The sum overflows to −∞, and a row of nothing but −∞ becomes NaN. Join masks by and; let a query without keys attend to nothing."
+# %% slide="fragment"
 lowest = torch.finfo(torch.float32).min
 print("lowest + lowest =", lowest + torch.tensor(lowest))
 print("softmax of a row of -inf  :", torch.full((3,), -torch.inf).softmax(0).tolist())
@@ -293,6 +293,10 @@ for window in (None, 2):
     mask = window_mask(5, window=window) & (torch.arange(5) < 2)  # keys 2, 3, 4 are padding
     print(f"W = {window}: does the row see nothing?", (~mask).all(dim=1).tolist())
 assert window_mask(9, window=1).any(dim=1).all()  # without padding every query sees itself
+
+# %% myth="Masks may be added to each other: causal plus window plus padding" said="Hugging Face's Mistral of October 2023, and copies of it, which add two masks of the lowest float" truth="The sum overflows to −∞, and a row of nothing but −∞ becomes NaN. Join masks by and; let a query without keys attend to nothing."
+assert lowest + torch.tensor(lowest) == -torch.inf
+assert torch.full((3,), -torch.inf).softmax(0).isnan().all()
 
 # %% [markdown] slide="notes"
 # The sum overflows to $-\infty$; a row of nothing but $-\infty$ divides zero by zero: NaN, which
