@@ -23,6 +23,7 @@ import signal
 import sys
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
 
 from classroom.check_lines import compare_check_lines
@@ -41,14 +42,18 @@ def bend_nbval() -> None:
     import zmq
     from jupyter_client.manager import KernelManager
 
+    @cache  # for all kernels: each context has threads, and the memory of some sixty fills MEMORY
+    def context():
+        made = zmq.Context()
+        made.setsockopt(zmq.MAXMSGSIZE, MAX_TEXT)
+        return made
+
     def manager(kernel_name, kernel_spec_manager):
         spec = kernel_spec_manager.get_kernel_spec(kernel_name)
-        context = zmq.Context()
-        context.setsockopt(zmq.MAXMSGSIZE, MAX_TEXT)
         return KernelManager(
             kernel_name=kernel_name,
             kernel_spec_manager=kernel_spec_manager,
-            context=context,
+            context=context(),
             transport="ipc",
             ip=str(Path(spec.metadata["sockets"]) / kernel_name),
         )
