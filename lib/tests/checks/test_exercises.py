@@ -53,7 +53,12 @@ def test_right_answers_share_one_line_and_stay_within_the_tolerance(exercise, ca
         check(exercise, answer)
         lines.add(capsys.readouterr().out)
     assert len(lines) == 1
-    assert lines.pop().startswith(f"{exercise} ✓ ")
+    line = lines.pop().strip()
+    assert line.startswith(f"{exercise} ✓ ")
+    (solved,) = (ROOT / "solutions").glob(f"{exercise[:2]}_*.ipynb")
+    assert line in solved.read_text(encoding="utf-8"), (
+        "solutions/ holds another run: python -m classroom notebooks --execute " + exercise[:2]
+    )
     for seed in (PUBLIC, 1000, 1001, 1002) if THOROUGH else (1000,):
         for arguments in asked.inputs(seed):
             first, *others = (asked.outcome(answer, arguments) for answer in right)
