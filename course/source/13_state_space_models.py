@@ -204,7 +204,7 @@ print(f"e^λ: size {abs(rates[0].exp()):.3f}, and e^-0.25 is {math.exp(-0.25):.3
 # $e^{(a + ib)t}$ shrinks by $e^{a}$ a second and turns by the angle $b$. Multiplying by $c + id$
 # stretches by its size $\sqrt{c^2 + d^2}$.
 #
-# Eigenvalues of real matrices come in pairs $a \pm ib$. S4D keeps one of each pair; Mamba keeps
+# A real $A$ pairs its complex eigenvalues, $a \pm ib$. S4D keeps one of each pair; Mamba keeps
 # only real ones; Mamba-3 brings the turning back.
 
 # %% [markdown] slide="slide"

@@ -174,7 +174,7 @@ KNOWN = Known(
     slips={
         "expected True or False": lambda layer: layer([1]),
         "1 to 12 whole numbers": lambda layer: layer([1] * 13) == [],
-        "as long as lists are short": judging(drawn(range(1, 7))),
+        "lists of one length only": judging(drawn(range(1, 7))),
     },
     show=lambda layer: f"has_kernel on a layer: {layer.__doc__}",
     name=lambda value: "True (accept)" if value else "False (reject)",

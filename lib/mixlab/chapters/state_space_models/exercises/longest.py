@@ -30,7 +30,7 @@ ASKED = Asked(
         ([-4.0, -0.5, -1 + 2j, -1 - 2j],),
         ([2j, -2j],),
         ([-0.5 + 3j, -0.5 - 3j, -6.0],),
-        ([-2.0, 1j, -1j, -1 + 3j, -1 - 3j],),
+        ([-20.0, 1j, -1j, -1 + 3j, -1 - 3j],),
     ),
     hints=(
         "A step multiplies a rate's number by 1 + Δλ. Where in the plane does that lie for Δ = 0, "
