@@ -394,6 +394,7 @@ for shares in kept:
     assert ((dot > 0.97) & (of_letters < 0.9)).sum() >= 4
     assert dot.median() > of_letters.median() + 0.05
 assert (kept[0][4] > 0.95).sum() >= 12  # the one that is drawn
+assert (kept[0][:4] < 0.9).float().mean() > 0.6
 order = kept[0][4].argsort()
 rows = ["A", "B", "C", "D", "dot", "1?", "2?", "3?"]
 title = "Learnt: at a dot time stands nearly still, at a letter it runs"
@@ -408,7 +409,7 @@ figures.kept(rows, kept[0][:, order].tolist(), title, "channel, seed 0, by what 
 # %% [markdown] slide="slide"
 # ## Task two: what followed the star?
 #
-# `c f h * e a b b d g c a f e d *` → `e`
+# `cfh*eabbdgcafed*` → `e`
 #
 # A star somewhere in a text of eight letters, and again at its end: what followed the first? The
 # paper calls it *induction heads*. Here noise is made of the same letters as the answer.
@@ -565,7 +566,7 @@ assert round(constant_B_C[0] - chosen_B_C[1], 2) == 1.17  # across the columns: 
 # ## Out of reach: odd or even?
 #
 # A text of ones: is their number odd? At each one the state must change sides. But
-# $e^{\Delta A} > 0$: a state number under ones is $h_n = p + q\,a^n$ with $0 < a \le 1$, and creeps
+# $e^{\Delta A} > 0$: a state number under ones is $h_n = p + q\,a^n$ with $0 < a < 1$, and creeps
 # to one side.
 #
 # **Claim.** A score from $M$ such numbers, $f(n) = c + \sum_{i=1}^{M} c_i\,a_i^n$, changes its sign

@@ -50,7 +50,7 @@ def stairs(
         shown.data[-1].update(hovertemplate="%{y:.3~s}B a second<extra>" + name + "</extra>")
         starts = [sizes[0], *(size for size, _, _ in levels[:-1])]
         for start, (_, rate, words) in zip(starts, levels, strict=True):
-            _write(shown, words, start, rate, color, yshift=14)
+            _write(shown, words, start, rate, color, yshift=14, xshift=5)
     shown.update_xaxes(type="log", title_text="bytes to read from", **_bytes(range(14, 38, 4)))
     shown.update_yaxes(type="log", title_text="bytes a second", tickformat="~s", dtick=1)
     return shown.update_layout(showlegend=False)
@@ -130,7 +130,7 @@ def kept(
     at = list(every).index(best)
     least = sum(amounts[at] for amounts in parts.values())
     words = f"<b>least: every {best}</b>"
-    place = dict(x=at, y=least, yanchor="bottom", showarrow=False)
+    place = dict(x=at, y=least, yanchor="bottom", yshift=9, showarrow=False)
     shown.add_annotation(text=words, font_size=16, **place)
     shown.update_xaxes(title_text="tokens from one kept state to the next", type="category")
     shown.update_yaxes(title_text="bytes held at most", tickformat="~s")

@@ -94,7 +94,9 @@ FAMILIES = {
     "sums, not means": lambda n, m: whole(n) * n,
     "one sample too few where there are {m}": lambda n, m: first(n, n - (n == m > 1)),
     "wrong from {m} samples on": lambda n, m: whole(n) * (1 + 0.05 * (n >= m)),
-    "sample {m} counts twice": lambda n, m: changed(whole(n), m, 0, 1 / n) if n > m else whole(n),
+    "sample {m} counts twice, unless it is the newest": lambda n, m: (
+        changed(whole(n), m, 0, 1 / n) if n > m + 1 else whole(n)
+    ),
     "right for constants: two samples exchange a little of their weight": lambda n, m: changed(
         changed(whole(n), 0, 2, 0.1), n - 1, 2, -0.1
     ),
@@ -106,7 +108,7 @@ NUMBERS = {
     "no 1/t: a sample fades by 1/e in {m}": (10, 5, 8, 15, 20),
     "one sample too few where there are {m}": (7, 5, 9, 13, 18, 23),
     "wrong from {m} samples on": (40, 31, 34, 37, 39),
-    "sample {m} counts twice": (3, 1, 2, 5, 8, 11),
+    "sample {m} counts twice, unless it is the newest": (3, 1, 2, 5, 8, 11),
 }
 
 

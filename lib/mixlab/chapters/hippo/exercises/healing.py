@@ -6,7 +6,7 @@ from mixlab.checks.readers import read_count
 
 def draw(rng):
     """Numbers that weren't hit, hits in time, just in time, and too late."""
-    drawn = [(1, 0, 0), (1, 0, 63), (10**6, 10**6, 10**7), (10**6, 3, 2), (10**6, 3, 10**7)]
+    drawn = [(1, 0, 0), (1, 0, 63), (60, 60, 75), (60, 3, 2), (60, 3, 75)]
     for first in (0, 1, 4, 9):
         for heard in (1, first + 1, first + 2, first + 9):
             drawn.append((heard, first, first + int(rng.integers(0, 12))))
@@ -52,8 +52,6 @@ def reasoned(heard, first_bad, n):
 
 def followed(heard, first_bad, n):
     """Who is dirty after each step: whoever reads a dirty number, or its own dirty self."""
-    if n > 10**4 or heard > 10**4:  # the same by hand
-        return heard if n < first_bad else (-1, n + 2)[heard < first_bad + 2]
     dirty = {i for i in range(n + 1) if i >= first_bad}
     for k in range(heard, n + 3):
         if n not in dirty:

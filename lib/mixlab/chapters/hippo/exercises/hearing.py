@@ -81,6 +81,10 @@ def squeezed(h, heard, x):
     return shares + x * (weights / 2 * (1 - edge)) @ (basis(2 * new - 1, size - 1) * scale)
 
 
+def entries(A, k):
+    return torch.exp(A * math.log((k + 1) / k))
+
+
 MISTAKES = {
     "all three mistakes are still there. Try a signal whose numbers you know.": given,
     "A's diagonal is right now. Two mistakes are left: how long a sample lasts, and what it lets "
@@ -118,6 +122,11 @@ MISTAKES = {
     "you average slopes at both ends, by the bilinear rule. A held sample has an exact step.": (
         ruled(bilinear),
         ruled(bilinear_clock),
+        ruled(
+            lambda A, B, eye, h, k, x: torch.linalg.solve(
+                eye - A / (2 * k + 2), (eye + A / (2 * k)) @ h + B * x / k
+            )
+        ),
     ),
     "you step by Euler's rule. A held sample has an exact step.": (
         ruled(lambda A, B, eye, h, k, x: h + (A @ h + B * x) / k),
@@ -136,6 +145,12 @@ MISTAKES = {
         letting(lambda A, B, keeps, z: keeps @ B - B),
         letting(lambda A, B, keeps, z: z * keeps @ B),
         letting(lambda A, B, keeps, z: B),
+    ),
+    "you let in what isn't kept, of B. A held sample drives the numbers towards -A⁻¹B x, a past of "
+    "nothing but x.": letting(lambda A, B, keeps, z: B - keeps @ B),
+    "you take the exponential of each entry. What is kept needs that of the whole matrix.": (
+        ruled(lambda A, B, eye, h, k, x: entries(A, k) @ (h - x * eye[0]) + x * eye[0]),
+        ruled(lambda A, B, eye, h, k, x: entries(A, k).tril() @ (h - x * eye[0]) + x * eye[0]),
     ),
     "what a sample lets in has the wrong sign.": (
         lambda h, heard, x: 2 * clocked(h, heard, 0.0) - clocked(h, heard, x)

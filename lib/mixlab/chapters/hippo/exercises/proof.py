@@ -107,6 +107,11 @@ MISTAKES = {
         judging(signal=constant),
         judging(signal=lambda n: np.ones(n)),
     ),
+    "your test's signals are 0 but for one sample, which stands at the same end. Other samples may "
+    "count wrongly.": (
+        judging(signal=lambda n: np.eye(n)[0]),
+        judging(signal=lambda n: np.eye(n)[-1]),
+    ),
     "your test's signals are symmetric, or their order hardly matters.": judging(signal=halves),
     "your test asks whether a slower signal leaves the same numbers. Other memories do that too.": (
         slow,

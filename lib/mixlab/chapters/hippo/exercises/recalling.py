@@ -49,15 +49,15 @@ def share_of(ago, heard, delta):
     return 1 - ago / heard if delta is None else math.exp(-ago * delta)
 
 
-def legendre(y, size):
+def legendre(y, size, divided=lambda k: k + 1):
     P = [1.0, y]
     for k in range(1, size):
-        P.append(((2 * k + 1) * y * P[k] - k * P[k - 1]) / (k + 1))
+        P.append(((2 * k + 1) * y * P[k] - k * P[k - 1]) / divided(k))
     return P[:size]
 
 
-def summed(h, ago, heard, delta):
-    P = legendre(2 * share_of(ago, heard, delta) - 1, len(h))
+def summed(h, ago, heard, delta, divided=lambda k: k + 1):
+    P = legendre(2 * share_of(ago, heard, delta) - 1, len(h), divided)
     return sum((2 * n + 1) ** 0.5 * a * b for n, (a, b) in enumerate(zip(h, P, strict=True)))
 
 
@@ -141,6 +141,9 @@ MISTAKES = {
         where(lambda ago, heard, delta: share_of(ago + 0.5, heard, delta)),
         where(whole(lambda ago, heard: (heard - ago - 1) / (heard - 1))),
         where(whole(lambda ago, heard: 1 - ago / (heard - 1))),
+    ),
+    "your polynomials grow from P_2 on: in their recursion all is divided by k + 1.": (
+        lambda h, ago, heard, delta: summed(h, ago, heard, delta, lambda k: 1)
     ),
     "you return the last number's part alone.": lambda h, ago, heard, delta: summed(
         [0.0] * (len(h) - 1) + h[-1:], ago, heard, delta

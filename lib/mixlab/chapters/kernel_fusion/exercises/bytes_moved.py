@@ -6,7 +6,7 @@ from mixlab.checks.readers import read_reals
 
 def draw(rng):
     """Programs of one to nine kernels: inputs used twice, in one kernel and in several; results
-    that are wanted and used on."""
+    that are wanted and used on. No kernel works for nothing."""
     drawn = [
         ([("a", ["x", "y", "x"])], ["a"], 4),
         ([(f"r{k}", [f"r{k - 1}" if k else "x"]) for k in range(40)], ["r39"], 2**30),
@@ -18,7 +18,8 @@ def draw(rng):
             chosen = rng.integers(0, len(known), int(rng.integers(1, 4)))
             kernels.append((f"r{k}", [known[at] for at in chosen]))
             made.append(f"r{k}")
-        wanted = [name for name in made if rng.random() < 0.3 or name == made[-1]]
+        used = {name for _, inputs in kernels for name in inputs}
+        wanted = [name for name in made if rng.random() < 0.3 or name not in used]
         drawn.append((kernels, wanted, int(rng.integers(1, 10**6))))
     return drawn
 

@@ -62,7 +62,7 @@ ASKED = Asked(
         ([3, 1, 4, 1, 5],),
         ([-2, -6, -4],),
         ([7, 2, 0, 2, 1, 9, 3],),
-        ([-1],),
+        ([-(10**12)],),
         ([6, 5, 4, 3, 2, 1, 0, -1],),
     ),
     hints=(
@@ -155,7 +155,7 @@ MISTAKES = {
     "you store what nobody wants. Only y leaves the chip.": (also_storing("m"), also_storing("d")),
     "you read all of x before you write. That many registers no chip has: y[t] can be written as "
     "soon as x[t] is there.": all_first,
-    "your highest begins at 0. Where all numbers are below 0 nobody reaches it.": changed(start=0),
+    "your highest begins at a number that may lie above all x.": (*map(changed, (0, -(10**9))),),
     "you take the highest before place t for place t. Its own number counts too.": changed(
         make=lambda highest, old, x: old - x
     ),

@@ -126,6 +126,12 @@ MISTAKES = {
     "you scale the second sum alone. The first may have the smaller largest.": merging(
         max, lambda m_0, s_0, m_1, s_1, m: s_0 + s_1 * exp(m_1 - m)
     ),
+    "you scale the second sum always. It is the smaller largest that gives way.": merging(
+        max, lambda m_0, s_0, m_1, s_1, m: s_0 + s_1 * exp(-abs(m_0 - m_1))
+    ),
+    "you scale each sum by the other's difference.": merging(
+        max, lambda m_0, s_0, m_1, s_1, m: s_0 * exp(m_1 - m) + s_1 * exp(m_0 - m)
+    ),
     "you scale the wrong way round: exp(m - m_0) makes the smaller part larger.": (
         *merging(max, lambda m_0, s_0, m_1, s_1, m: s_0 * exp(m - m_0) + s_1 * exp(m - m_1)),
         lambda first, second: (
@@ -136,31 +142,38 @@ MISTAKES = {
     ),
     "you keep the smaller of the two largest.": merging(min, both),
     "you keep the mean of the two largest.": merging(lambda m_0, m_1: (m_0 + m_1) / 2, both),
-    "you keep the first part's largest, though the second's may be larger.": merging(
-        lambda m_0, m_1: m_0, both
+    "you keep one part's largest, though the other's may be larger.": (
+        *merging(lambda m_0, m_1: m_0, both),
+        *merging(lambda m_0, m_1: m_1, both),
     ),
-    "you keep the second part's largest, though the first's may be larger.": merging(
-        lambda m_0, m_1: m_1, both
+    "you add the two largest.": (
+        *merging(lambda m_0, m_1: m_0 + m_1, both),
+        *merging(lambda m_0, m_1: m_0 + m_1, lambda m_0, s_0, m_1, s_1, m: s_0 + s_1),
     ),
-    "you add the two largest.": merging(lambda m_0, m_1: m_0 + m_1, both),
+    "your largest begins at 0. All scores may lie below.": merging(
+        lambda m_0, m_1: max(m_0, m_1, 0), both
+    ),
+    "of an empty part and another you return the empty one.": (
+        lambda first, second: merge(first, second) if first[1] and second[1] else (-inf, 0.0)
+    ),
+    "of two equal largest you keep one sum. Both count.": merging(
+        max, lambda m_0, s_0, m_1, s_1, m: both(m_0, s_0, m_1, s_1, m) if m_0 != m_1 else s_0
+    ),
     "you leave the sums out: each part has more scores than its largest.": merging(
         max, lambda m_0, s_0, m_1, s_1, m: exp(m_0 - m) + exp(m_1 - m)
     ),
-    "two empty parts make an empty part: its largest stays -inf.": (
-        lambda first, second: merge(first, second) if first[1] or second[1] else (0.0, 0.0)
+    "two empty parts make an empty part: its largest stays -inf, its sum 0.": tuple(
+        lambda first, second, none=none: merge(first, second) if first[1] or second[1] else none
+        for none in ((0.0, 0.0), (-1e9, 0.0), (-inf, 1.0))
     ),
-    "you take the larger sum. All scores count.": merging(
-        max, lambda m_0, s_0, m_1, s_1, m: max(s_0 * exp(m_0 - m), s_1 * exp(m_1 - m))
-    ),
-    "you multiply the sums.": merging(
-        max, lambda m_0, s_0, m_1, s_1, m: s_0 * exp(m_0 - m) * s_1 * exp(m_1 - m)
+    "you keep one part. The other's scores count, too.": lambda first, second: max(first, second),
+    "you multiply the sums.": (
+        *merging(max, lambda m_0, s_0, m_1, s_1, m: s_0 * exp(m_0 - m) * s_1 * exp(m_1 - m)),
+        *merging(max, lambda m_0, s_0, m_1, s_1, m: s_0 * s_1),
     ),
     "you return a logarithm. The sum itself is asked.": (
         *merging(max, lambda *given: log(both(*given))),
         *merging(max, lambda m_0, s_0, m_1, s_1, m: log(s_0 * exp(m_0) + s_1 * exp(m_1))),
-    ),
-    "you divide by the common largest. Differences of scores are what counts.": merging(
-        max, lambda m_0, s_0, m_1, s_1, m: s_0 * exp(m_0 / m) + s_1 * exp(m_1 / m)
     ),
     "you scale by 2 to the power of the difference. These sums are made with e.": merging(
         max, lambda m_0, s_0, m_1, s_1, m: s_0 * 2 ** (m_0 - m) + s_1 * 2 ** (m_1 - m)

@@ -94,9 +94,11 @@ MISTAKES = {
     "you return a number where there is none: if each text's cache takes as long to read as its "
     "operations take, no number of texts will do.": (
         lambda w, c, f, r: max(1, texts(w, c, f, r)),
-        lambda w, c, f, r: (
-            texts(w, c, f, r)
-            or (ceil(Fraction(4 * w * f, 2 * w * r - c * f)) if 2 * w * r != c * f else 10**9)
+        *(
+            lambda w, c, f, r, none=none: (
+                ceil(Fraction(4 * w * f, gain)) if (gain := 2 * w * r - c * f) else none
+            )
+            for none in (0, 10**9)
         ),
     ),
     "you count one operation a weight. It is a multiplication and an addition.": other(

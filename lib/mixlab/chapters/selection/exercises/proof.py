@@ -84,6 +84,10 @@ def with_kernel(tried, agrees=near):
     return judge
 
 
+def rolled(layer):
+    return all(near(layer(x[-1:] + x[:-1]), (y := layer(x))[-1:] + y[:-1]) for x in lists())
+
+
 def last_only(first, second):
     return near(first[-1:], second[-1:])
 
@@ -120,15 +124,29 @@ MISTAKES = {
     "your test tries short lists only. Some layers go wrong late.": (
         with_kernel(lists(length=8)),
         with_kernel(lists(length=12)),
+        lambda layer: by_properties(layer, lists(length=3, size=24)),
         lambda layer: by_properties(layer, lists(length=10, size=24)),
+    ),
+    "your test looks at lists of one number, or at first outputs, or ends after the first list: "
+    "does a `return` stand inside of the loop?": (
+        with_kernel(lists(length=1)),
+        with_kernel(lists(), lambda first, second: near(first[:1], second[:1])),
+        lambda layer: by_properties(layer, lists(length=1, size=24)),
+        lambda layer: by_properties(layer, lists(length=1, size=24), multiples=False),
     ),
     "your test compares without a tolerance, and rounding is no fault.": (
         with_kernel(lists(), lambda first, second: first == second),
         lambda layer: by_properties(layer, same=lambda first, second: first == second),
     ),
+    "your shift lets the end of a list in at its front. Zeros should come in there, and the end "
+    "is gone.": (rolled, lambda layer: rolled(layer) and by_properties(layer, shifts=())),
+    "your test takes either for enough: linear, or time-invariant.": (
+        lambda layer: (
+            by_properties(layer, shifts=()) or by_properties(layer, sums=False, multiples=False)
+        )
+    ),
     "your test looks at one output of each list. Some layers are wrong elsewhere.": (
-        with_kernel(lists(), last_only),
-        with_kernel(lists(), lambda first, second: near(first[:1], second[:1])),
+        with_kernel(lists(), last_only)
     ),
     "your tolerance is so wide that faults pass.": (
         with_kernel(lists(), lambda a, b: all(abs(p - q) < 3 for p, q in zip(a, b, strict=True))),
@@ -138,23 +156,31 @@ MISTAKES = {
 
 
 def advice(layer):
-    """Where this layer goes wrong, in words that leave the finding to the reader."""
+    """What the test misses, and where, in words that leave the finding to the reader."""
     if by_kernel(layer):
         return "this layer is LTI, and your test finds a fault. Print the first that it finds."
+    where = "far from the beginning"
     if not with_kernel(lists(length=8, size=1, least=0))(layer):
-        return "this layer isn't LTI, and shows it in short lists of small numbers above 0."
-    if not with_kernel(lists(length=8, size=1))(layer):
-        return "this layer isn't LTI: it goes wrong at numbers below 0."
-    if not with_kernel(lists(length=8))(layer):
-        return "this layer isn't LTI: it goes wrong at large numbers."
-    return "this layer isn't LTI: it goes wrong far from the beginning."
+        where = "in short lists of small numbers above 0 already"
+    elif not with_kernel(lists(length=8, size=1))(layer):
+        where = "where numbers are below 0"
+    elif not with_kernel(lists(length=8))(layer):
+        where = "where numbers are large"
+    fault = "sums and shifts go wrong"
+    if by_properties(layer, shifts=()):
+        fault = "it is linear, and zeros in front change its answers"
+    elif by_properties(layer, lists(), sums=False, multiples=False):
+        fault = "its answers move with the input, and those to a sum aren't the sum of answers"
+        if by_properties(layer, sums=False, shifts=(), factors=(2, 0.3)):
+            fault += ", though twice the input makes twice the output"
+    return f"your test misses a layer that isn't LTI: {fault}. It shows {where}."
 
 
 KNOWN = Known(
     right=(by_kernel, loud),
     mistakes=MISTAKES,
     slips={
-        "goes wrong at large numbers": with_kernel(lists(size=12)),
+        "It shows where numbers are large": with_kernel(lists(size=12)),
         "expected True or False": lambda layer: None,
     },
     show=lambda layer: f"is_lti({layer.__doc__})",

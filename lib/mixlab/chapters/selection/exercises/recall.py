@@ -12,8 +12,8 @@ NOT_ASKED = -100
 
 
 def draw(rng):
-    """No token, one, all alike, all different, id 0, many of few and few of many."""
-    drawn = [[], [0], [0, 0, 0], [*range(8)], [7] * 5, [2, 1, 2, 1, 2, 1]]
+    """One token, all alike, all different, id 0, many of few and few of many."""
+    drawn = [[0], [0, 0, 0], [*range(8)], [7] * 5, [2, 1, 2, 1, 2, 1]]
     for size in (2, 2, 3, 5, 9, 40):
         drawn.append(rng.integers(0, size, int(rng.integers(2, 30))).tolist())
     return [(torch.tensor(tokens, dtype=torch.long),) for tokens in drawn]
@@ -67,11 +67,8 @@ def by_places(tokens):
 
 def by_table(tokens):
     """Compares every token with every other."""
-    n = len(tokens)
-    if n == 0:
-        return tokens.clone()
     same = (tokens[:, None] == tokens).tril(-1)  # (later, earlier)
-    latest = torch.where(same, torch.arange(n), -1).max(1).values
+    latest = torch.where(same, torch.arange(len(tokens)), -1).max(1).values
     return torch.where(latest >= 0, tokens[latest + 1], NOT_ASKED)
 
 
@@ -87,6 +84,10 @@ def recalling(which=max, step=1, earlier=lambda t: range(t), nothing=NOT_ASKED, 
         return torch.tensor(found, dtype=torch.long)
 
     return answers
+
+
+def next_ones(tokens):
+    return F.pad(tokens[1:], (0, 1), value=NOT_ASKED)
 
 
 def most_often(tokens):
@@ -129,9 +130,7 @@ MISTAKES = {
     "you find the token itself, and answer with the next one: that is what a language model is "
     "asked everywhere. Look at *earlier* places only.": (
         recalling(earlier=lambda t: range(t + 1)),
-        lambda tokens: torch.cat((tokens[1:], torch.tensor([NOT_ASKED]))[: 1 + len(tokens)])[
-            : len(tokens)
-        ],
+        next_ones,
     ),
     "you look at later places too. Nothing can be recalled from there.": lambda tokens: recalling(
         earlier=lambda t: [s for s in range(len(tokens)) if s != t]
@@ -157,15 +156,13 @@ MISTAKES = {
         dtype=torch.long,
     ),
     "you answer with the token that comes next *now*. Asked is what followed last time.": (
-        lambda tokens: (
-            torch.where(
-                by_places(tokens) == NOT_ASKED,
-                NOT_ASKED,
-                F.pad(tokens[1:], (0, 1), value=NOT_ASKED),
-            )
-            if len(tokens)
-            else tokens
-        )
+        lambda tokens: torch.where(by_places(tokens) == NOT_ASKED, NOT_ASKED, next_ones(tokens))
+    ),
+    "you never find a token again. Tensors are keys of a dictionary by what they are, not by the "
+    "number that they hold.": lambda tokens: torch.full_like(tokens, NOT_ASKED),
+    "your answers stand a token too early or too late: each stands at the token that asks.": (
+        lambda tokens: torch.cat((by_places(tokens)[1:], torch.tensor([NOT_ASKED]))),
+        lambda tokens: torch.cat((torch.tensor([NOT_ASKED]), by_places(tokens)[:-1])),
     ),
     "you take what followed most often. The latest occurrence counts.": most_often,
 }

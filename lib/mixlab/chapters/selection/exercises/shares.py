@@ -47,6 +47,7 @@ ASKED = Asked(
         gates([0, 0.5, 0.5], [4, 3, 1]),
         gates([0.5, 0.5, 0], [4, 3, 1]),
         gates([0.25], [3]),
+        gates([1, 0, 0.5], [1e9, 3, 1]),
     ),
     hints=(
         "Begin at the end. How much of the last input is in the last state? And of the one before?",
@@ -131,7 +132,13 @@ MISTAKES = {
         lambda later: later.sum() if len(later) else 1.0
     ),
     "you put something in the place of 0, so that you may divide. A reset leaves nothing.": (
-        lambda a, b: b * a.clamp(min=0.1).prod() / a.clamp(min=0.1).cumprod(0)
+        *(
+            lambda a, b, least=least: backwards(a.clamp(min=least), b)
+            for least in (0.1, 1e-3, 1e-6, 1e-8, 1e-12)
+        ),
+    ),
+    "you let the next token alone age an input. All later ones do.": weighing(
+        lambda later: later[:1].prod()
     ),
 }
 

@@ -79,6 +79,10 @@ def counting(
     return count
 
 
+def of_as(signs, weights):
+    return sum(w for s, w in zip(signs, weights, strict=True) if s > 0)
+
+
 def side_by_side(n):
     return [(k, k + 1, k + 2) for k in range(n - 2)]
 
@@ -107,7 +111,13 @@ MISTAKES = {
         lambda weights: sum(
             sum(s * w for s, w in zip(signs, weights, strict=True)) * signs[1] <= 0
             for signs in product((1, -1), repeat=len(weights))
-        )
+        ),
+        lambda weights: sum(
+            sum(s * w for s, w in zip(signs, held, strict=True)) * signs[1] <= 0
+            for n in range(3, len(weights) + 1)
+            for held in combinations(weights, n)
+            for signs in product((1, -1), repeat=n)
+        ),
     ),
     "you count only texts with an A in the middle. Those with a B can be wrong too.": counting(
         letters=lambda: [(i, 1, k) for i, k in product((1, -1), repeat=2)]
@@ -120,7 +130,7 @@ MISTAKES = {
         lambda weights, each=each, least=least: sum(
             each * (j < abs(i) + abs(k) + least) for i, j, k in combinations(weights, 3)
         )
-        for each in (1, 2)
+        for each in (1, 2, 8)
         for least in (0, 1)
     ),
     "you try only texts whose outer letters both differ from the second. One that differs may be "
@@ -132,9 +142,6 @@ MISTAKES = {
         lambda weights: by_texts(sorted(weights))
     ),
     "you take equal weights for one place.": lambda weights: by_texts(list(dict.fromkeys(weights))),
-    "you let a dot stand at one of the three places: then there are fewer than three letters.": (
-        counting(letters=lambda: product((1, 0, -1), repeat=3))
-    ),
     "you look at the part that the second letter adds to the lead. With a weight below 0 an A adds "
     "less than 0, and is still to be named.": (
         lambda weights: sum(
@@ -143,8 +150,18 @@ MISTAKES = {
             for f, s, t in product((1, -1), repeat=3)
         )
     ),
-    "a B adds nothing to your lead. It takes its place's weight away.": counting(
-        lead=lambda signs, weights: sum(w for s, w in zip(signs, weights, strict=True) if s > 0)
+    "a B adds nothing to your lead. It takes its place's weight away.": tuple(
+        counting(wrong, lead=of_as)
+        for wrong in (
+            lambda lead, signs: lead * signs[1] <= 0,
+            lambda lead, signs: (lead > 0) != (signs[1] > 0),
+        )
+    ),
+    "you give the first three weights to the three letters, wherever they stand. A weight belongs "
+    "to a place.": counting(places=lambda n: [(0, 1, 2) for _ in combinations(range(n), 3)]),
+    "you leave out a place at an end. Letters may stand at the first and at the last.": (
+        lambda weights: by_texts(weights[1:]),
+        lambda weights: by_texts(weights[:-1]),
     ),
     "you let the place with the greatest weight decide. The lead is a sum.": counting(
         lead=lambda signs, weights: max(
