@@ -447,8 +447,9 @@ figures.seeds(shown, 1 / 8, title, "right answers, three seeds")
 # %% [markdown] slide="notes"
 # (4 minutes.) At the token *behind* the star; $\Delta_t$ sees its own token only, so it can't.
 # Common answers: "at the star"; "yes, the state remembers". So two models got a *look back*: each
-# vector also tells of the token before, a sum of two embeddings. H3 has a shift there, Mamba a
-# convolution of four taps (chapter 19). It doesn't help the LTI layer: sums stay sums.
+# vector also tells of the token before, a sum of two embeddings. H3, an older block, has a shift
+# there, Mamba a convolution of four taps (chapter 19). It doesn't help the LTI layer: sums stay
+# sums.
 
 # %% [markdown] slide="slide"
 # ## Where is the loss taken?
@@ -536,7 +537,7 @@ series.lines(
 # | around it | LTI: S4 | selective: S6 |
 # |---|---|---|
 # | nothing | 18.3 | 97.0 |
-# | H3 | 57.0 | 99.7 |
+# | H3, older | 57.0 | 99.7 |
 # | Mamba block | 56.4 | 99.8 |
 #
 # Table 7, perplexity on text, what the token chooses: nothing 10.93; $B$ 10.15; $C$ 9.98; $\Delta$
