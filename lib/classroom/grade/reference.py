@@ -108,7 +108,7 @@ def find_references(root: Path, numbers: list[str], base: int) -> dict[str, Refe
     )
     if finished.returncode:
         raise ValueError(
-            f"a solution of chapter {', '.join(numbers)} does not pass its own checks, so nothing "
+            f"a solution of chapters {', '.join(numbers)} does not pass its own checks, so nothing "
             f"can be graded:\n{finished.stderr.strip()[-2000:]}\nRun: make test, or make doctor"
         )
     return {
