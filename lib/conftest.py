@@ -1,10 +1,14 @@
 """Shapes become checks, and tests are handed out so that both cores have work to the end."""
 
 import logging
+import sys
 
 from jaxtyping import install_import_hook
 
+from classroom.environment import SLOW_IMPORT
 from tests.handing_out import pytest_collection_modifyitems, pytest_xdist_make_scheduler  # noqa: F401
+
+sys.modules[SLOW_IMPORT] = None
 
 # xformers logs, at import, that a CPU build of torch has none of its CUDA extensions.
 logging.getLogger("xformers").setLevel(logging.ERROR)

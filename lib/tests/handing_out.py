@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 
 # The longest first, or one process would wait for the other at the end.
-LONGEST = ("test_lessons", "test_grade_attacks", "test_grade_honest", "test_exercises")
+LONGEST = (
+    *("test_lessons", "test_grade_honest", "test_stage_pieces", "test_exercises"),
+    *("test_classroom_slides_browser", "test_examiner", "test_grade_attacks"),
+    *("test_grade_without_bubblewrap", "test_classroom_check", "test_stage_router"),
+)
 # Of these files each chapter is handed out for itself.
 BY_CHAPTER = ("test_lessons", "test_exercises")
 

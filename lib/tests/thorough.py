@@ -13,6 +13,6 @@ def some(everything, few: int) -> list:
     return list(everything) if THOROUGH else list(everything)[:few]
 
 
-def often(times: int) -> int:
-    """How many random cases: so many in a thorough run, else half of them."""
-    return times if THOROUGH else times // 2
+def often(times: int, part: int = 2) -> int:
+    """How many random cases: so many in a thorough run, else half of them, or a smaller part."""
+    return times if THOROUGH else times // part

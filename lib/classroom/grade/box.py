@@ -163,6 +163,8 @@ class Box:
             "sockets": [sockets],
             "imports": [
                 *("torch", "ipykernel.kernelapp", "ipykernel.zmqshell"),
+                *("IPython.core.completerlib", "IPython.core.debugger", "psutil"),
+                *("IPython.extensions.storemagic", "tornado.platform.asyncio"),
                 *("multiprocessing.connection", "torch.utils._pytree", "importlib.resources"),
                 *self.imports,
             ],

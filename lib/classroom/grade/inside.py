@@ -185,6 +185,14 @@ def _prctl(option: int, value: int) -> None:
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
+def _without_debugger() -> None:
+    """Let ipykernel learn, once, that nothing debugs it: or each kernel would load a debugger,
+    half of all its work."""
+    sys.modules["debugpy"] = None
+    importlib.import_module("ipykernel.debugger")
+    del sys.modules["debugpy"]
+
+
 def main() -> None:
     """`inside.py FACTS`: facts as JSON with the listener's and the lifeline's numbers; the folders
     to work in, to sweep, to keep, in memory, to read, to write and for sockets; whether to use
@@ -206,6 +214,7 @@ def main() -> None:
             importlib.import_module(name)
         except ImportError:  # the answer that wants it will say so
             continue
+    _without_debugger()
     gc.freeze()  # or every kernel's first collection would copy all of torch's pages
     serve(listener, facts)
 

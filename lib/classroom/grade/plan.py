@@ -17,7 +17,7 @@ from classroom.grade.handed_in import answers_of, several_students
 from classroom.grade.reference import (
     Reference,
     course_digest,
-    find_reference,
+    find_references,
     from_json,
     to_json,
 )
@@ -90,10 +90,10 @@ class Plan:
     def references(self, numbers: list[str]) -> dict[str, Reference]:
         """The chapters' references: those that an interrupted run began with, or new ones."""
         known = self.kept["chapters"]
-        for number in numbers:
-            if number not in known:
-                known[number] = to_json(find_reference(self.root, number, self.kept["base"]))
-                self._keep()
+        if fresh := [number for number in numbers if number not in known]:
+            found = find_references(self.root, fresh, self.kept["base"])
+            known |= {number: to_json(reference) for number, reference in found.items()}
+            self._keep()
         return {number: from_json(self.root, number, known[number]) for number in numbers}
 
     def rehearse(self, course: Course) -> dict[str, float]:

@@ -87,53 +87,64 @@ def _printed(text: str) -> NotebookNode:
     return NotebookNode(output_type="stream", name="stdout", text=text)
 
 
-def find_reference(root: Path, number: str, base: int) -> Reference:
-    """Ask for seeds and expected lines of a chapter.
+def find_references(root: Path, numbers: list[str], base: int) -> dict[str, Reference]:
+    """Ask for seeds and expected lines of these chapters.
 
     Raises:
-        ValueError: if there is no such chapter, or the solution does not pass its own checks.
+        ValueError: if there is no such chapter, or a solution does not pass its own checks.
     """
-    path = chapters(root).get(number)
-    if path is None:
-        raise ValueError(f"there are no exercises of chapter {number} in {root / 'solutions'}")
-    pristine = read_notebook(path)
-    facts, answers = {}, {}
-    for cell in pristine.cells:
-        given = cell.metadata.get("classroom", {})
-        if "title" in given:
-            facts[given["exercise"]] = given
-        if given.get("role") == "answer":
-            answers[given["exercise"]] = cell.source
-    asked = {
-        exercise: [
-            cell.source
-            for cell in exercise_notebook(pristine, exercise, Answer.of(answer)).cells
-            if "raises-exception" not in cell.metadata.get("tags", ())
-        ]
-        for exercise, answer in answers.items()
-    }
+    there = chapters(root)
+    if unknown := [number for number in numbers if number not in there]:
+        where = root / FOLDERS["solution"]
+        raise ValueError(f"there are no exercises of chapter {', '.join(unknown)} in {where}")
+    notebooks = {number: read_notebook(there[number]) for number in numbers}
+    asked = [_solved(notebook) for notebook in notebooks.values()]
     finished = subprocess.run(
         [sys.executable, "-m", "mixlab.examination.expected"],
-        input=json.dumps({"base": base, "exercises": asked}),
+        input=json.dumps({"base": base, "chapters": asked}),
         capture_output=True,
         text=True,
         env=_trusted_environment(root),
     )
     if finished.returncode:
         raise ValueError(
-            f"{path}: the solution does not pass its own checks, so nothing can be graded:\n"
-            f"{finished.stderr.strip()[-2000:]}\nRun: make test, or make doctor"
+            f"a solution of chapters {', '.join(numbers)} does not pass its own checks, so nothing "
+            f"can be graded:\n{finished.stderr.strip()[-2000:]}\nRun: make test, or make doctor"
         )
-    exercises = {
+    return {
+        number: Reference(there[number].stem, notebooks[number], _exercises(pristine, found))
+        for (number, pristine), found in zip(
+            notebooks.items(), json.loads(finished.stdout), strict=True
+        )
+    }
+
+
+def _solved(pristine: NotebookNode) -> dict[str, list[str]]:
+    """Exercise -> the cells of its notebook with the solution's answer, the check's last."""
+    return {
+        given["exercise"]: [
+            one.source
+            for one in exercise_notebook(pristine, given["exercise"], Answer.of(cell.source)).cells
+            if "raises-exception" not in one.metadata.get("tags", ())
+        ]
+        for cell in pristine.cells
+        if (given := cell.metadata.get("classroom", {})).get("role") == "answer"
+    }
+
+
+def _exercises(pristine: NotebookNode, found: dict[str, dict]) -> dict[str, Exercise]:
+    """A chapter's exercises, by what its notebook and its solution say of them."""
+    given = [cell.metadata.get("classroom", {}) for cell in pristine.cells]
+    facts = {one["exercise"]: one for one in given if "title" in one}
+    return {
         ident: Exercise(
             ident=ident,
             title=facts[ident]["title"],
             points=facts[ident]["points"],
-            **{key: tuple(v) if isinstance(v, list) else v for key, v in found.items()},
+            **{key: tuple(v) if isinstance(v, list) else v for key, v in one.items()},
         )
-        for ident, found in json.loads(finished.stdout).items()
+        for ident, one in found.items()
     }
-    return Reference(path.stem, pristine, exercises)
 
 
 def _trusted_environment(root: Path) -> dict[str, str]:

@@ -1,16 +1,20 @@
 """What a grader must know of an exercise before it grades: a seed, and what to expect.
 
 `python -m mixlab.examination.expected` reads JSON from standard input: {"base": number,
-"exercises": {id: [cell source, …, check cell source]}}, the cells being the solution's. It writes
-JSON: {id: {"seed", "expected", "atol", "module", "peers", "room", "calls", "sayings", "hints"}}.
+"chapters": [{id: [cell source, …, check cell source]}]}, the cells being the solution's. It writes
+JSON, for each chapter {id: {"seed", "expected", "atol", "module", "peers", "room", "calls",
+"sayings", "hints"}}.
 `expected` is what a right answer returns on the seed's inputs, by which the solution has been
 judged; `calls` and `sayings` are all that the check may say, on public inputs, about a call and
-about a misunderstanding. It runs the solution, and belongs in a process of its own.
+about a misunderstanding. It runs the solution, and belongs in a process of its own, in which each
+chapter gets a child: what one sets for its process, torch's default dtype, is no other's business.
 """
 
 import contextlib
 import json
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
 
@@ -89,11 +93,19 @@ def expect(cells: list[str], base: int) -> dict:
     }
 
 
+def expect_all(exercises: dict[str, list[str]], base: int) -> dict[str, dict]:
+    """Everything a grader needs of a chapter."""
+    return {name: expect(cells, base) for name, cells in exercises.items()}
+
+
 def main() -> None:
     """Standard input to standard output; nothing that a cell prints comes between."""
     given = json.load(sys.stdin)
+    found = []
     with contextlib.redirect_stdout(sys.stderr):
-        found = {name: expect(cells, given["base"]) for name, cells in given["exercises"].items()}
+        for exercises in given["chapters"]:
+            with ProcessPoolExecutor(1, get_context("fork")) as child:
+                found.append(child.submit(expect_all, exercises, given["base"]).result())
     json.dump(found, sys.stdout)
 
 

@@ -20,6 +20,19 @@ from torch import Tensor
 from mixlab.weights.stored import Stored
 
 
+class _Reader(GGUFReader):
+    """A reader whose file is a plain array: of a memmap, each of the hundred thousand words of a
+    vocabulary is another one, and to make these takes most of the time. It stays mapped."""
+
+    @property
+    def data(self) -> np.ndarray:
+        return self._data
+
+    @data.setter
+    def data(self, mapped: np.memmap) -> None:
+        self._data = mapped.view(np.ndarray)
+
+
 def open_gguf(path: str | Path) -> GGUFReader:
     """Open a GGUF file; tensors stay on disk until they are read.
 
@@ -45,7 +58,7 @@ def _read(path: Path, mtime_ns: int, size: int) -> GGUFReader:
             "Models in other formats are folders: give the one that holds it"
         )
     try:
-        reader = GGUFReader(path)
+        reader = _Reader(path)
     except Exception as error:
         if "is not a valid GGMLQuantizationType" in str(error):
             raise ValueError(

@@ -12,6 +12,7 @@ from mixlab.chapters.mamba.bucket import DOT, kinds_of, trace_bucket
 from mixlab.chapters.stage import host
 from mixlab.ssm.selective_scan import selective_scan_reference
 from tests.chapters.stage_page import AS_WIDGET, LOWERED, finish, hold, said
+from tests.thorough import often
 
 browser_test = pytest.mark.browser
 
@@ -102,7 +103,7 @@ def sentence(text: str, taps: int, step: int, trace) -> str:
 def test_what_is_drawn_and_said_is_what_the_recurrence_gives(opened, width):
     page = opened(width=width)
     page.evaluate(AS_WIDGET, host.module("bucket"))
-    states = list(random_states(100, seed=width))
+    states = list(random_states(often(100, 4), seed=width))
     for state, shown in zip(states, page.evaluate(LOOK, states), strict=True):
         ours = trace_bucket(*(state[name] for name in NAMES))
         assert shown["told"] == state

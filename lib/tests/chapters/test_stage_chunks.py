@@ -9,6 +9,7 @@ import pytest
 from mixlab.chapters.stage import host
 from mixlab.traces.rolling_cache import trace_prefill
 from tests.chapters.stage_page import AS_WIDGET, LOWERED, finish, said
+from tests.thorough import often
 
 pytestmark = pytest.mark.browser
 
@@ -84,7 +85,7 @@ def sentence(words, chunks, state, held) -> str:
 def test_what_is_drawn_and_said_is_what_the_cache_does(opened, width):
     page = opened(width=width)
     page.evaluate(AS_WIDGET, host.module("chunks"))
-    states = list(random_states(100, seed=width))
+    states = list(random_states(often(100, 4), seed=width))
     for state, shown in zip(states, page.evaluate(LOOK, states), strict=True):
         words = state["text"].split()
         chunks = trace_prefill(len(words), state["window"], state["size"])

@@ -10,6 +10,7 @@ import pytest
 from mixlab.chapters.selection.slots import DOT, trace_slots
 from mixlab.chapters.stage import host
 from tests.chapters.stage_page import AS_WIDGET, LOWERED, finish, hold, said
+from tests.thorough import often
 
 pytestmark = pytest.mark.browser
 
@@ -72,7 +73,7 @@ def sentence(text: str, step: int, gated: np.ndarray, even: np.ndarray) -> str:
 def test_what_is_drawn_and_said_is_what_the_trace_gives(opened, width):
     page = opened(width=width)
     page.evaluate(AS_WIDGET, host.module("copying"))
-    states = list(random_states(100, seed=width))
+    states = list(random_states(often(100, 4), seed=width))
     for state, shown in zip(states, page.evaluate(LOOK, states), strict=True):
         text, delta, step = state["text"], state["delta"], state["step"]
         ours = [trace_slots(text), trace_slots(text, delta)]

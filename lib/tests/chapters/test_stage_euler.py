@@ -11,6 +11,7 @@ import pytest
 from mixlab.chapters.sequence_models.traces import PROBLEMS, trace_euler
 from mixlab.chapters.stage import host
 from tests.chapters.stage_page import AS_WIDGET, finish, hold, said
+from tests.thorough import often
 
 pytestmark = pytest.mark.browser
 
@@ -110,7 +111,7 @@ def drawn(problem: str, plot: dict, plane: bool) -> np.ndarray:
 def test_what_is_drawn_and_said_is_what_the_library_steps(opened, width):
     page = opened(width=width)
     page.evaluate(AS_WIDGET, host.module("euler"))
-    states = list(random_states(100, seed=width))
+    states = list(random_states(often(100, 4), seed=width))
     for state, shown in zip(states, page.evaluate(LOOK, states), strict=True):
         problem, h, method, step = (state[name] for name in ("problem", "h", "method", "step"))
         ours = trace_euler(problem, h, method)

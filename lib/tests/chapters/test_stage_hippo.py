@@ -20,6 +20,7 @@ from mixlab.chapters.hippo.traces import (
 from mixlab.chapters.stage import host
 from mixlab.ssm.hippo import recall, recall_fading
 from tests.chapters.stage_page import AS_WIDGET, finish, hold, said
+from tests.thorough import often
 
 pytestmark = pytest.mark.browser
 
@@ -110,7 +111,7 @@ def recalled(kind: str, numbers: np.ndarray, times: np.ndarray, heard: int) -> t
 def test_what_is_drawn_and_said_is_what_the_library_remembers(opened, width):
     page = opened(width=width)
     page.evaluate(AS_WIDGET, host.module("hippo"))
-    states = list(random_states(40, seed=width))
+    states = list(random_states(often(40, 4), seed=width))
     for state, shown in zip(states, page.evaluate(LOOK, states), strict=True):
         heard, signal = 4 * state["step"], state["signal"]
         np.testing.assert_allclose(shown["signal"], signal, rtol=0, atol=1e-12)

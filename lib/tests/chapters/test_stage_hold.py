@@ -18,6 +18,7 @@ from mixlab.chapters.state_space_models.traces import (
     trace_hold,
 )
 from tests.chapters.stage_page import AS_WIDGET, finish, hold, said
+from tests.thorough import often
 
 pytestmark = pytest.mark.browser
 
@@ -130,7 +131,7 @@ def check_state(state: dict, shown: dict) -> None:
 def test_what_is_drawn_and_said_is_what_the_library_steps(opened, width, count):
     page = opened(width=width, height=844)
     page.evaluate(AS_WIDGET, host.module("hold"))
-    states = list(random_states(count, seed=width))
+    states = list(random_states(often(count, 4), seed=width))
     for state, shown in zip(states, page.evaluate(LOOK, states), strict=True):
         check_state(state, shown)
 

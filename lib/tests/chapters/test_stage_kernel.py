@@ -10,6 +10,7 @@ import pytest
 from mixlab.chapters.ssm_convolution.traces import trace_kernel
 from mixlab.chapters.stage import host
 from tests.chapters.stage_page import AS_WIDGET, finish, hold, said
+from tests.thorough import often
 
 pytestmark = pytest.mark.browser
 
@@ -136,7 +137,7 @@ def check_hands(state: dict, shown: dict, ours) -> None:
 def test_what_is_drawn_and_said_is_what_the_library_convolves(opened, width):
     page = opened(width=width)
     page.evaluate(AS_WIDGET, host.module("kernel"))
-    states = list(random_states(100, seed=width))
+    states = list(random_states(often(100, 4), seed=width))
     for state, shown in zip(states, page.evaluate(LOOK, states), strict=True):
         assert shown["told"] == state
         ours = trace_kernel(shown["inputs"], shown["kernel"], state["n"])

@@ -8,6 +8,7 @@ from mixlab.chapters.parallel_scan.traces import borders, racers, schedule, winn
 from mixlab.chapters.stage import host
 from mixlab.chapters.stage.host import piece
 from tests.chapters.stage_page import AS_WIDGET, finish, hold, said
+from tests.thorough import often
 
 pytestmark = pytest.mark.browser
 NAMES = ["loop", "Blelloch", "chunks", "Hillis–Steele"]
@@ -50,7 +51,7 @@ def test_what_is_drawn_is_the_schedule(open_piece, width):
     page = open_piece(piece("race", "A claim"), width=width)
     page.evaluate(AS_WIDGET, host.module("race"))
     draw, states = random.Random(width), []
-    for _ in range(100):
+    for _ in range(often(100, 4)):
         tokens = draw.randint(2, 128)
         step, chunk = draw.random() * 7, draw.randint(1, tokens)
         states.append(dict(tokens=tokens, chunk=chunk, step=min(step, 0.999 * (tokens**0.5))))

@@ -10,6 +10,7 @@ from mixlab.parallel.plan import CUTS, plan, token_numbers
 from mixlab.parallel.sharding import spans
 from mixlab.transformer.config import TransformerConfig
 from tests.chapters.stage_page import AS_WIDGET, finish, hold, said
+from tests.thorough import often
 
 pytestmark = pytest.mark.browser
 
@@ -103,7 +104,7 @@ def sent_after(state: dict, step: int) -> float:
 def test_what_is_drawn_is_the_library_s_plan(open_piece, width):
     page = open_piece(host.piece("ranks", TITLE), width=width)
     page.evaluate(AS_WIDGET, host.module("ranks"))
-    states = random_states(100, seed=width)
+    states = random_states(often(100, 4), seed=width)
     for state, shown in zip(states, page.evaluate(LOOK, states), strict=True):
         config = TransformerConfig.mixtral_8x7b(n_layers=state["layers"])
         shares = plan(config, state["cut"], state["devices"], state["ceiling"])

@@ -10,6 +10,7 @@ from mixlab.chapters.packed_prompts.traces import PADDING, trace_request
 from mixlab.chapters.stage import host
 from mixlab.chapters.stage.host import piece
 from tests.chapters.stage_page import AS_WIDGET, LOWERED, finish, hold, said
+from tests.thorough import often
 
 pytestmark = pytest.mark.browser
 
@@ -72,7 +73,7 @@ def listed(one) -> dict:
 def test_what_is_drawn_is_the_mask_of_the_pass(open_piece, width):
     page = open_piece(piece("requests", "A claim"), width=width)
     page.evaluate(AS_WIDGET, host.module("requests"))
-    states = random_states(100, seed=width)
+    states = random_states(often(100, 4), seed=width)
     for state, shown in zip(states, page.evaluate(LOOK, states), strict=True):
         prompts = [part.split() for part in state["text"].split("/")]
         lengths, step = [len(prompt) for prompt in prompts], state["step"]

@@ -11,6 +11,7 @@ from mixlab.chapters.stage import host
 from mixlab.traces.rolling_cache import trace_decode
 from mixlab.transformer.rolling_layer import unrotate
 from tests.chapters.stage_page import AS_WIDGET, LOWERED, finish, hold, said
+from tests.thorough import often
 
 pytestmark = pytest.mark.browser
 
@@ -86,7 +87,7 @@ def sentence(words: list[str], window: int, now, cut: bool) -> str:
 def test_what_is_drawn_and_said_is_what_the_cache_holds(opened, width):
     page = opened(width=width)
     page.evaluate(AS_WIDGET, host.module("ring"))
-    states = list(random_states(100, seed=width))
+    states = list(random_states(often(100, 4), seed=width))
     for state, shown in zip(states, page.evaluate(LOOK, states), strict=True):
         words, window, step = state["text"].split(), state["window"], state["step"]
         steps = trace_decode(range(len(words)), window)

@@ -11,6 +11,7 @@ from mixlab.chapters.parallel_scan.traces import made_of, trace_scan
 from mixlab.chapters.stage import host
 from mixlab.chapters.stage.host import piece
 from tests.chapters.stage_page import AS_WIDGET, finish, hold, said
+from tests.thorough import often
 
 pytestmark = pytest.mark.browser
 METHODS = {
@@ -78,7 +79,7 @@ def plural(n: int, what: str) -> str:
 def test_what_is_drawn_is_what_the_scan_does(open_piece, width):
     page = open_piece(piece("scan", "A claim"), width=width)
     page.evaluate(AS_WIDGET, host.module("scan"))
-    states = list(random_states(100, seed=width))
+    states = list(random_states(often(100, 4), seed=width))
     for state, shown in zip(states, page.evaluate(LOOK, states), strict=True):
         text, method, step = state["text"], state["method"], state["step"]
         items = [int(part) for part in text.split()] if text[0].isdigit() else list(text)

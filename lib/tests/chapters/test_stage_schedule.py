@@ -18,6 +18,7 @@ from mixlab.parallel.schedules import (
     waits_for,
 )
 from tests.chapters.stage_page import AS_WIDGET, finish, said
+from tests.thorough import often
 
 pytestmark = pytest.mark.browser
 
@@ -125,7 +126,7 @@ def sentence(state, timeline) -> str:
 def test_what_is_drawn_and_said_is_what_the_simulator_says(opened, width):
     page = opened(width=width)
     page.evaluate(AS_WIDGET, host.module("schedule"))
-    states = list(random_states(100, seed=width))  # 200 with the other width
+    states = list(random_states(often(100, 4), seed=width))
     for state, shown in zip(states, page.evaluate(LOOK, states), strict=True):
         timeline, step = timeline_of(state), state["step"]
         spans = [span for stage in timeline.stages for span in stage]

@@ -10,6 +10,7 @@ import pytest
 from mixlab.chapters.kernel_fusion.traces import WAYS, row_bytes, trace_traffic
 from mixlab.chapters.stage import host
 from tests.chapters.stage_page import AS_WIDGET, finish, hold, said
+from tests.thorough import often
 
 pytestmark = pytest.mark.browser
 
@@ -78,7 +79,7 @@ def sentence(state: dict, steps: list) -> str:
 def test_what_is_drawn_and_said_is_what_the_trace_moves(opened, width):
     page = opened(width=width)
     page.evaluate(AS_WIDGET, host.module("traffic"))
-    states = list(random_states(100, seed=width))
+    states = list(random_states(often(100, 4), seed=width))
     for state, shown in zip(states, page.evaluate(LOOK, states), strict=True):
         way, tokens, step = state["way"], state["tokens"], state["step"]
         steps = trace_traffic(way, tokens, state["d_inner"], state["d_state"])

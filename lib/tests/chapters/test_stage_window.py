@@ -11,6 +11,7 @@ from mixlab.chapters.receptive_field.traces import cone, reach, relay
 from mixlab.chapters.stage import host
 from mixlab.transformer.window import first_visible, n_visible_pairs, window_mask
 from tests.chapters.stage_page import AS_WIDGET, LOWERED, finish, hold, said
+from tests.thorough import often
 
 pytestmark = pytest.mark.browser
 
@@ -163,7 +164,7 @@ def kinds_of_words(seen: np.ndarray, query: int) -> list[str]:
 def test_what_is_drawn_and_said_is_what_the_library_says(opened, width):
     page = opened(width=width)
     page.evaluate(AS_WIDGET, host.module("window"))
-    states = list(random_states(100, seed=width))
+    states = list(random_states(often(100, 4), seed=width))
     for state, shown in zip(states, page.evaluate(LOOK, states), strict=True):
         words = state["text"].split()
         window, query, step = state["window"], state["query"], state["step"]

@@ -1,6 +1,6 @@
 """What the exercises of chapter 06 share: packs, layers over them, masks nearly right."""
 
-from functools import partial
+from functools import lru_cache, partial
 from types import SimpleNamespace
 
 import torch
@@ -51,6 +51,12 @@ def pairs_of(q_lengths, k_lengths):
     )
 
 
+@lru_cache(maxsize=1000)  # all layers are tried on the same few packs
+def pairs_inside(lengths):
+    """Names for all pairs of a pack that reads itself."""
+    return pairs_of(lengths, lengths)
+
+
 def attention(rule, places, seed):
     """A layer over packed prompts: one head of attention, with weights that the seed draws.
 
@@ -67,7 +73,7 @@ def attention(rule, places, seed):
                 "a layer takes token ids of shape (total,) and the prompts' lengths, which add up "
                 f"to it: got ids of shape {tuple(tokens.shape)} and lengths {lengths}"
             )
-        pairs = pairs_of(lengths, lengths)
+        pairs = pairs_inside(tuple(lengths))
         x = weights[0][tokens] + 0.3 * torch.sin(places(pairs).T * torch.arange(1.0, 5.0))
         q, k, v = (x @ weight[:4] for weight in weights[1:])
         # Soft scores, so that no leak has weight 0.

@@ -6,7 +6,7 @@ drawn. All suspects are the same code, which follows the joins that were written
 length: only what they do tells a right one from a wrong one.
 """
 
-from functools import reduce
+from functools import cache, reduce
 
 from mixlab.examination.scans import Program, Scan
 
@@ -142,14 +142,18 @@ class Suspect(Scan):
     """
 
     def __init__(self, family: str, number: int):
-        brackets, rows, *_ = FAMILIES[family]
-        super().__init__(
-            [written(brackets, rows(length, number), length, number) for length in LENGTHS]
-        )
+        super().__init__(programs_of(family, number))
         self.description = family.format(n=number)
 
     def __deepcopy__(self, memo: dict) -> "Suspect":
         return self
+
+
+@cache  # every check draws the same ones, and to write one down takes longer than to try it
+def programs_of(family: str, number: int) -> list[Program]:
+    """A family's joins, for each length."""
+    brackets, rows, *_ = FAMILIES[family]
+    return [written(brackets, rows(length, number), length, number) for length in LENGTHS]
 
 
 def written(brackets, rows, length: int, number: int) -> Program:

@@ -1,5 +1,6 @@
 """12.6 Prove by test: does this step join?"""
 
+from functools import cache
 from operator import eq
 
 import numpy as np
@@ -49,8 +50,10 @@ def judging(states=ALL, agrees=eq, read=list):
 def by_neighbours(step):
     """A line changes by the same amounts everywhere."""
 
+    after = cache(lambda x, y: step([x, y]))
+
     def change(x, y, dx, dy):
-        return [b - a for a, b in zip(step([x, y]), step([x + dx, y + dy]), strict=True)]
+        return [b - a for a, b in zip(after(x, y), after(x + dx, y + dy), strict=True)]
 
     along, up = change(0, 0, 1, 0), change(0, 0, 0, 1)
     inside = [(x, y) for x, y in ALL if x < WIDEST and y < WIDEST]
