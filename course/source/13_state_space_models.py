@@ -16,7 +16,8 @@
 # or $x_{t-1}$?"; say what Δ does in a layer, and what a Δ for each token does.
 #
 # **You need** [chapter 12](12_sequence_models.ipynb)'s derivative, Euler's rule, order and $e^z$;
-# products and inverses of 2×2 matrices; that an integral adds up many small pieces.
+# products and inverses of 2×2 matrices; that an integral adds up many small pieces; Taylor's
+# $f(s) = f + s f' + \frac{s^2}2 f'' + \dots$
 #
 # **Time**: 60 minutes, and 75 more for the exercises in
 # [work/13_state_space_models.ipynb](../work/13_state_space_models.ipynb), your copy of
@@ -90,7 +91,7 @@ assert B.equal(traces.PUSH)
 # $$h_{\text{new}} = h + \Delta\,(A h + B x)
 # = \underbrace{(I + \Delta A)}_{\bar A}\,h + \underbrace{\Delta B}_{\bar B}\,x$$
 #
-# Every rule of this chapter ends like this, in a linear step of chapter 12:
+# Every rule of this chapter but the last ends like this, in a linear step of chapter 12:
 #
 # $$h_t = \bar A\,h_{t-1} + \bar B\,x_t, \qquad y_t = C\,h_t + D\,x_t$$
 #
@@ -199,10 +200,11 @@ print("rates:", [f"{rate:.2f}" for rate in rates.tolist()])
 print(f"e^λ: size {abs(rates[0].exp()):.3f}, and e^-0.25 is {math.exp(-0.25):.3f}")
 
 # %% [markdown] slide="notes"
-# $e^{(a + ib)t} = e^{at}(\cos bt + i \sin bt)$: it shrinks by $e^{a}$ a second and turns by the
-# angle $b$. Multiplying by $c + id$ stretches by its size $\sqrt{c^2 + d^2}$.
+# Let go at 1, the swing has $p = \cos t$, $v = -\sin t$: so $e^{it} = z = \cos t + i \sin t$.
+# $e^{(a + ib)t}$ shrinks by $e^{a}$ a second and turns by the angle $b$. Multiplying by $c + id$
+# stretches by its size $\sqrt{c^2 + d^2}$.
 #
-# Eigenvalues of real matrices come in pairs $a \pm ib$. S4D keeps one of each pair; Mamba keeps
+# A real $A$ pairs its complex eigenvalues, $a \pm ib$. S4D keeps one of each pair; Mamba keeps
 # only real ones; Mamba-3 brings the turning back.
 
 # %% [markdown] slide="slide"
@@ -407,7 +409,7 @@ figures.orders(traces.STEPS, {1: held}, "Hold the token, and every rule is of fi
 # input that *is* a staircase; a sine isn't.
 #
 # "Second-order" is true of the textbook's bilinear rule, which reads the input at both ends
-# of a step, and of the spring left to itself. S4's recurrence reads one sample a step.
+# of a step, and of the spring left to itself.
 
 # %% [markdown] slide="slide"
 # ## Where the order goes
@@ -436,8 +438,8 @@ for rule in ("bilinear", "zoh"):
 # %% [markdown] slide="slide"
 # ## $x_t$ or $x_{t-1}$?
 #
-# Euler "keeps the input of the step's start": $x_{t-1}$. The recurrences of S4 and Mamba have
-# $x_t$. **Predict:** which is nearer to the truth? And what would half of each be?
+# Euler "keeps the input of the step's start", $x_{t-1}$. S4 and Mamba read $x_t$ instead.
+# **Predict:** which is nearer to the truth? And what would half of each be?
 
 # %% slide="fragment" show="output" alt="Place of a spring pushed by a sine over twelve seconds. The true curve runs in the middle. Zero-order hold with steps of one second that holds the new token runs ahead of it by half a second, the one that holds the old token lags behind by half a second, and the points made with half of each lie on the truth, a little lower at the peaks."
 runs = {sample: traces.trace_hold("zoh", sample, 1.0) for sample in traces.SAMPLES}
@@ -510,12 +512,12 @@ assert torch.allclose(torch.stack(smaller), torch.stack(discretize_diagonal(a, b
 # ## Mamba-3: both ends
 #
 # Nothing held, the push of a step adds up $f(s) = e^{(\Delta - s)A} B\,x(s)$. Mamba takes its end
-# for all: $\Delta B x_t$. Mamba-3 weighs both ends, by a share λ:
+# for all: $\Delta B x_t$. Mamba-3 weighs both ends, by a share that it calls λ, too:
 #
 # $$h_t = e^{\Delta A} h_{t-1} + (1 - \lambda)\,\Delta\,e^{\Delta A} B\,x_{t-1} +
 # \lambda\,\Delta\,B\,x_t$$
 #
-# With $f(s) = f + s f' + \frac{s^2}2 f'' + \dots$, the true sum and this stand-in are
+# With Taylor's $f(s)$ the true sum and this stand-in are
 #
 # $$\Delta f + \tfrac{\Delta^2}{2} f' + \tfrac{\Delta^3}{6} f'' + \dots, \qquad
 # \Delta f + \lambda \Delta^2 f' + \lambda\tfrac{\Delta^3}{2} f'' + \dots$$
@@ -562,7 +564,7 @@ two_steps = alpha * gamma * 3 * 1.0 + beta * 3 * 1.0 + gamma * 3 * -0.5
 assert math.isclose(two_steps, mamba_3(-2.0, 3.0, [1.0, -0.5], 0.1, 0.7))
 
 # %% [markdown] slide="slide"
-# ## Is Δ a number at all?
+# ## Does a layer need Δ?
 #
 # In every rule $A$ and $B$ come as $\Delta A$ and $\Delta B$. So these are the same layer:
 #
@@ -655,7 +657,7 @@ figure.update_traces(marker_size=5)
 # %% [markdown] to="exercise"
 # # 13 · State space models: exercises
 #
-# Six exercises on [the lesson](../course/13_state_space_models.ipynb), about 70 minutes. Replace
+# Six exercises on [the lesson](../course/13_state_space_models.ipynb), about 75 minutes. Replace
 # each `raise NotImplementedError(…)` with your answer and run the check below it. `hint("13.1")`
 # gives a first hint, called again a further one. The checks draw random inputs: an answer that
 # fits only the example doesn't pass.

@@ -20,10 +20,10 @@ def squared(points: np.ndarray, title: str) -> go.Figure:
     """
     half = len(points) // 2
     names = [f"{k}" for k in range(len(points))]
-    twice = [f"{k}², {k + half}²" for k in range(half)]
+    twice = [f"{k}, {k + half}" for k in range(half)]
     panels = {f"{len(points)} points": (points, names), "their squares": (points**2, twice)}
     heads = [f"<b>{name}</b>" for name in panels]
-    shown = make_subplots(1, 2, subplot_titles=heads, horizontal_spacing=0.02)
+    shown = make_subplots(1, 2, subplot_titles=heads, horizontal_spacing=0.16)
     turn = np.exp(2j * np.pi * np.linspace(0, 1, 121))
     colors = [theme.CYCLE[k % half % len(theme.CYCLE)] for k in range(len(points))]
     for column, (places, labels) in enumerate(panels.values(), start=1):
@@ -36,16 +36,17 @@ def squared(points: np.ndarray, title: str) -> go.Figure:
         spots = dict(x=places.real.round(4), y=places.imag.round(4), mode="markers", marker=look)
         shown.add_scatter(**spots, hovertemplate="%{x:.2f} + %{y:.2f} i<extra></extra>", **where)
         for place, words, color in zip(places, labels, colors, strict=False):
+            # Pixels away, so that a name stands clear of its point on a phone as well.
             far = dict(
-                x=(1.2 + 0.2 * (column - 1)) * place.real,
-                y=(1.2 + 0.08 * (column - 1)) * place.imag,
+                xshift=(16 + 14 * column) * place.real, yshift=(18 + 7 * column) * place.imag
             )
-            shown.add_annotation(
-                text=words, font=dict(size=19, color=color), **far, showarrow=False, **where
-            )
+            at = dict(x=place.real, y=place.imag, showarrow=False, **far)
+            shown.add_annotation(text=words, font=dict(size=19, color=color), **at, **where)
     shown.update_layout(theme.figure(title, height=430).layout, showlegend=False)
-    shown.update_layout(margin=dict(t=90, b=10), yaxis_scaleanchor="x", yaxis2_scaleanchor="x2")
-    shown.update_xaxes(visible=False, range=[-1.9, 1.9])
+    shown.update_layout(
+        margin=dict(t=90, b=10, l=20, r=20), yaxis_scaleanchor="x", yaxis2_scaleanchor="x2"
+    )
+    shown.update_xaxes(visible=False, range=[-1.6, 1.6])
     return shown.update_yaxes(visible=False, range=[-1.4, 1.4])
 
 

@@ -18,6 +18,7 @@ _INKS = {1: "#B87A00", 2: theme.BLUE}  # of names, to be read on white and on bl
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 _SYMBOLS = ("circle", "square", "diamond", "x", "triangle-up")
 _ROW = 21  # pixels between names
+_LOWEST = -3  # of factors that are shown
 
 
 def orders(
@@ -90,9 +91,13 @@ def factors(z: Sequence[Real], rules: Mapping[str, Sequence[Real]], title: str) 
     )
     shown.update_traces(mode="lines", line_width=4)
     shown.add_hrect(y0=-1, y1=1, fillcolor=theme.SEEN, opacity=0.12, line_width=0, layer="below")
+    for note in shown.layout.annotations:
+        left = sum(factor >= _LOWEST for factor in rules[note.text])
+        if left < len(z):  # a curve that leaves the figure has its name where it does
+            note.update(x=across[left], y=_LOWEST, yshift=12, xshift=4)
     words = dict(text="shrinks", x=across[-1] * 0.98, y=0.84, xanchor="right", font_size=16)
     shown.add_annotation(**words, showarrow=False)
-    return shown.update_yaxes(range=[-3, 1.15], rangemode="normal", dtick=1)
+    return shown.update_yaxes(range=[_LOWEST, 1.15], rangemode="normal", dtick=1)
 
 
 def early_and_late(

@@ -19,8 +19,7 @@ def draw(rng):
         *((1, 1, 1), (1, 5, 2), (2, 9, 3), (7, 1, 2), (9, 9, 1), (10, 3, 4)),
         *((8, 8, 3), (3, 12, 2), (15, 20, 2), (33, 6, 5)),
     ):
-        numbers = (rng.normal(size=shape).astype("float32") for shape in ((seq, channels),))
-        x = next(numbers)
+        x = rng.normal(size=(seq, channels)).astype("float32")
         kernel = rng.normal(size=(channels, taps)).astype("float32")
         D = rng.normal(size=channels).astype("float32")
         drawn.append(layer(x.tolist(), kernel.tolist(), D.tolist()))
@@ -40,9 +39,8 @@ ASKED = Asked(
         layer([[2.0, 1.0, 4.0]], [[2.0], [3.0], [1.0]], [0.0, 1.0, 2.0]),
     ),
     hints=(
-        "Four lines of it are wrong. Try one channel first, with two tokens and two "
-        "taps, and look at "
-        "the shape and the numbers after each line.",
+        "Four lines of it are wrong. Try one channel first, with two tokens and two taps, and look "
+        "at the shape and the numbers after each line.",
         "How many places do x and the kernel need, on which axis of x does time run, how does "
         "`irfft` know whether the circle is odd, and which of its places are outputs?",
         "L + M - 1 places; `dim=0`; `n=places`; `[: len(x)]`. And D x_t isn't D.",
@@ -128,6 +126,7 @@ MISTAKES = {
         transformed(lambda n, m: max(n, m), skip=added),
         transformed(lambda n, m: max(n, m), told=False),
         transformed(lambda n, m: max(n, m), told=False, skip=added),
+        transformed(lambda n, m: max(n, m), told=False, skip=added, read=lambda y, n: y),
     ),
     "`irfft` isn't told how many places there are, and takes an even number. Some "
     "circles are odd.": (

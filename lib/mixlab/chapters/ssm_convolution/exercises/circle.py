@@ -6,7 +6,13 @@ from mixlab.checks.readers import read_count
 
 def draw(rng):
     """Few taps, many, one; nothing thrown away, nearly all; up to billions."""
-    drawn = [(1, 1, 0), (1, 9, 0), (10**9, 10**9, 0), (10**9, 4096, 10**6), (4096, 10**9, 17)]
+    drawn = [
+        (1, 1, 0),
+        (1, 9, 0),
+        (3 * 10**9, 3 * 10**9, 0),
+        (10**9, 4096, 10**6),
+        (4096, 10**9, 17),
+    ]
     for most in (8, 30, 10**3, 10**6, 10**9):
         for _ in range(3):
             n_inputs = int(rng.integers(2, most))

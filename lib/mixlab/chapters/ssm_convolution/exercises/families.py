@@ -35,8 +35,7 @@ FEW, MANY = [3, -2, 1], [5, 1, -3, 2, 2, -1, 4, 0, 1, 1, -2, 6]
 HUGE = [10**12 * 19**j for j in range(4)]  # no sum of theirs is small
 
 # What a layer makes of x; n is a number of the family's own. The first of the NUMBERS is in the
-# check,
-# where everybody may read it; another is drawn when an answer is graded.
+# check, where everybody may read it; another is drawn when an answer is graded.
 FAMILIES = {
     "a kernel of three taps": lambda x, n: slid([n, -2, 1], x),
     "a kernel of twelve taps": lambda x, n: slid([n, *MANY[1:]], x),

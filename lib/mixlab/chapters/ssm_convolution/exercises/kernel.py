@@ -41,9 +41,8 @@ ASKED = Asked(
     hints=(
         "Send 1, 0, 0, 0, … through the layer, as written, D too. What comes out?",
         "Tap j is C Ā^j B̄: j steps after the knock. Only the very first output meets D.",
-        "Keep a column that begins as B̄. For each tap append `C @ column`, then make "
-        "the next column "
-        "by `A_bar @ column`. Add D to the first tap.",
+        "Keep a column that begins as B̄. For each tap append `C @ column`, then make the next "
+        "column by `A_bar @ column`. Add D to the first tap.",
     ),
 )
 

@@ -21,15 +21,12 @@ ASKED = Asked(
     read=read_verdict,
     **suspects(layer_of, FAMILIES, numbers_of, again=RIGHT),
     hints=(
-        "If there is a kernel, one list tells all its taps. After that a layer has no "
-        "freedom left: "
-        "you know what it must make of every other list.",
-        "The impulse, 1 and eleven zeros, is answered by the kernel. Compare with the "
-        "sum over taps "
-        "on many other lists: of which lengths, with which numbers?",
-        "Every length from 1 to 12, and for each some twenty random lists with numbers "
-        "from −9 to 9. "
-        "Compare with `==`: floats would round taps of a billion.",
+        "If there is a kernel, one list tells all its taps. After that a layer has no freedom "
+        "left: you know what it must make of every other list.",
+        "The impulse, 1 and eleven zeros, is answered by the kernel. Compare with the sum over "
+        "taps on many other lists: of which lengths, with which numbers?",
+        "Every length from 1 to 12, and for each some twenty random lists with numbers from −9 to "
+        "9. Compare with `==`: floats would round taps of a billion.",
     ),
 )
 
@@ -159,13 +156,13 @@ def advice(layer):
         )
     wrong = [n for n in EVERY if not judging(drawn([n]))(layer)]
     if len(wrong) == 1:
-        return "your test leaves out some length, and this layer is wrong at one only."
+        return "this layer is wrong at lists of one length only."
     if judging(drawn(low=0))(layer):
-        return "your test leaves out numbers below 0."
+        return "this layer has a kernel as long as no number is below 0."
     if judging(knocks())(layer):
-        return "your test leaves out lists with several numbers that aren't 0."
+        return "this layer answers single knocks as a kernel would, but not all that adds them up."
     if wrong[0] > 4:
-        return "your test leaves out longer lists."
+        return "this layer has a kernel as long as lists are short."
     return (
         "this layer has no kernel at many lists. Compare it with the sum over taps at all lengths."
     )
@@ -177,7 +174,7 @@ KNOWN = Known(
     slips={
         "expected True or False": lambda layer: layer([1]),
         "1 to 12 whole numbers": lambda layer: layer([1] * 13) == [],
-        "your test leaves out": judging(drawn(range(1, 7))),
+        "lists of one length only": judging(drawn(range(1, 7))),
     },
     show=lambda layer: f"has_kernel on a layer: {layer.__doc__}",
     name=lambda value: "True (accept)" if value else "False (reject)",

@@ -104,6 +104,14 @@ def first_later_ends(A, B, C, knocks, t):
     return powered(A, B, C, before, t)
 
 
+def unsorted(A, B, C, knocks, t):
+    h, now = 0 * B, 0
+    for s, value in knocks:
+        if s <= t:
+            h, now = power(A, max(0, s - now)) @ h + B * value, s
+    return float(C @ power(A, t - now) @ h)
+
+
 def by_eigenvectors(A, B, C, s, t):
     values, V = torch.linalg.eig(A)
     return ((C + 0j) @ V * torch.linalg.solve(V, B + 0j) * values ** (t - s)).sum().real
@@ -143,6 +151,7 @@ MISTAKES = {
         lambda A, B, C, knocks, t: powered(A, B, C, [(s, 1.0) for s, _ in knocks], t)
     ),
     "you stop at the first knock that comes too late. They are in no order.": first_later_ends,
+    "you go from knock to knock as they stand in the list. They are in no order.": unsorted,
     "you take the last knock of the list alone. All that came before t add up.": (
         lambda A, B, C, knocks, t: powered(A, B, C, knocks[-1:], t)
     ),
@@ -151,9 +160,6 @@ MISTAKES = {
     ),
     "you take the first knock of the list alone. All that came before t add up.": (
         lambda A, B, C, knocks, t: powered(A, B, C, knocks[:1], t)
-    ),
-    "you divide by the number of knocks. They add up.": (
-        lambda A, B, C, knocks, t: powered(A, B, C, knocks, t) / max(1, len(knocks))
     ),
     "you sum the state's numbers. The output weighs them by C.": each_knock(
         lambda A, B, C, s, t: (power(A, t - s) @ B).sum()
@@ -180,5 +186,5 @@ KNOWN = Known(
     mistakes=MISTAKES,
     slips={"expected one number": lambda A, B, C, knocks, t: [1.0, 2.0]},
     show=show,
-    name="{:.6g}".format,
+    name="{:.12g}".format,
 )

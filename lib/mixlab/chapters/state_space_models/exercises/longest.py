@@ -30,6 +30,7 @@ ASKED = Asked(
         ([-4.0, -0.5, -1 + 2j, -1 - 2j],),
         ([2j, -2j],),
         ([-0.5 + 3j, -0.5 - 3j, -6.0],),
+        ([-20.0, 1j, -1j, -1 + 3j, -1 - 3j],),
     ),
     hints=(
         "A step multiplies a rate's number by 1 + Δλ. Where in the plane does that lie for Δ = 0, "
@@ -123,8 +124,15 @@ MISTAKES = {
         lambda rates: true(sum(map(complex, rates))) if abs(sum(rates)) else 0.0,
         lambda rates: 2 / sum(map(abs, rates)),
     ),
+    "you leave out what swings without friction: any step makes it grow.": (
+        lambda rates: shortest([r for r in rates if complex(r).real] or [-1e9]),
+        of(lambda rate: true(rate) or 1e9),
+        of(lambda rate: true(rate) or np.inf),
+        lambda rates: min([true(complex(r)) for r in rates if complex(r).real], default=0.0),
+    ),
     "your number is rounded, or found on a grid: not all of the digits are right.": (
         lambda rates: round(shortest(rates), 4),
+        lambda rates: int(1000 * shortest(rates) + 1 + 1e-9) / 1000,
         lambda rates: int(1000 * shortest(rates) + 1e-9) / 1000,
         lambda rates: int(10_000 * shortest(rates) + 1e-9) / 10_000,
     ),
@@ -155,5 +163,5 @@ KNOWN = Known(
         "it raised": lambda rates: shortest([r for r in rates if complex(r).imag]),
     },
     show=lambda rates: f"longest_step({rates})" if len(rates) < 5 else "longest_step([…])",
-    name="{:.6g}".format,
+    name=lambda border: f"{border + 0.0:.6g}",  # no -0
 )

@@ -41,6 +41,7 @@ ASKED = Asked(
         ([0.5, 0.9], [1.0, 0.2], 3.0),
         ([1.0], [2.0], 3.0),
         ([0.3], [2.0], 1.0),
+        ([0.9999], [5.0], 3.0),
     ),
     hints=(
         "Two steps with the same held input are one step twice as long: what are its Ā and B̄? That "
@@ -116,7 +117,6 @@ MISTAKES = {
     "settles elsewhere.": (
         other(None, lambda a, b, r: 1 - a**r),
         other(None, lambda a, b, r: b * (1 - a**r)),
-        other(None, lambda a, b, r: b * (1 - a**r) / a),
         other(None, lambda a, b, r: b * (a**r - 1)),
     ),
     "you keep B̄ as it is: in a longer step more gets in.": other(None, lambda a, b, r: b),
@@ -149,15 +149,15 @@ MISTAKES = {
     "your B̄ has the wrong sign: both differences have the same.": other(
         None, lambda a, b, r: -b * quotient(a, r)
     ),
-    "you average the push over both ends of the step. It is solved exactly.": other(
-        None, lambda a, b, r: b * r * (1 + a**r) / 2
+    "what you put in against dividing by 0 shows where Ā is near 1, or elsewhere. Only where it "
+    "*is* 1 is there nothing to divide.": (
+        other(None, lambda a, b, r: b * (a**r - 1 + 1e-6) / (a - 1 + 1e-6)),
+        other(None, lambda a, b, r: b * (1 - a**r + 1e-6) / (1 - a + 1e-6)),
+        other(None, lambda a, b, r: b * (r if a > 0.999 else quotient(a, r))),
     ),
     "you let in the input of the last old step only, or of the first. Each lets in its own.": (
         other(None, lambda a, b, r: b * a**r),
         other(None, lambda a, b, r: b * a ** (r - 1)),
-    ),
-    "you add up the inputs of all old steps, and none of them decays.": other(
-        None, lambda a, b, r: b + b * (r - 1) * a
     ),
     "your B̄ grows with Ā's logarithm alone, which the new step multiplies: that is Euler's B̄.": (
         other(None, lambda a, b, r: b * r * log(a) / (a - 1) if a < 1 else b * r),

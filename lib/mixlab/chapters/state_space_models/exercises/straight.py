@@ -59,9 +59,9 @@ ASKED = Asked(
 # --- kept back while grading ---
 
 
-def summed(A, B, delta):
+def summed(A, B, delta, terms=60):
     """Three sums of powers, which differ by their factorials."""
-    powers = [torch.linalg.matrix_power(delta * A, k) for k in range(60)]
+    powers = [torch.linalg.matrix_power(delta * A, k) for k in range(terms)]
     A_bar, start, slope = (
         sum(power / float(factorial(k + more)) for k, power in enumerate(powers))
         for more in range(3)
@@ -117,7 +117,15 @@ MISTAKES = {
     ),
     "you take e to the power of each entry. A matrix exponential is the sum I + ΔA + …, with "
     "products of matrices.": lines.other_A(lambda A, d: torch.exp(d * A)),
-    "your Ā is Euler's, I + ΔA.": lines.other_A(lambda A, d: torch.eye(len(A)).double() + d * A),
+    "your Ā is Euler's, I + ΔA.": (
+        lines.other_A(lambda A, d: torch.eye(len(A)).double() + d * A),
+        lambda A, B, d: (torch.eye(len(A)).double() + d * A, d / 2 * B, d / 2 * B),
+    ),
+    "your sum of powers ends too early. Where ΔA is large, its terms first grow.": (
+        lambda A, B, d: summed(A, B, d, 3),
+        lambda A, B, d: summed(A, B, d, 8),
+        lambda A, B, d: summed(A, B, d, 10),
+    ),
     "your Ā is transposed, or runs backwards.": (
         lines.other_A(lambda A, d: torch.matrix_exp(d * A).T),
         lines.other_A(lambda A, d: torch.matrix_exp(-d * A)),
@@ -132,6 +140,7 @@ MISTAKES = {
     "exponential needs no inverse.": (
         lines.by_inverse(torch.linalg.pinv),
         lines.by_inverse(lambda A: torch.linalg.inv(A + 1e-4 * torch.eye(len(A)).double())),
+        lines.by_inverse(lambda A: torch.linalg.inv(A + 1e-6 * torch.eye(len(A)).double())),
     ),
     "your numbers are float32. Six digits are asked for.": lambda A, B, d: lines.block(
         A.float(), B.float(), d
