@@ -42,6 +42,10 @@ $(VENV)/ready-to-test: $(VENV)/ready
 	@$(PIP) --no-deps --upgrade --target $(VENV)/mistral-common mistral-common==1.13.1
 	@touch $@
 
+$(VENV)/ready-to-bench: $(VENV)/ready-to-test
+	@$(PIP) -e "lib[bench]" || echo "make: the engines in C++ have no wheel here; their rows are left out"
+	@touch $@
+
 lab: setup ## Open JupyterLab; your copies of the exercises lie in work/ (ARGS="--no-browser")
 	@$(PY) -m classroom lab $(ARGS)
 
@@ -105,7 +109,7 @@ weights: setup ## Install and verify the real pretrained weights
 train: setup ## Train chapter 08's small Mixtral again, and compare it with its card (ARGS="--seed 1")
 	@$(PY) -m mixlab.small_mixtral $(ARGS)
 
-bench: $(VENV)/ready-to-test ## Measure the library beside transformers and mambapy (ARGS="--quick")
+bench: $(VENV)/ready-to-bench ## Measure the library beside transformers, mambapy and engines in C++ (ARGS="--quick")
 	@cd lib && ../$(PY) -m bench $(ARGS)
 
 gpu: $(VENV)/ready-to-test ## On a CUDA machine: the GPU's tests and measurements

@@ -106,9 +106,7 @@ def require(*packages: str) -> None:
     """Raise `Unavailable` unless every package is installed."""
     for package in packages:
         if importlib.util.find_spec(package) is None:
-            raise Unavailable(
-                f"{package} is not installed; `make setup` and then `make bench` install it"
-            )
+            raise Unavailable(f"{package} is not installed; `make bench` installs it")
 
 
 def largest_difference(a: Tensor, b: Tensor) -> float:

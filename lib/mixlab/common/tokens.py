@@ -6,6 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from mixlab.common.quantised import QuantisedEmbedding
+
 
 def check_chunk_size(chunk_size: int | None) -> None:
     """Raise ValueError unless `chunk_size` is None (a whole prompt in one pass) or at least 1."""
@@ -17,7 +19,9 @@ def check_chunk_size(chunk_size: int | None) -> None:
         )
 
 
-def embed(embedding: nn.Embedding, tokens: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch dim"]:
+def embed(
+    embedding: nn.Embedding | QuantisedEmbedding, tokens: Int[Tensor, "*batch"]
+) -> Float[Tensor, "*batch dim"]:
     """The row of `embedding` that belongs to each token.
 
     Raises:

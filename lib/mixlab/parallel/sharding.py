@@ -72,7 +72,7 @@ class LayerShard(nn.Module):
         super().__init__()
         self.span = spans(model.config.n_layers, n_ranks, ceiling)[rank]
         self.dim, self.config = model.config.dim, part_config(model.config, self.span)
-        self.dtype = model.tok_embeddings.weight.dtype
+        self.dtype = model.norm.weight.dtype
         self.layers = nn.ModuleDict({str(number): model.layers[number] for number in self.span})
         self.tok_embeddings = model.tok_embeddings if rank == 0 else None
         last = rank == n_ranks - 1

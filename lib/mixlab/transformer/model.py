@@ -129,8 +129,8 @@ class Transformer(nn.Module):
         self, batch: int, capacity: int | None = None, static: bool = False
     ) -> RollingCache:
         """An empty cache for `batch` sequences of this model; arguments as in `RollingCache`."""
-        weight = self.tok_embeddings.weight
-        return RollingCache(self.config, batch, capacity, static, weight.dtype, weight.device)
+        like = self.norm.weight
+        return RollingCache(self.config, batch, capacity, static, like.dtype, like.device)
 
     @torch.no_grad()
     def extend(
@@ -201,17 +201,17 @@ class Transformer(nn.Module):
         >>> logits.shape
         torch.Size([2, 256])
         """
-        weight = self.tok_embeddings.weight
+        like = self.norm.weight
         if isinstance(prompts, Tensor):
             prompts = pack_rows(prompts)
         elif not isinstance(prompts, Packed):
-            prompts = pack(prompts, weight.device)
+            prompts = pack(prompts, like.device)
         batch = len(prompts.lengths)
         cache = self.init_state(batch) if cache is None else cache
         for row, (new, old) in enumerate(zip(prompts.lengths, cache.lengths, strict=False)):
             if new == old == 0:
                 raise ValueError(f"prompt {row} is empty: each needs at least one token")
-        last = weight.new_zeros(batch, self.config.dim)
+        last = like.new_zeros(batch, self.config.dim)
         for chunk in prompts.chunks(chunk_size):
             read = [row for row, n in enumerate(chunk.lengths) if n]
             last[read] = self.extend(chunk.tokens, cache, chunk.lengths, last_only=True)

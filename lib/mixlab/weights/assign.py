@@ -1,6 +1,6 @@
 """Put stored tensors into a model, and say exactly which are missing, surplus or misshapen."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ def build(
     dtype: torch.dtype | None = None,
     device: torch.device | str | None = None,
     source: str = "the file",
+    finish_block: Callable[[nn.Module], None] | None = None,
 ) -> nn.Module:
     """The model of `config` whose parameters are `tensors`, without a second copy of them.
 
@@ -34,6 +35,7 @@ def build(
             (`layers.0.feed_forward.w1`). With tied embeddings `output.weight` may be absent.
         dtype, device: convert each tensor; as they come by default.
         source: what to call the tensors' origin in errors.
+        finish_block: called with each of the model's layers as soon as its weights are in place.
 
     Returns:
         The model, in evaluation mode; its parameters want no gradient.
@@ -59,6 +61,9 @@ def build(
             )
         return tensor.to(dtype=dtype, device=device)
 
+    # The last parameter of each layer, and the layer: parameters come in the model's order.
+    last = {".".join(name.split(".")[:2]): name for name in parts if name.startswith("layers.")}
+    ends = {name: layer for layer, name in last.items()}
     for name, shapes in parts.items():
         if len(shapes) == 1:
             (stored_name,) = shapes
@@ -67,6 +72,8 @@ def build(
             weight = torch.stack([read(expert, keep=False) for expert in shapes])
         owner, _, leaf = name.rpartition(".")
         setattr(model.get_submodule(owner), leaf, nn.Parameter(weight, requires_grad=False))
+        if finish_block and name in ends:
+            finish_block(model.get_submodule(ends[name]))
     if config.tie_embeddings:
         if "output.weight" in tensors and not read("output.weight", keep=True).equal(
             model.tok_embeddings.weight

@@ -13,6 +13,7 @@ from gguf import GGUFReader
 
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.model import Transformer
+from mixlab.transformer.quantised import quantise, quantise_block
 from mixlab.transformer.rope import interleaved_to_half
 from mixlab.weights.assign import build
 from mixlab.weights.gguf_file import (
@@ -114,14 +115,20 @@ _READ = """block_count context_length embedding_length feed_forward_length vocab
 
 
 def load_gguf(
-    path: str | Path, dtype: torch.dtype | None = None, device: torch.device | str | None = None
+    path: str | Path,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str | None = None,
+    keep_quantised: bool = False,
 ) -> Transformer:
     """Load a GGUF file of the llama family; arguments and errors as in `mixlab.load`.
 
-    Blocks are dequantised to float32, exactly as stored, before any conversion to `dtype`.
+    Blocks are dequantised to float32, exactly as stored, before any conversion to `dtype` or to 8
+    bits. The latter comes layer by layer, so that a model that fits into memory in 8 bits loads.
     """
     readers = open_parts(path)
     stored_tensors = [tensor for reader in readers for tensor in reader.tensors]
+    if keep_quantised:
+        _check_kept(stored_tensors, path, dtype, device)
     config = read_config(readers[0], {tensor.name for tensor in stored_tensors})
     heads = {"wq.weight": config.n_heads, "wk.weight": config.n_kv_heads}
     tensors = {}
@@ -132,4 +139,20 @@ def load_gguf(
         if n_heads and stored.shape == (n_heads * config.head_dim, config.dim):
             stored = stored.map(lambda w, n_heads=n_heads: interleaved_to_half(w, n_heads))
         tensors[name] = stored
-    return build(config, tensors, dtype=dtype, device=device, source=str(path))
+    if not keep_quantised:
+        return build(config, tensors, dtype=dtype, device=device, source=str(path))
+    return quantise(build(config, tensors, source=str(path), finish_block=quantise_block))
+
+
+def _check_kept(tensors: Collection, path: str | Path, dtype, device) -> None:
+    types = {tensor.tensor_type.name for tensor in tensors}
+    if types <= {"F32", "F16", "BF16", "F64"}:
+        raise ValueError(
+            f"keep_quantised=True keeps what a file has quantised, and {path} stores "
+            f"{', '.join(sorted(types))}: expected a file of type Q8_0, Q4_1 or another such"
+        )
+    if dtype not in (None, torch.float32) or torch.device(device or "cpu").type != "cpu":
+        raise ValueError(
+            "with keep_quantised=True matrices are 8 bits wide, on a CPU, and everything between "
+            f"them is float32: got dtype={dtype}, device={device}. Leave both out"
+        )

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from mixlab.common.quantised import QuantisedEmbedding
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.model import Transformer
 from mixlab.weights.huggingface import NAMES
@@ -28,8 +29,8 @@ def save(model: nn.Module, folder: str | Path, max_shard_bytes: int = 5_000_000_
         max_shard_bytes: start another file where one would grow larger; one file if all fits.
 
     Raises:
-        ValueError: if `model` is no Transformer, or its layers have different windows, which
-            this format can't say.
+        ValueError: if `model` is no Transformer, or in 8 bits, or its layers have different
+            windows, which this format can't say.
 
     >>> import tempfile
     >>> from mixlab.weights import load
@@ -42,6 +43,11 @@ def save(model: nn.Module, folder: str | Path, max_shard_bytes: int = 5_000_000_
     if not isinstance(model, Transformer):
         raise ValueError(
             f"only a Transformer can be saved as Mistral or Mixtral: got {type(model).__name__}"
+        )
+    if isinstance(model.tok_embeddings, QuantisedEmbedding):
+        raise ValueError(
+            "this model's matrices were rounded to 8 bits, which the format has no place for: save "
+            "the model that it was made from, or load that without keep_quantised"
         )
     config = describe(model.config, next(model.parameters()).dtype)
     folder = Path(folder)

@@ -11,6 +11,7 @@ from gguf import GGMLQuantizationType as Type
 import mixlab
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.model import Transformer
+from mixlab.transformer.quantised import quantise
 from mixlab.transformer.rope import half_to_interleaved
 
 NAMES = {
@@ -120,6 +121,7 @@ def quantise_q4_1(array):
 
 
 TOKENS = torch.arange(60)[None]
+EXPERTS = {"n_experts": 4, "experts_per_token": 2}
 
 
 @pytest.mark.parametrize("tie_embeddings", [False, True])
@@ -149,6 +151,39 @@ def test_packed_types_are_within_one_step(tmp_path, kind, step, n_experts):
         error = (state[name] - tensor).abs().max() / tensor.abs().max()
         assert error <= (0 if tensor.ndim == 1 else step), name
     assert {p.dtype for p in back.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("kind", [Type.Q8_0, Type.Q4_1])
+@pytest.mark.parametrize("changes", [{}, {"tie_embeddings": True}, EXPERTS])
+def test_what_is_quantised_can_stay_so(tmp_path, kind, changes):
+    """Near the same file in float32, and the same as rounding that to 8 bits."""
+    path = write(tmp_path / "m.gguf", model(**changes), kind)
+    exact, kept = mixlab.load(path), mixlab.load(path, keep_quantised=True)
+    logits = exact(TOKENS)
+    assert 0 < (kept(TOKENS) - logits).norm() < 0.2 * logits.norm()
+    assert torch.equal(quantise(exact)(TOKENS), kept(TOKENS))
+    assert kept.config == exact.config
+    assert not kept.training
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "message"),
+    [
+        (Type.F16, {}, "stores F16, F32: expected a file of type Q8_0"),
+        (Type.Q8_0, {"dtype": torch.bfloat16}, "got dtype=torch.bfloat16, device=None"),
+        (Type.Q8_0, {"device": "meta"}, "got dtype=None, device=meta"),
+    ],
+)
+def test_what_can_not_stay_quantised_is_told(tmp_path, kind, arguments, message):
+    path = write(tmp_path / "m.gguf", model(), kind)
+    with pytest.raises(ValueError, match=message):
+        mixlab.load(path, keep_quantised=True, **arguments)
+
+
+def test_a_folder_has_nothing_quantised(tmp_path):
+    mixlab.save(model(), tmp_path)
+    with pytest.raises(ValueError, match="whose tensors are floats"):
+        mixlab.load(tmp_path, keep_quantised=True)
 
 
 def test_experts_stored_one_by_one(tmp_path):

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 import mixlab
 from mixlab.transformer.config import TransformerConfig
@@ -124,3 +125,23 @@ def test_four_identical_experts_equal_the_dense_model(ours, tokens):
     sparse = upcycle(ours, n_experts=4, experts_per_token=2)
     assert sparse.config.n_parameters > 2.5 * ours.config.n_parameters
     torch.testing.assert_close(logits(sparse, tokens), logits(ours, tokens), rtol=0, atol=1e-3)
+
+
+def test_eight_bits_cost_little(ours, tokens):
+    """Against the same file in float32: the loss, and how far the next token's chances moved."""
+    kept = mixlab.load(mixlab.smollm2(), keep_quantised=True)
+    exact, rounded = logits(ours, tokens), logits(kept, tokens)
+    assert abs(next_token_loss(rounded, tokens) - next_token_loss(exact, tokens)) < 0.03
+    moved = F.kl_div(
+        rounded.log_softmax(-1), exact.log_softmax(-1), log_target=True, reduction="none"
+    )
+    assert 0 < moved.sum(-1).mean() < 0.02
+    assert (exact.argmax(-1) == rounded.argmax(-1)).float().mean() > 0.93
+
+
+def test_in_eight_bits_it_still_answers():
+    path = mixlab.smollm2()
+    model, encode = mixlab.load(path, keep_quantised=True), mixlab.tokenizer(path)
+    prompt = mixlab.chat(path, "What is the capital of France?")
+    answer = mixlab.generate(model, [prompt], max_tokens=20, stop=mixlab.stop_tokens(path))
+    assert "Paris" in encode.decode(answer[0])
