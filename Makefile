@@ -13,7 +13,7 @@ NBVAL := -q -p no:cacheprovider -n $(WORKERS) --dist loadfile --nbval --nbval-cu
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lab update test test-all quick chapter new-chapter notebooks slides check grade doctor weights train bench gpu clean
+.PHONY: help setup lab update test test-all quick chapter new-chapter notebooks slides check certificate grade doctor weights train bench gpu clean
 
 help: ## Explain these verbs
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -95,6 +95,9 @@ slides: setup ## Render each chapter's slides to build/slides (ARGS="02")
 check: setup ## Tell a student which answers pass (NB=02, or a notebook's path)
 	@test -n "$(NB)" || { echo "make: which chapter? make check NB=02"; exit 2; }
 	@$(PY) -m classroom check "$(NB)" $(ARGS) || test $$? -eq 1  # answers that are still open
+
+certificate: setup ## Check all of work/ and draw build/certificate.html (NAME="Ada Lovelace")
+	@$(PY) -m classroom certificate $(if $(NAME),--name "$(NAME)") $(ARGS)
 
 grade: setup ## Grade a class in a sandbox (SUBMISSIONS=folder OUT=build/grades)
 	@test -n "$(SUBMISSIONS)" || { echo "make: which folder? make grade SUBMISSIONS=folder"; exit 2; }

@@ -90,6 +90,26 @@ def _students(commands: argparse._SubParsersAction) -> None:
         help="seconds a cell may take (default: %(default)s)",
     )
 
+    certificate = commands.add_parser(
+        "certificate",
+        help="draw a page of all exercises that pass",
+        description="Check every notebook in work/ that holds an answer, and write "
+        "build/certificate.html: each chapter's exercises and how they went, to print.",
+    )
+    certificate.add_argument("--name", default="", help="whose it is (default: a line to sign on)")
+    certificate.add_argument(
+        "--minutes",
+        type=float,
+        default=30.0,
+        help="after which no further chapter is begun (default: %(default)s)",
+    )
+    certificate.add_argument(
+        "--timeout",
+        type=float,
+        default=CELL_SECONDS,
+        help="seconds a cell may take (default: %(default)s)",
+    )
+
     update = commands.add_parser(
         "update",
         help="carry a student's answers over into exercises that have changed",
@@ -198,6 +218,10 @@ def run(options: argparse.Namespace, root: Path, extra: list[str]) -> int:
             from classroom.work import find_notebook
 
             return check_command(root, find_notebook(root, options.notebook), options.timeout)
+        case "certificate":
+            from classroom.certificate import certificate_command
+
+            return certificate_command(root, options.name, options.minutes, options.timeout)
         case "update":
             from classroom.work import update_command
 

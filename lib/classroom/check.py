@@ -43,7 +43,7 @@ class Outcome:
     message: str = ""
 
 
-def _students_notebook(path: Path) -> Notebook:
+def students_notebook(path: Path) -> Notebook:
     """A student's file, read as the grader reads it, or a ValueError that says what is wrong."""
     try:
         return parse_notebook(path.read_bytes())
@@ -110,7 +110,7 @@ def check_submission(
     root: Path, path: Path, cell_timeout: float = CELL_SECONDS
 ) -> Iterator[Outcome]:
     """The outcome of each exercise of the chapter, in order, as they become known."""
-    found = _students_notebook(path)
+    found = students_notebook(path)
     known = known_answers(root)
     answers = take_answers(found, known)
     marked = answers or filter(None, map(answer_id, found.cells))
