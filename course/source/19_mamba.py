@@ -627,7 +627,7 @@ series.lines(
 # </details>
 #
 # **Next.** *Window, experts and scan each give up something else. What happens if one model uses all
-# three?* First [the exercises](../work/19_mamba.ipynb).
+# three?* First [the exercises](../work/19_mamba.ipynb), then [chapter 20](20_capstone.ipynb).
 
 # %% [markdown] to="exercise"
 # # 19 · Mamba: exercises

@@ -31,7 +31,7 @@ RADIUS, GAP = 40, 0.12  # of a badge's ring, and radians between two of its arcs
 
 @dataclass(frozen=True)
 class Row:
-    """One exercise, and how it went; `status` is PASSED for one that ran and passed, else why not."""
+    """One exercise, and how it went; `status` is PASSED if it ran and passed, else why not."""
 
     exercise: str
     title: str
@@ -74,9 +74,7 @@ def arc(start: float, end: float) -> str:
     'M0.0 -40.0A40 40 0 0 1 40.0 -0.0'
     """
     x, y, to_x, to_y = (
-        RADIUS * part
-        for angle in (start, end)
-        for part in (math.sin(angle), -math.cos(angle))
+        RADIUS * part for angle in (start, end) for part in (math.sin(angle), -math.cos(angle))
     )
     large = int(end - start > math.pi)
     return f"M{x:.1f} {y:.1f}A{RADIUS} {RADIUS} 0 {large} 1 {to_x:.1f} {to_y:.1f}"
@@ -102,7 +100,9 @@ def progress(root: Path, cell_timeout: float, seconds: float) -> Iterator[Chapte
         else:
             try:
                 answers = take_answers(students_notebook(path), known)
-                otherwise = OPEN if set(answers) & {one["exercise"] for one in prompts} else "missing"
+                otherwise = (
+                    OPEN if set(answers) & {one["exercise"] for one in prompts} else "missing"
+                )
                 if any(answers.values()):
                     if time.monotonic() < end:
                         outcomes = check_submission(root, path, cell_timeout)

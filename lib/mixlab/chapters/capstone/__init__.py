@@ -1,0 +1,1 @@
+"""Chapter 20: what it is about, in a line."""
