@@ -126,7 +126,16 @@ assert codestral == 7_285_403_648  # its model card
 #
 # **Predict**: Jamba stores how many times as many parameters as one token of it uses?
 
-# %% slide="fragment" myth="Jamba has experts in its attention layers" said="trustformers-models 0.1.1, jamba/config.rs, whose offset is 3" truth="Jamba-v0.1's config.json attends in layers 4, 12, 20, 28 and has experts in the odd ones: no layer has both."
+# %% [markdown] slide="notes"
+# (3 minutes.) 4.3 times; Mixtral 3.6. Common answers: 8, for 2 of 16 experts (only every second
+# layer has them, and all else is used by every token); 52. The next cell counts.
+
+# %% [markdown] slide="slide"
+# ## Jamba, counted
+#
+# All sizes stand in its config.json; layers are numbered from 0.
+
+# %% slide="same" myth="Jamba has experts in its attention layers" said="trustformers-models 0.1.1, jamba/config.rs, whose offset is 3" truth="Jamba-v0.1's config.json attends in layers 4, 12, 20, 28 and has experts in the odd ones: no layer has both."
 attends = [i for i in range(32) if i % 8 == 4]  # attn_layer_period, attn_layer_offset
 sparse = [i for i in range(32) if i % 2 == 1]  # expert_layer_period, expert_layer_offset
 assert (attends, set(attends) & set(sparse)) == ([4, 12, 20, 28], set())
@@ -142,10 +151,8 @@ mixtral = TransformerConfig.mixtral_8x7b()
 print(f"Mixtral: {mixtral.n_parameters / mixtral.n_active_parameters:.1f} times")
 
 # %% [markdown] slide="notes"
-# (3 minutes.) 4.3 times; Mixtral 3.6. Common answers: 8, for 2 of 16 experts (only every second
-# layer has them); 52. Sources: Jamba-v0.1's config.json, and "Jamba" (Lieber et al. 2024), table 1.
-# A page of a public library puts experts into the attention layers: the configuration has no such
-# layer.
+# Sources: Jamba-v0.1's config.json, and "Jamba" (Lieber et al. 2024), table 1: 52B and 12B. A
+# public library's page puts experts into the attention layers; the configuration has no such layer.
 
 # %% slide="slide" show="output" alt="Eight layers in Jamba's order, from bottom to top: four scans, one layer that attends to everything, three scans; every second layer has experts. After 262,144 tokens each scan keeps 560 KiB, a short bar, and the attention layer 1 GiB, a bar to the end of the axis. The first word is held, word for word. Layers can be exchanged, and the text's length changed."
 bill = trace_stack(*LAYERS["Jamba"], 2**18)
@@ -192,9 +199,11 @@ print(f"in eight windows gone from token {last + 1:,} on")
 # %% slide="same" show="output"
 generator = torch.manual_seed(19)
 page = diary.diaries(1, 24, generator)
-print(diary.spell(page.tokens[0]))
-answers = [n if n != diary.NOT_ASKED else "·" for n in page.answers[0].tolist()]
-print("answers:", *answers)
+words = diary.spell(page.tokens[0]).split()
+answers = [str(n) if n != diary.NOT_ASKED else "" for n in page.answers[0].tolist()]
+for row in (range(0, 12), range(12, 24)):
+    print("".join(f"{words[t]:<7}" for t in row))
+    print("".join(f"{answers[t]:<7}" for t in row).rstrip())
 
 # %% [markdown] slide="slide"
 # ## Assemble it
@@ -279,7 +288,7 @@ def without(model, n):
 
 
 hybrids = trained["all three"]
-taken = {"whole": reached["all three"]}
+taken = {"all three": reached["all three"]}
 for n, name in enumerate(("window", "scan", "experts")):
     taken[f"without {name}"] = [without(model, n) for model in hybrids]
 
@@ -288,8 +297,8 @@ lost = {name: {q: [row[q] for row in rows] for q in questions} for name, rows in
 assert max(lost["without window"]["near"] + lost["without scan"]["far"]) < 0.4
 assert min(lost["without scan"]["near"] + lost["without experts"]["near"]) > 0.8
 assert max(lost["without window"]["far"]) < 0.5 < 0.8 < min(lost["without experts"]["far"])
-assert min(lost["whole"]["known"]) > max(
-    share for name in taken if name != "whole" for share in lost[name]["known"]
+assert min(lost["all three"]["known"]) > max(
+    share for name in taken if name != "all three" for share in lost[name]["known"]
 )
 title = "Without its window the hybrid loses far questions, too, which a scan answers alone"
 figures.by_question(lost, 1 / 8, title, "right answers, three seeds")
@@ -365,7 +374,7 @@ series.lines(
     lengths,
     {one: [sum(shares) / 3 for shares in three] for one, three in found.items()},
     ends={one: ([*map(min, three)], [*map(max, three)]) for one, three in found.items()},
-    title="In longer diaries the window still recalls, the scan's vow fades; 2,048 bytes at each",
+    title="In longer diaries near recall stays, and the vow fades; the bytes are 2,048 at each",
     x_title="length of the diary (tokens), practised at 24",
     y_title="right answers, three seeds",
     log_x=True,
@@ -429,7 +438,7 @@ assert kept([Experts()], 10**6) == kept([Experts(1)], 10**6) == 0
 # | Jamba (2024) | 7 scans, 1 attention | dense, 2 of 16 experts by turns | none |
 # | Samba (2024) | scan, window by turns | dense | RoPE in windows |
 # | Codestral Mamba (2024) | Mamba-2 | none | none |
-# | Mamba-3 (2026) | scan, no convolution | dense between | turns in the state |
+# | Mamba-3 (2026) | scan, no short convolution | as its paper says | the state turns |
 
 # %% [markdown] slide="notes"
 # Sources: the papers' tables of sizes; Jamba section 6.5 says that it needs no positions, for the
@@ -481,7 +490,8 @@ assert most > 10_000 * windowed
 # 1. Three memories, three bills: a window pays by the token, up to $W$; experts by what is stored;
 #    a scan once.
 # 2. A window holds the near word for word, a scan carries far what it was taught to keep, experts
-#    know what training showed. In our diary, each alone failed at two questions of three.
+#    know what training showed. In our diary, each alone answers one kind of question well, and not
+#    the others.
 # 3. A hybrid spends bytes where each is good: of 2 KiB, window and scan together recalled more than
 #    a window alone.
 

@@ -58,6 +58,12 @@ class Chapter:
         return sum(row.status == PASSED for row in self.rows)
 
     @property
+    def alike(self) -> str:
+        """The status that all exercises share if none of them ran, else nothing."""
+        found = {row.status for row in self.rows}
+        return found.pop() if len(found) == 1 and not found & {PASSED, WRONG} else ""
+
+    @property
     def arcs(self) -> list[tuple[str, Row]]:
         """The badge: for each exercise the path of an arc, clockwise from the top."""
         whole = 2 * math.pi / len(self.rows)

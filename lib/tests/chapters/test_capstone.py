@@ -1,5 +1,7 @@
 """What chapter 20 counts, asks and trains, and what it draws."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -67,8 +69,6 @@ def reaches(mixers: str, tokens: int, window: int) -> bool:
 
 @pytest.mark.parametrize("mixers", ["w", "ww", "www", "f", "s", "ws", "wfw"])
 def test_the_first_word_s_fate_is_what_the_layers_let_pass(mixers):
-    from dataclasses import replace
-
     shape = replace(MISTRAL, window=4)
     for tokens in range(1, 16):
         found = fate(mixers, tokens, shape)
@@ -162,10 +162,13 @@ def test_practice_is_seeded_and_frozen_and_recall_asks_three_kinds():
 
 
 def test_every_seed_is_a_point():
-    shown = figures.by_question({"a": {"q": [0.5, 1.0]}}, 0.25, "claim", "right")
+    shown = figures.by_question({"without scan": {"q": [0.5, 1.0]}}, 0.25, "claim", "right")
     assert [tuple(one.y) for one in shown.data] == [(0.75,), (0.5, 1.0)]
     assert shown.layout.shapes[0].y0 == 0.25
-    shown = figures.against_memory({"a": ([128, 256], [[0.2, 0.4], [0.5, 0.7]])}, "claim", "right")
+    assert shown.data[0].marker.pattern.shape == "/"
+    shown = figures.against_memory(
+        {"scan": ([128, 256], [[0.2, 0.4], [0.5, 0.7]])}, "claim", "right"
+    )
     line, points = shown.data
     assert tuple(line.y) == pytest.approx((0.3, 0.6))
     assert tuple(points.x) == (128, 128, 256, 256)

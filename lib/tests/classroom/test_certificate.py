@@ -1,6 +1,7 @@
 """The certificate: what passed is told, what didn't is told, and nothing passes that wasn't run."""
 
 import re
+import shutil
 from datetime import date
 
 import nbformat
@@ -36,8 +37,6 @@ def two_chapters(tmp_path_factory, chapter_text):
 @pytest.fixture
 def working(two_chapters, tmp_path):
     """That course, with untouched copies in work/, in a folder of its own."""
-    import shutil
-
     root = tmp_path / "course"
     shutil.copytree(two_chapters, root)
     prepare(root)
@@ -67,7 +66,7 @@ def test_a_page_of_two_chapters_with_one_wrong_answer(working, capsys):
     assert "2 of 4 exercises pass" in page
     assert "4 of 6 points" in page
     assert "Ada &lt;Lovelace&gt;" in page
-    found = re.findall(r"</b>(\d\d\.\d) [^:]*: ([^<]*)</li>", page)
+    found = re.findall(r"</b>(\d\d\.\d) [^<]*, <span>([^<]*)</span></li>", page)
     assert dict(found) == {
         **{"02.1": "passed", "02.2": "not yet"},
         **{"03.1": "passed", "03.2": "not answered yet"},
@@ -91,6 +90,7 @@ def test_nothing_runs_where_nothing_is_answered(working, monkeypatch, capsys):
     assert "0 of 4 exercises pass" in page
     assert "2026-01-02" in page
     assert 'class="passed"' not in page
+    assert "2 exercises, <span>no notebook in work/</span>" in page
 
 
 def test_when_time_is_up_what_was_not_run_is_not_passed(working, monkeypatch):

@@ -11,15 +11,22 @@ import plotly.graph_objects as go
 
 from mixlab.chapters.kit import theme
 
-# Models; none of these colours means anything else in the course.
-_COLORS = ("#B59BE0", theme.SKY, "#33B58F", "#444444")
-_SYMBOLS = ("square", "circle", "diamond", "star")
+# Parts, and a whole of them; none of these colours means anything else in the course.
+_LOOKS = {
+    "window": ("#B59BE0", "square"),
+    "scan": ("#56A5D8", "circle"),
+    "experts": ("#33B58F", "diamond"),
+    "all three": ("#777777", "star"),
+}
 
 
 def by_question(
     models: Mapping[str, Mapping[str, Sequence[Real]]], guess: Real, title: str, y_title: str
 ) -> go.Figure:
     """What models reach in several kinds of question: a bar from 0 to the mean, a point a seed.
+
+    A model is named by its part, or "all three"; what is "without" a part has that part's colour,
+    hatched.
 
     Args:
         models: name to question to what each seed reaches, between 0 and 1.
@@ -35,7 +42,10 @@ def by_question(
             y=means,
             name=name,
             offsetgroup=number,
-            marker_color=_COLORS[number],
+            marker=dict(
+                color=_LOOKS[name.removeprefix("without ")][0],
+                pattern_shape="/" if name.startswith("without") else "",
+            ),
             hovertemplate="%{x}: %{y:.0%}<extra>" + name + "</extra>",
         )
         shown.add_box(
@@ -74,9 +84,8 @@ def against_memory(
     """
     shown = theme.figure(title, height=450)
     sizes = sorted({size for given, _ in models.values() for size in given})
-    for (name, (given, reached)), color, symbol in zip(
-        models.items(), _COLORS, _SYMBOLS, strict=False
-    ):
+    for name, (given, reached) in models.items():
+        color, symbol = _LOOKS[name]
         look = dict(color=color, symbol=symbol, size=11, line=dict(width=1, color="white"))
         shown.add_scatter(
             x=list(given),
@@ -103,5 +112,5 @@ def against_memory(
         ticktext=[f"{at:,}" for at in ticks],
     )
     shown.update_yaxes(title_text=y_title, tickformat=".0%", range=[0, 1.06])
-    legend = dict(orientation="h", x=0, y=-0.2, yanchor="top", font_size=16)
-    return shown.update_layout(legend=legend, margin_b=110)
+    legend = dict(orientation="h", x=0, y=-0.27, yanchor="top", font_size=16)
+    return shown.update_layout(legend=legend, margin_b=125)
