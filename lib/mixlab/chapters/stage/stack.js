@@ -7,12 +7,12 @@ const LEAST_BYTES = 2 ** 18, MOST_BYTES = 2 ** 30; // the axis
 const TICKS = [18, 22, 26, 30].map((power) => 2 ** power);
 
 const WIDE = {
-  width: 960, height: 490, top: 92, pitch: 42, high: 34, mixer: [76, 106], feed: [190, 100], left: 312, bar: 520,
-  sums: [{ x: 200, y: 474 }, { x: 480, y: 474 }, { x: 760, y: 474 }], word: { x: 76, y: 30 }, now: 884, size: 18, number: true,
+  width: 960, height: 440, top: 80, pitch: 38, high: 32, mixer: [76, 106], feed: [190, 100], left: 312, bar: 520,
+  sums: [{ x: 200, y: 428 }, { x: 480, y: 428 }, { x: 760, y: 428 }], word: { x: 76, y: 22 }, now: 884, number: true,
 };
 const TALL = {
   width: 390, height: 560, top: 96, pitch: 42, high: 34, mixer: [8, 86], feed: [98, 86], left: 192, bar: 128,
-  sums: [{ x: 195, y: 484 }, { x: 195, y: 512 }, { x: 195, y: 540 }], word: { x: 36, y: 30 }, now: 354, size: 16, number: false,
+  sums: [{ x: 195, y: 484 }, { x: 195, y: 512 }, { x: 195, y: 540 }], word: { x: 36, y: 30 }, now: 354, number: false,
 };
 
 // ---- truth, under the names it has in mixlab.chapters.capstone.memory ----------------------------------
