@@ -232,7 +232,7 @@ class Hybrid(nn.Module):
 
 # %% [markdown]
 # Write a list of parts, and train it: 250 batches of 32 diaries of 24 tokens, the loss on answers
-# alone, three seeds each. (On two cores this takes half a minute. Try your own order.)
+# alone, three seeds each. (On two cores this takes under a minute. Try your own order.)
 
 # %%
 recipes = {

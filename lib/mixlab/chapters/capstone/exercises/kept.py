@@ -119,7 +119,21 @@ MISTAKES = {
     "you give every text the length of the longest.": (
         lambda layers, texts, *rest: kept(layers, [max(texts)] * len(texts), *rest)
     ),
-    "you count the first text only.": lambda layers, texts, *rest: kept(layers, texts[:1], *rest),
+    "you count one text: all are kept side by side.": (
+        lambda layers, texts, *rest: kept(layers, texts[:1], *rest),
+        lambda layers, texts, *rest: kept(layers, texts[-1:], *rest),
+    ),
+    "you keep a cache beside the state in layers that scan.": (
+        taking(scan=lambda n, w, b, s: n * b + s),
+        taking(scan=lambda n, w, b, s: min(n, w) * b + s),
+    ),
+    "you take the larger of window and length: a window never holds more than was read.": taking(
+        window=lambda n, w, b, s: max(n, w) * b
+    ),
+    "you keep a token too many: a window of W holds W, the newest included.": taking(
+        window=lambda n, w, b, s: min(n, w + 1) * b
+    ),
+    "you halve what is kept.": lambda *given: kept(*given) // 2,
     "you count keys and values twice: token_bytes holds both.": (
         lambda layers, texts, w, b, s: kept(layers, texts, w, 2 * b, s)
     ),

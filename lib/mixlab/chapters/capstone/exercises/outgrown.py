@@ -76,10 +76,12 @@ MISTAKES = {
         first, lambda tokens, window: False
     ),
     "your border is where they are equal, too: the cache must keep more than the state.": (
-        border(lambda token, state: -(-state // token))
+        border(lambda token, state: -(-state // token)),
+        border(lambda token, state: -(-state // token), lambda tokens, window: False),
     ),
     "you give the last token at which the cache is no larger; asked is the first at which it is.": (
         border(lambda token, state: state // token),
+        border(lambda token, state: state // token, lambda tokens, window: False),
     ),
     "you round to the nearest token.": border(lambda token, state: round(state / token)),
     "you round up, and one more: too far where it doesn't divide.": border(
@@ -95,6 +97,7 @@ MISTAKES = {
     "you return None where it never happens: asked for is 0, so that a number comes back always.": (
         border(first, never=-1),
     ),
+    "you give a token too many.": border(lambda token, state: state // token + 2),
     "you say 0 as soon as there is a window.": border(first, lambda tokens, window: True),
     "you divide the token by the state.": border(lambda token, state: token // state + 1),
     "you compare the state with the whole window's bytes only: the border lies where tokens do.": (

@@ -82,6 +82,16 @@ MISTAKES = {
     "you mark all layers but those: Jamba attends in one layer of a period.": (
         rule(lambda i, p, o, n: i % p != o, right),
     ),
+    "you divide and keep the whole part: what counts is the remainder.": rule(
+        lambda i, p, o, n: i // p == o
+    ),
+    "you mark multiples of the offset. From the offset on, go in steps of the period.": rule(
+        lambda i, p, o, n: i in [o * k for k in range(n)]
+    ),
+    "you leave layer 0 out, where it has a part.": rule(lambda i, p, o, n: i % p == o and i > 0),
+    "your parts stand a layer too low: an offset of 0 is the first place, too.": rule(
+        lambda i, p, o, n: i % p == o - 1
+    ),
     "you mark every layer from the offset on.": rule(lambda i, p, o, n: i >= o),
     "you mark every layer of a period from the offset on: it is one layer of each.": rule(
         lambda i, p, o, n: i % p >= o

@@ -29,8 +29,7 @@ def call(answer, tokens, parts, norms, states):
             parts
         ):
             raise Unreadable(f"expected {len(parts)} states, one a part: got {kind_of(after)}")
-        earlier = torch.stack(list(now))
-        rows.append(torch.stack([y, *after, *earlier]))
+        rows.append(torch.stack([y, *after, *now]))
         now = after
     return torch.stack(rows)
 
@@ -93,10 +92,11 @@ def other(
     return idea
 
 
-def in_place(x, parts, norms, states):
+def in_place(x, parts, norms, states, keep=False):
     for n, run in enumerate(parts):
-        y, states[n] = run(norms[n](x), states[n])
-        x = x + y
+        normed = norms[n](x)
+        y, states[n] = run(normed, states[n])
+        x = (normed if keep else x) + y
     return x, states
 
 
@@ -122,16 +122,28 @@ def as_given_but(own_norm, own_state, keep):
     return idea
 
 
+def behind(x, parts, norms, states):
+    outs = []
+    for n, run in enumerate(parts):
+        y, kept = run(x, states[n])
+        x = x + norms[n](y)
+        outs.append(kept)
+    return x, outs
+
+
 MISTAKES = {
     "the code is as it was given.": as_given,
-    "you write into the list that you were handed: the caller's states are gone.": in_place,
+    "you write into the list that you were handed: the caller's states are gone.": (
+        in_place,
+        lambda x, parts, norms, states: in_place(x, parts, norms[:1] * len(parts), states),
+        lambda x, parts, norms, states: in_place(x, parts, norms, states, keep=True),
+    ),
     "every part is handed the first one's state, already continued: each has its own.": (
         as_given_but(1, 0, keep=False),
         as_given_but(0, 0, keep=False),
     ),
     "the stream itself is normalised: what goes past a part must be x as it came.": (
         as_given_but(1, 1, keep=True),
-        as_given_but(0, 1, keep=True),
         as_given_but(1, 0, keep=True),
     ),
     "every layer uses the first one's norm: each has factors of its own.": other(
@@ -151,9 +163,10 @@ MISTAKES = {
     ),
     "parts get x without a norm.": other(scaled=lambda norms, n, x: x),
     "nothing leads past the parts: the residual is missing.": other(add=lambda x, normed, y: y),
-    "the states come back in another order than the parts.": other(
-        last=lambda states, after: after[::-1]
+    "each output is added to x as it was at first: the parts below are lost.": (
+        lambda x, *rest: other(add=lambda _, normed, y: x + y)(x, *rest)
     ),
+    "your norms stand behind the parts: they belong before them.": behind,
     "all parts read the same x, side by side: each reads what the one below has added.": (
         lambda x, parts, norms, states: (
             lambda outs: (x + sum(y for y, _ in outs), [kept for _, kept in outs])
@@ -169,7 +182,6 @@ def place(token, row):
 KNOWN = Known(
     right=(step, by_number),
     mistakes=MISTAKES,
-    slips={"expected the pair (x, states)": lambda x, parts, norms, states: x},
     show=lambda tokens, parts, *rest: (
         f"{len(tokens)} tokens through {len(parts)} parts, one by one"
     ),
