@@ -265,7 +265,8 @@ figures.by_question(shown, 1 / 8, title, "right answers, three seeds")
 # Far questions count here only where the vow lies beyond the window. The scan fails at near
 # questions: it would have to write down each of 48 words before it knows which is asked. The
 # window's own answers to *known* come from what its layer can learn of the table, and a scan's
-# gates learn more of it.
+# gates learn more of it. Equal is the practice, 250 batches each; the hybrid has the parameters of
+# all three.
 
 # %% [markdown] slide="slide"
 # ## Take a part away
@@ -382,8 +383,8 @@ series.lines(
 
 # %% [markdown] slide="notes"
 # (3 minutes.) Near recall stays: the window doesn't know how long the text is. Far recall falls:
-# the vow lies 300 tokens back, and at no token time stands quite still (chapter 16). The bytes
-# stay. Common answers: "all falls"; "a state of fixed size must forget the near first".
+# the vow lies up to 383 tokens back, and at no token time stands quite still (chapter 16). The
+# bytes stay. Common answers: "all falls"; "a state of fixed size must forget the near first".
 #
 # Quality has its price in time, too. Processor time of this machine, one thread: read shapes, not
 # levels. What a laptop can't show is a GPU's side of it: that writing is slow because memory is
@@ -467,8 +468,8 @@ assert most > 10_000 * windowed
 
 # %% [markdown] slide="notes"
 # (3 minutes.) 143 million. Common answers: 2,048, as Mistral's cache of that size; 16,384. Then why
-# do scans fail at phone books? Nobody knows how to *write* so densely: what was written must be
-# found again by a product with $C$, among all that lies on top. A cache is wasteful, and finds
+# do scans fail at phone books? Training finds no way to *write* so densely: what was written must
+# be found again by a product with $C$, among all that lies on top. A cache is wasteful, and finds
 # everything. So the bound proves that there is a wall, and says little about where practice stands
 # before it.
 
