@@ -309,7 +309,8 @@ figures.by_question(lost, 1 / 8, title, "right answers, three seeds")
 # was trained alone answers every far question. This one was trained behind a window, reads a stream
 # into which the window has written, and has never met one without. So taking a part away tells what
 # the others have come to expect of it, and not what it is needed for: for that, train without it.
-# Chapter 08 took experts away in the same way: read its figures so, too.
+# Six more seeds, run before, all did the same. Chapter 08 took experts away in the same way: read
+# its figures so, too.
 
 # %% [markdown] slide="slide"
 # ## What does an answer cost?
