@@ -12,7 +12,7 @@ import torch
 
 import mixlab
 from bench.bench_decode import bytes_a_token, our_steps
-from bench.engines import CTranslate2, LlamaCpp, stored_as
+from bench.engines import Apart, CTranslate2, LlamaCpp, stored_as
 from bench.models import describe, random_tokens
 from bench.row import Contest, Peer, Row, Size
 from mixlab.common.columns import by_columns
@@ -26,8 +26,9 @@ def ordinary_tokens(n_tokens: int) -> list[int]:
     return (random_tokens(n_tokens, 49_152 - 17) + 17)[0].tolist()
 
 
-def float32_peers() -> tuple[LlamaCpp, CTranslate2]:
-    return LlamaCpp(stored_as("F32")), CTranslate2()
+def float32_peers() -> tuple[Apart, Apart]:
+    """llama.cpp and CTranslate2 with the numbers that we have."""
+    return Apart(LlamaCpp, stored_as("F32")), Apart(CTranslate2)
 
 
 def write_float32(size: Size) -> Contest:
@@ -88,7 +89,7 @@ def write_quantised(file: Callable[[], Path], kind: str):
     """The `setup` of a row in 8 bits, from a file that is read by us and by llama.cpp."""
 
     def setup(size: Size) -> Contest:
-        llama = LlamaCpp(file())
+        llama = Apart(LlamaCpp, file())
         n_prompt, n_tokens = SIZES[size]
         prompt = ordinary_tokens(n_prompt)
         model = mixlab.load(file(), keep_quantised=True)

@@ -2,21 +2,27 @@
 
 They are the honest peers of a laptop: their code streams weights from memory and does little else.
 Both get SmolLM2 itself, llama.cpp as a GGUF file of any type, CTranslate2 as a folder converted
-from ours, and run on as many threads as PyTorch does.
+from ours, and run on as many threads as PyTorch does. Each lives in a process of its own: their
+threads keep looking for work, and in ours they take half of a small machine.
 """
 
 import json
+import multiprocessing
+import os
+import signal
 import tempfile
+import weakref
+from collections.abc import Callable
 from functools import cache
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
 import torch
 
 import mixlab
-from bench.row import require
+from bench.row import Unavailable, require
 
-# llama.cpp keeps its server for as long as the process lives, and so do we with both.
 _FOLDER = tempfile.TemporaryDirectory(prefix="mixlab-engines-")
 
 
@@ -45,8 +51,59 @@ def stored_as(kind: str) -> Path:
     return path
 
 
+class Apart:
+    """An engine in a process of its own, which stands still while nobody asks it.
+
+    Args:
+        engine: the class below; its methods are called by their names.
+        arguments: what it is made with.
+
+    Raises:
+        Unavailable: as the engine does.
+    """
+
+    def __init__(self, engine: type, *arguments):
+        context = multiprocessing.get_context("spawn")
+        self._line, theirs = context.Pipe()
+        threads = torch.get_num_threads()
+        process = context.Process(target=_serve, args=(theirs, threads, engine, arguments))
+        process.start()
+        self._pid = process.pid
+        weakref.finalize(self, os.kill, self._pid, signal.SIGKILL)
+        self._answer()
+
+    def __getattr__(self, name: str) -> Callable:
+        def ask(*arguments):
+            os.kill(self._pid, signal.SIGCONT)
+            self._line.send((name, arguments))
+            return self._answer()
+
+        return ask
+
+    def _answer(self):
+        answer = self._line.recv()
+        os.kill(self._pid, signal.SIGSTOP)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def _serve(line: Connection, threads: int, engine: type, arguments: tuple) -> None:
+    """What the other process does: build the engine, then answer."""
+    torch.set_num_threads(threads)
+    try:
+        built = engine(*arguments)
+    except Unavailable as missing:
+        line.send(missing)
+        return
+    line.send("ready")
+    while True:
+        name, asked = line.recv()
+        line.send(getattr(built, name)(*asked))
+
+
 class LlamaCpp:
-    """llama.cpp with one GGUF file, by way of its own server, inside this process.
+    """llama.cpp with one GGUF file, by way of its own server.
 
     Raises:
         Unavailable: without xllamacpp.

@@ -66,7 +66,7 @@ def split(
     >>> unit * (numbers[0] + numbers[1] / 126)
     tensor([[63.0000, 10.2500]])
     """
-    unit = x.abs().amax(dim=1, keepdim=True).div_(_LARGEST_INPUT).clamp_min_(_SMALLEST)
+    unit = x.abs().amax(dim=1, keepdim=True).mul_(1 / _LARGEST_INPUT).clamp_min_(_SMALLEST)
     inner = x / unit
     coarse = inner.round()
     return torch.cat((coarse, inner.sub_(coarse).mul_(_FINER))), unit
