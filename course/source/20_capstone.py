@@ -6,8 +6,8 @@
 # %% [markdown] slide="slide"
 # **The problem.** A window holds the last tokens word for word, and forgets the rest. A scan
 # carries something on from all of them, in a state of one size. Experts keep nothing of a text:
-# they know what training taught them. Each is a memory, and each sends another bill. Models that
-# are sold today mix all three. Who needs which, and what does it cost?
+# they know what training taught them. Each is a memory, and each sends another bill. Models on
+# sale today mix them. Who needs which, and what does it cost?
 
 # %% [markdown]
 # **You will be able to** compute what Mistral, Mixtral, Jamba and Codestral Mamba keep, store and
@@ -23,7 +23,9 @@
 # [these](../exercises/20_capstone.ipynb).
 
 # %%
+from statistics import median
 from time import process_time
+from timeit import repeat
 
 import torch
 from torch import nn
@@ -40,7 +42,7 @@ from mixlab.transformer.config import TransformerConfig
 # ## The first bill: bytes of the text
 #
 # Attention keeps a key and a value of each token, in each layer. In Mistral 7B a token takes, with
-# 16 bits a number,
+# 16 bits a number (and 32 in a state, which sums up many small steps),
 #
 # $$2 \cdot 32\ \text{layers} \cdot 8\ \text{heads} \cdot 128 \cdot 2\ \text{bytes} = 128\ \text{KiB}$$
 #
@@ -50,7 +52,7 @@ from mixlab.transformer.config import TransformerConfig
 # %% [markdown] slide="notes"
 # (3 minutes.) 32 GiB; 0.5 GiB; 0.25 GiB. Common answers: 128 GiB, with a key for every query head
 # (that is Llama 2); "a Mamba keeps nearly nothing": 256 MiB is a cache of 2,048 of Mistral's
-# tokens.
+# tokens. (An engine that keeps the state in 16 bits has half.)
 
 # %%
 GIB = 2**30
@@ -59,7 +61,7 @@ a_token = 2 * mistral.n_layers * mistral.n_kv_heads * mistral.head_dim * 2
 llama = 2 * 32 * 32 * 128 * 2  # Llama-2-7B: 32 layers, a key for each of 32 query heads
 jamba_cache = 2 * 4 * 8 * 128 * 2  # Jamba: 4 of its 32 layers attend
 jamba_state = 28 * (8192 * 16 * 4 + 8192 * 3 * 2)  # 28 scan: state in float32, last inputs in 16
-codestral_state = 64 * 128 * 64 * 128 * 4  # 64 layers, 128 heads of 64, 128 numbers of state each
+codestral_state = 64 * 128 * 64 * 128 * 4  # 64 layers, 128 heads of 64 with states of 128
 tokens = 2**18
 assert (llama * tokens, a_token * tokens) == (128 * GIB, 32 * GIB)  # Jamba paper, table 1
 assert jamba_cache * tokens == 4 * GIB  # the same table
@@ -116,13 +118,13 @@ assert codestral == 7_285_403_648  # its model card
 #
 # Experts keep nothing of a text. They are paid for in *stored* bytes, all of them, and in the
 # *active* parameters that one token passes through. Attention's bill in time follows the context,
-# up to $W$. A scan's follows neither.
+# up to $W$. A scan's is the same at every token.
 #
 # | | grows with | doesn't care for |
 # |---|---|---|
 # | window | context, up to $W$ | how many experts |
-# | experts | stored: all; read: the chosen | context |
-# | scan | neither | context, experts |
+# | experts | how many: stored; how many chosen: read | context |
+# | scan | nothing | context, experts |
 #
 # **Predict**: Jamba stores how many times as many parameters as one token of it uses?
 
@@ -265,8 +267,14 @@ figures.by_question(shown, 1 / 8, title, "right answers, three seeds")
 # Far questions count here only where the vow lies beyond the window. The scan fails at near
 # questions: it would have to write down each of 48 words before it knows which is asked. The
 # window's own answers to *known* come from what its layer can learn of the table, and a scan's
-# gates learn more of it. Equal is the practice, 250 batches each; the hybrid has the parameters of
-# all three.
+# gates learn more of it. Equal is the practice, 250 batches each; the hybrid has three layers.
+
+# %% [markdown]
+# But three layers stand here against one. Is it the mixture that wins, or the depth? We trained
+# three of a kind, too, three seeds each. Three windows reach over all 24 tokens (chapter 03), in
+# 3,456 bytes: they answer near and far, and 40% of *known* at most. Three scans answer far and
+# known, and a fifth of *near*. So depth does a lot, and no kind alone does all. And order counts:
+# with its scan lowest, the hybrid learned far questions on one seed of three.
 
 # %% [markdown] slide="slide"
 # ## Take a part away
@@ -288,6 +296,7 @@ def without(model, n):
     return shares
 
 
+# %%
 hybrids = trained["all three"]
 taken = {"all three": reached["all three"]}
 for n, name in enumerate(("window", "scan", "experts")):
@@ -306,11 +315,11 @@ figures.by_question(lost, 1 / 8, title, "right answers, three seeds")
 
 # %% [markdown] slide="notes"
 # (4 minutes.) Near *and far*. Common answers: near alone; "near, and a little of all". A scan that
-# was trained alone answers every far question. This one was trained behind a window, reads a stream
-# into which the window has written, and has never met one without. So taking a part away tells what
-# the others have come to expect of it, and not what it is needed for: for that, train without it.
-# Six more seeds, run before, all did the same. Chapter 08 took experts away in the same way: read
-# its figures so, too.
+# was trained alone answers every far question. This one was trained behind a window: it reads a
+# stream into which the window has written, and so do the scores; neither has met one without. So
+# taking a part away tells what the others have come to expect of it, not what it is needed for: for
+# that, train without. Six more seeds all did the same. Chapter 08 took experts away in the same
+# way: read its figures so.
 
 # %% [markdown] slide="slide"
 # ## What does an answer cost?
@@ -352,9 +361,10 @@ figures.against_memory(curves, title, "near and far questions, right")
 # %% [markdown] slide="notes"
 # (3 minutes.) Half and half; but at 1,152 bytes the scan leaves too little for the window, and
 # nothing is won. Common answers: "all window, it is exact"; "no difference". These windows were
-# narrowed or widened after training, at 9; models trained at each width may do better. A cache of
-# all 24 tokens answers everything, and takes 128 bytes more for every token that comes. The
-# sentence holds for this task and these sizes, on three seeds.
+# narrowed or widened after training, at 9; one trained at 16 reaches no more at 2 KiB, and window
+# and scan without experts no less. A cache of all 24 tokens answers near and far, and takes 128
+# bytes more for every token that comes. The sentence holds for this task and these sizes, on three
+# seeds.
 
 # %% [markdown] slide="slide"
 # ## Longer texts
@@ -386,20 +396,18 @@ series.lines(
 # (3 minutes.) Near recall stays: the window doesn't know how long the text is. Far recall falls:
 # the vow lies up to 383 tokens back, and at no token time stands quite still (chapter 16). The
 # bytes stay. Common answers: "all falls"; "a state of fixed size must forget the near first".
-#
-# Quality has its price in time, too. Processor time of this machine, one thread: read shapes, not
-# levels. What a laptop can't show is a GPU's side of it: that writing is slow because memory is
-# read, so bytes kept *are* time (chapter 18).
+
+# %% [markdown]
+# Quality has its price in time, too: until a text is read and its first answer there, and for each
+# further token. Processor time of this machine, one thread, for 1, 4 and 16 times 256 tokens: read
+# shapes, not levels. With 32 numbers a token, writing is mostly the cost of a dozen calls; only
+# *all*, with 4,096 keys to read, shows its length. On a GPU writing is slow because memory is read,
+# so bytes kept *are* time (chapter 18).
 
 
 # %%
-def milliseconds(part, seq):
-    x, best = torch.randn(1, seq, DIM), float("inf")
-    for _ in range(5):
-        start = process_time()
-        part(x)
-        best = min(best, process_time() - start)
-    return 1000 * best
+def milliseconds(run, x, times):
+    return 1000 * median(repeat(lambda: run(x), timer=process_time, number=1, repeat=times))
 
 
 # %% volatile=true
@@ -407,10 +415,12 @@ torch.set_num_threads(1)
 single = {"window": Window(9), "scan": Scan(), "all": Window(None), "experts": Experts()}
 with torch.no_grad():
     for name, part in single.items():
-        times = [milliseconds(part, seq) for seq in (256, 1024, 4096)]
-        print(
-            f"{name:<8}", "  ".join(f"{t:7.2f} ms" for t in times), " for 256, 1,024, 4,096 tokens"
-        )
+        for seq in (256, 1024, 4096):
+            text = torch.randn(1, seq, DIM)
+            first = milliseconds(part, text, 5)
+            further = milliseconds(part.writer(text), text[:, :1], 51)
+            print(f"{name:<8}{seq:>6,} tokens: read in {first:5.1f} ms,", end=" ")
+            print(f"one more in {further:4.2f}, {part.kept(seq):>7,} bytes kept")
 
 # %% [markdown] slide="slide"
 # ## Experts: stored, not read
@@ -438,14 +448,14 @@ assert kept([Experts()], 10**6) == kept([Experts(1)], 10**6) == 0
 # | Mixtral (2024) | attention, no window | 2 of 8 experts | RoPE |
 # | Mamba (2023), Mamba-2 (2024) | scan | none | none |
 # | Jamba (2024) | 7 scans, 1 attention | dense, 2 of 16 experts by turns | none |
-# | Samba (2024) | scan, window by turns | dense | RoPE in windows |
+# | Samba (2024) | scan, window 2,048 by turns | dense | RoPE in windows |
 # | Codestral Mamba (2024) | Mamba-2 | none | none |
-# | Mamba-3 (2026) | scan, no short convolution | as its paper says | the state turns |
+# | Mamba-3 (2026) | scan, no short convolution | dense | the state turns |
 
 # %% [markdown] slide="notes"
-# Sources: the papers' tables of sizes; Jamba section 6.5 says that it needs no positions, for the
-# scan before attention tells them; Mamba-3's rotations in the state are RoPE come back (chapters 01
-# and 13). NVIDIA trained 8B models side by side ("An Empirical Study of Mamba-based Language
+# Sources: the papers' tables of sizes; Samba section 2.1. Jamba needs no positions (section 6.5):
+# the scan before attention tells them. Mamba-3's rotations in the state are RoPE come back
+# (chapters 01 and 13). NVIDIA trained 8B models side by side ("An Empirical Study of Mamba-based Language
 # Models", 2024): 43% Mamba-2, 7% attention and 50% feed-forward layers beat the transformer on all
 # 12 of its standard tasks, by 2.65 points on average; without any attention, models fell behind in
 # looking up a phone book. That is our figure at scale: **a little attention buys the word-for-word
@@ -456,7 +466,7 @@ assert kept([Experts()], 10**6) == kept([Experts(1)], 10**6) == 0
 #
 # A state of $b$ bits tells at most $2^b$ texts apart, so it can't hold every text of more than $b$
 # bits word for word. ("Repeat After Me", Jelassi et al. 2024, proves this, and that two layers of
-# attention do copy.) **Predict**: how many tokens of a vocabulary of 32,768 could Codestral Mamba's
+# attention can copy.) **Predict**: how many tokens of a vocabulary of 32,768 could Codestral Mamba's
 # state hold, at the very best?
 
 # %% slide="fragment"
@@ -616,8 +626,8 @@ check("20.3", outgrown)
 # Window, scan and experts can all be called like this. The layer reads the normalised stream, and
 # adds its output to the stream. Return `x` after all layers and the list of new states.
 #
-# There are **four mistakes**. Mend them all. The caller may want to go on twice from the same
-# `states`.
+# There are **four mistakes**. Mend them all. The caller may want to go on twice from the same `x`
+# and `states`.
 #
 # ```python
 # def step(x, parts, norms, states):

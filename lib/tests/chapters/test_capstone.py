@@ -1,6 +1,7 @@
 """What chapter 20 counts, asks and trains, and what it draws."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -26,6 +27,7 @@ from mixlab.chapters.capstone.parts import (
     recall,
     seeds,
 )
+from mixlab.common.norm import RMSNorm
 from mixlab.ssm.config import MambaConfig
 from mixlab.ssm.mamba_block import MambaMixer
 from mixlab.transformer.attention import Attention
@@ -138,6 +140,16 @@ def test_parts_map_streams_to_streams_look_back_only_and_count_their_bytes():
     assert kept([Window(None)], 100) == 12_800
 
 
+@pytest.mark.parametrize("seq", [1, 3, 4, 5, 12])
+@torch.no_grad()
+def test_a_writer_continues_what_was_read(seq):
+    x = torch.randn(2, seq + 1, DIM)
+    for part in (Window(4), Window(1), Window(None), Scan(), Experts()):
+        write = part.writer(x[:, :-1])
+        for _ in range(2):  # it stands where the text ended
+            torch.testing.assert_close(write(x[:, -1:]), part(x)[:, -1:], atol=1e-5, rtol=1e-5)
+
+
 class Small(nn.Module):
     def __init__(self):
         super().__init__()
@@ -159,6 +171,44 @@ def test_practice_is_seeded_and_frozen_and_recall_asks_three_kinds():
     assert list(found) == ["near", "far", "known"]
     assert all(0 <= share <= 1 for share in found.values())
     assert [type(model) for model in seeds(Small, n=1)] == [Small]
+
+
+class Stack(nn.Module):
+    """The lesson's Hybrid."""
+
+    def __init__(self, *parts):
+        super().__init__()
+        sizes = (5, diary.FIRST, diary.SECOND)
+        self.tables = nn.ModuleList(nn.Embedding(size, DIM) for size in sizes)
+        self.norms = nn.ModuleList(RMSNorm(DIM) for _ in parts)
+        self.parts = nn.ModuleList(parts)
+        self.scores = nn.Linear(DIM, diary.N_DIGITS)
+
+    def forward(self, tokens):
+        x = sum(table(tokens[..., n]) for n, table in enumerate(self.tables))
+        for norm, part in zip(self.norms, self.parts, strict=True):
+            x = x + part(norm(x))
+        return self.scores(x)
+
+
+@pytest.mark.slow
+def test_what_the_lesson_says_of_stacks_that_it_does_not_train():
+    def reached(*parts):
+        models = seeds(lambda: Stack(*(make() for make in parts)))
+        found = [recall(model) for model in models]
+        return [[row[question] for row in found] for question in ("near", "far", "known")]
+
+    window, scan = partial(Window, 9), Scan
+    near, far, known = reached(window, window, window)
+    assert min(near + far) > 0.9 and max(known) < 0.4
+    near, far, known = reached(scan, scan, scan)
+    assert max(near) < 0.25 and min(far + known) > 0.9
+    near, far, _ = reached(scan, window, Experts)
+    assert min(near) > 0.9 and sorted(share > 0.5 for share in far) == [False, False, True]
+    near, far, _ = reached(window, scan)
+    assert min(near + far) > 0.95
+    near, far, _ = reached(partial(Window, 16))
+    assert max(a + b for a, b in zip(near, far, strict=True)) / 2 < 0.85
 
 
 def test_every_seed_is_a_point():

@@ -116,10 +116,10 @@ def test_keys_do_everything(opened):
         assert words in said(page)
     box = page.locator(".mixer").nth(2)
     box.focus()
-    assert said(page).startswith("Layer 3: attention over everything, 2 of 8 experts.")
+    assert said(page).startswith("Layer 2: attention over everything, 2 of 8 experts.")
     page.keyboard.press("Enter")
     page.keyboard.press(" ")
-    assert box.get_attribute("aria-label") == "layer 3, mixer: scan"
+    assert box.get_attribute("aria-label") == "layer 2, mixer: scan"
 
 
 def test_a_click_changes_a_layer_and_a_pointer_tells_of_it(opened):
@@ -130,7 +130,7 @@ def test_a_click_changes_a_layer_and_a_pointer_tells_of_it(opened):
     page.locator(".stage-bar button").first.focus()
     assert said(page).startswith("Your eight layers, 262,144 tokens")
     page.locator(".feed").nth(0).hover()
-    assert said(page).startswith("Layer 1: a scan, 2 of 8 experts. After 262,144 tokens")
+    assert said(page).startswith("Layer 0: a scan, 2 of 8 experts. After 262,144 tokens")
 
 
 def test_bars_grow_on_the_way(opened):

@@ -64,7 +64,7 @@ def by_question(
     shown.add_hline(y=guess, line=dict(dash="dash", color="#666", width=2))
     place = dict(x=1, xref="paper", xshift=6, y=guess, xanchor="left", yanchor="middle")
     shown.add_annotation(text="guessing", **place, showarrow=False, font_size=14)
-    shown.update_yaxes(title_text=y_title, tickformat=".0%", range=[0, 1.06])
+    shown.update_yaxes(title_text=y_title, title_standoff=12, tickformat=".0%", range=[0, 1.06])
     shown.update_xaxes(tickfont_size=17, showgrid=False)
     legend = dict(orientation="h", x=0, y=-0.14, yanchor="top", font_size=16)
     return shown.update_layout(barmode="group", boxmode="group", legend=legend, margin_r=90)
@@ -111,6 +111,6 @@ def against_memory(
         tickvals=ticks,
         ticktext=[f"{at:,}" for at in ticks],
     )
-    shown.update_yaxes(title_text=y_title, tickformat=".0%", range=[0, 1.06])
+    shown.update_yaxes(title_text=y_title, title_standoff=12, tickformat=".0%", range=[0, 1.06])
     legend = dict(orientation="h", x=0, y=-0.27, yanchor="top", font_size=16)
     return shown.update_layout(legend=legend, margin_b=125)

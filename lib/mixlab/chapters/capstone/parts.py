@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -16,7 +16,7 @@ from mixlab.chapters.capstone import diary
 from mixlab.common.training import TrainingConfig, train
 from mixlab.ssm.config import MambaConfig
 from mixlab.ssm.mamba_block import LayerState, MambaMixer
-from mixlab.transformer.attention import Attention, attend_rows
+from mixlab.transformer.attention import Attention, attend_rows, attention
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.feed_forward import FeedForward
 from mixlab.transformer.rope import rope_table, widen
@@ -35,6 +35,10 @@ def _shape(**changes) -> TransformerConfig:
     return TransformerConfig(**(heads | small | changes))
 
 
+def _turns(positions: Int[Tensor, " seq"]) -> tuple[Tensor, Tensor]:
+    return widen(*rope_table(positions, HEAD_DIM), torch.float32)
+
+
 class Window(nn.Module):
     """Attention under a window; None for all that came before."""
 
@@ -44,8 +48,24 @@ class Window(nn.Module):
 
     def forward(self, x: Stream) -> Stream:
         """Every token reads those that its window shows."""
-        cos, sin = widen(*rope_table(torch.arange(x.shape[1]), HEAD_DIM), x.dtype)
-        return self.attention(x, cos, sin, partial(attend_rows, window=self.window))
+        turns = _turns(torch.arange(x.shape[1]))
+        return self.attention(x, *turns, partial(attend_rows, window=self.window))
+
+    def writer(self, read: Stream) -> Callable[[Stream], Stream]:
+        """Writes the token behind a text, over and over: its key and value take one slot."""
+        seq = read.shape[1]
+        slots = min(seq + 1, self.window or seq + 1)  # chapter 04's ring
+        held = torch.arange(max(0, seq - slots), seq)
+        keys, values = read.new_zeros(2, len(read), 1, slots, HEAD_DIM)
+        _, k, v = self.attention.project(read[:, held], *_turns(held))
+        keys[:, 0, held % slots], values[:, 0, held % slots] = k[:, :, 0], v[:, :, 0]
+        turns = _turns(torch.tensor([seq]))
+
+        def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            keys[:, :, seq % slots], values[:, :, seq % slots] = k[:, 0], v[:, 0]
+            return attention(q.transpose(1, 2), keys, values).transpose(1, 2)
+
+        return lambda x: self.attention(x, *turns, attend)
 
     def kept(self, tokens: int) -> int:
         """Bytes of keys and values."""
@@ -65,10 +85,18 @@ class Scan(nn.Module):
 
     def forward(self, x: Stream) -> Stream:
         """From an empty state through the whole text."""
+        return self._read(x)[0]
+
+    def _read(self, x: Stream) -> tuple[Stream, LayerState]:
         config, n = self.config, len(x)
         history = x.new_zeros(n, config.d_conv - 1, config.d_inner)
         state = LayerState(history, x.new_zeros(n, config.d_state, config.d_inner).mT)
-        return self.mixer(x, state)[0]
+        return self.mixer(x, state)
+
+    def writer(self, read: Stream) -> Callable[[Stream], Stream]:
+        """Writes the token behind a text, over and over, from the state that the text left."""
+        state = self._read(read)[1]
+        return lambda x: self.mixer.step(x[:, 0], state)[0][:, None]
 
     def kept(self, tokens: int) -> int:
         """Bytes of the state and of the convolution's last inputs, at any length."""
@@ -87,6 +115,10 @@ class Experts(nn.Module):
     def forward(self, x: Stream) -> Stream:
         """Each token by itself."""
         return self.layer(x)
+
+    def writer(self, read: Stream) -> Callable[[Stream], Stream]:
+        """Itself: of a text nothing is kept."""
+        return self
 
     def kept(self, tokens: int) -> int:
         """Nothing of the text."""

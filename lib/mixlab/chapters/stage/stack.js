@@ -93,7 +93,7 @@ class Stack {
         return stage.drawing.appendChild(node);
       };
       const bar = stage.drawing.appendChild(stage.lights(svg("rect", { class: "bar" }), { layer }));
-      return { number: add("text", "number", String(layer + 1)), bar, size: add("text", "size"),
+      return { number: add("text", "number", String(layer)), bar, size: add("text", "size"),
         mixer: box("mixer", MIXERS, "mixers"), feed: box("feed", FEEDS, "feeds") };
     });
     this.sums = ["kept", "stored", "read"].map((name) => add("text", `sum ${name}`));
@@ -141,7 +141,7 @@ class Stack {
       const names = [MIXERS[mixers[layer]], FEEDS[feeds[layer]]];
       [mixer, feed].forEach((node, n) => {
         const what = names[n] === "–" ? "none" : names[n];
-        set(node, { "data-kind": [mixers, feeds][n][layer], "aria-label": `layer ${layer + 1}, ${n ? "feed-forward part" : "mixer"}: ${what}` });
+        set(node, { "data-kind": [mixers, feeds][n][layer], "aria-label": `layer ${layer}, ${n ? "feed-forward part" : "mixer"}: ${what}` });
         node.lastChild.textContent = names[n];
       });
       size.textContent = bytes(trace.kept[layer]);
@@ -177,7 +177,7 @@ class Stack {
     if (lit) {
       const mixer = { f: "attention over everything", w: "attention under a window of 4,096", s: "a scan" }[mixers[lit.layer]];
       const feed = { d: "one feed-forward part", e: "2 of 8 experts", n: "nothing behind it" }[feeds[lit.layer]];
-      return `Layer ${lit.layer + 1}: ${mixer}, ${feed}. After ${count(tokens)} tokens it keeps ${bytes(trace.kept[lit.layer])}.`;
+      return `Layer ${lit.layer}: ${mixer}, ${feed}. After ${count(tokens)} tokens it keeps ${bytes(trace.kept[lit.layer])}.`;
     }
     const name = called(state), who = name ? `Eight layers in ${name}'s order` : "Your eight layers";
     return `${who}, ${count(tokens)} tokens: ${bytes(sum(trace.kept))} kept. The first word ${FATES[trace.fate]}.`;

@@ -130,6 +130,9 @@ MISTAKES = {
     "you take the larger of window and length: a window never holds more than was read.": taking(
         window=lambda n, w, b, s: max(n, w) * b
     ),
+    "you widen the window with every layer above another. So a trace reaches; a ring holds W.": (
+        lambda layers, texts, w, b, s: kept(layers, texts, w * layers.count("window"), b, s)
+    ),
     "you keep a token too many: a window of W holds W, the newest included.": taking(
         window=lambda n, w, b, s: min(n, w + 1) * b
     ),

@@ -83,7 +83,10 @@ MISTAKES = {
         border(lambda token, state: state // token),
         border(lambda token, state: state // token, lambda tokens, window: False),
     ),
-    "you round to the nearest token.": border(lambda token, state: round(state / token)),
+    "you round to the nearest token.": (
+        border(lambda token, state: round(state / token)),
+        border(lambda token, state: round(state / token) + 1),
+    ),
     "you round up, and one more: too far where it doesn't divide.": border(
         lambda token, state: -(-state // token) + 1
     ),
@@ -94,8 +97,14 @@ MISTAKES = {
         lambda token, state, window: outgrown(token, state, window) or window,
         lambda token, state, window: min(first(token, state), window or first(token, state)),
     ),
-    "you return None where it never happens: asked for is 0, so that a number comes back always.": (
-        border(first, never=-1),
+    "you return -1 where it never happens: asked for is 0.": border(first, never=-1),
+    "a window whose bytes equal the state's never passes it: you let it go on.": (
+        lambda token, state, window: (
+            0 if window is not None and window * token < state else first(token, state)
+        )
+    ),
+    "you return bytes. Asked for is a number of tokens.": (
+        lambda token, state, window: token * outgrown(token, state, window)
     ),
     "you give a token too many.": border(lambda token, state: state // token + 2),
     "you say 0 as soon as there is a window.": border(first, lambda tokens, window: True),

@@ -59,7 +59,11 @@ MISTAKES = {
         lambda *given: [row[::-1] for row in schedule(*given)]
     ),
     "True and False have changed places.": (
-        lambda *given: [[not mark for mark in row] for row in schedule(*given)]
+        lambda *given: [[not mark for mark in row] for row in schedule(*given)],
+        rule(right, lambda i, p, o, n: i % p != o),
+    ),
+    "all your rows are one and the same list: `[row] * n` repeats it, it makes no new ones.": (
+        lambda *given: [schedule(*given)[-1]] * given[0]
     ),
     "you count layers from 1. Their numbers begin at 0.": (
         rule(lambda i, p, o, n: (i + 1) % p == o),
@@ -106,11 +110,15 @@ MISTAKES = {
     "patterns don't know of each other.": (
         lambda *given: [[x, y and not x] for x, y in schedule(*given)]
     ),
-    "you use attention's period and offset for experts as well.": (
-        lambda n, a, b, e, f: schedule(n, a, b, a, b)
+    "you use attention's numbers for experts as well.": (
+        lambda n, a, b, e, f: schedule(n, a, b, a, b),
+        lambda n, a, b, e, f: schedule(n, a, b, a, f),
+        lambda n, a, b, e, f: schedule(n, a, b, e, b),
     ),
-    "you use the experts' period and offset for attention as well.": (
-        lambda n, a, b, e, f: schedule(n, e, f, e, f)
+    "you use the experts' numbers for attention as well.": (
+        lambda n, a, b, e, f: schedule(n, e, f, e, f),
+        lambda n, a, b, e, f: schedule(n, e, b, e, f),
+        lambda n, a, b, e, f: schedule(n, a, f, e, f),
     ),
     "you read the period as the offset and the offset as the period.": (
         lambda n, a, b, e, f: [[i % (b or 1) == a, i % (f or 1) == e] for i in range(n)]

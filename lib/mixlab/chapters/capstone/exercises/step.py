@@ -16,10 +16,11 @@ def draw(rng):
 
 
 def call(answer, tokens, parts, norms, states):
-    """What comes out for each token of a text, then the states, then those handed over at first."""
+    """What comes out for each token, the new states, and what was handed over, afterwards."""
     rows, now = [], list(states)
     for x in tokens:
-        found = answer(x.clone(), parts, norms, now)
+        given = x.clone()
+        found = answer(given, parts, norms, now)
         if not isinstance(found, list | tuple) or len(found) != 2:
             raise Unreadable(f"expected the pair (x, states): got {kind_of(found)}")
         y, after = found
@@ -29,7 +30,7 @@ def call(answer, tokens, parts, norms, states):
             parts
         ):
             raise Unreadable(f"expected {len(parts)} states, one a part: got {kind_of(after)}")
-        rows.append(torch.stack([y, *after, *now]))
+        rows.append(torch.stack([y, *after, *now, given]))
         now = after
     return torch.stack(rows)
 
@@ -75,7 +76,7 @@ def by_number(x, parts, norms, states):
 def other(
     given=lambda states, n, kept: states[n],
     scaled=lambda norms, n, x: norms[n](x),
-    add=lambda x, normed, y: x + y,
+    add=lambda x, y, norm: x + y,
     last=lambda states, after: after,
 ):
     """A step that differs in one thing."""
@@ -83,9 +84,8 @@ def other(
     def idea(x, parts, norms, states):
         after = []
         for n, run in enumerate(parts):
-            normed = scaled(norms, n, x)
-            y, kept = run(normed, given(states, n, after))
-            x = add(x, normed, y)
+            y, kept = run(scaled(norms, n, x), given(states, n, after))
+            x = add(x, y, norms[n])
             after.append(kept)
         return x, last(states, after)
 
@@ -122,15 +122,6 @@ def as_given_but(own_norm, own_state, keep):
     return idea
 
 
-def behind(x, parts, norms, states):
-    outs = []
-    for n, run in enumerate(parts):
-        y, kept = run(x, states[n])
-        x = x + norms[n](y)
-        outs.append(kept)
-    return x, outs
-
-
 MISTAKES = {
     "the code is as it was given.": as_given,
     "you write into the list that you were handed: the caller's states are gone.": (
@@ -162,11 +153,15 @@ MISTAKES = {
         last=lambda states, after: list(states)
     ),
     "parts get x without a norm.": other(scaled=lambda norms, n, x: x),
-    "nothing leads past the parts: the residual is missing.": other(add=lambda x, normed, y: y),
+    "nothing leads past the parts: the residual is missing.": other(add=lambda x, y, norm: y),
     "each output is added to x as it was at first: the parts below are lost.": (
-        lambda x, *rest: other(add=lambda _, normed, y: x + y)(x, *rest)
+        lambda x, *rest: other(add=lambda _, y, norm: x + y)(x, *rest)
     ),
-    "your norms stand behind the parts: they belong before them.": behind,
+    "your norms stand behind the parts: they belong before them.": (
+        other(scaled=lambda norms, n, x: x, add=lambda x, y, norm: x + norm(y)),
+        other(scaled=lambda norms, n, x: x, add=lambda x, y, norm: norm(x + y)),
+    ),
+    "you add into the caller's own x, in place.": other(add=lambda x, y, norm: x.add_(y)),
     "all parts read the same x, side by side: each reads what the one below has added.": (
         lambda x, parts, norms, states: (
             lambda outs: (x + sum(y for y, _ in outs), [kept for _, kept in outs])
@@ -176,7 +171,7 @@ MISTAKES = {
 
 
 def place(token, row):
-    return f"token {token}, {f'row {row} of x, new states, old states' if row else 'x'}"
+    return f"token {token}, {f'row {row} of x, new states, old states, old x' if row else 'x'}"
 
 
 KNOWN = Known(
