@@ -531,7 +531,7 @@ assert most > 10_000 * windowed
 # %% [markdown] to="exercise"
 # # 20 · The capstone: exercises
 #
-# Four exercises on [the lesson](../course/20_capstone.ipynb), about 45 minutes. Replace each
+# Five exercises on [the lesson](../course/20_capstone.ipynb), about 55 minutes. Replace each
 # `raise NotImplementedError(…)` with your answer and run the check below it. `hint("20.1")` gives a
 # first hint, called again a further one. The checks draw random inputs: an answer that fits only
 # the example doesn't pass. When they all pass, `make certificate` has a page for you.
@@ -654,3 +654,32 @@ def step(x, parts, norms, states):
 
 # %% exercise="20.4" role="check"
 check("20.4", step)
+
+# %% [markdown] exercise="20.5" role="prompt" title="Prove by test: can this be a hybrid's bill?" difficulty=2 minutes=12 points=3
+# `kept(tokens)` says how many bytes something keeps of a text of 0 to 100 tokens. It can be a
+# hybrid's bill if there is a stack of layers that keeps just that: scans, windows, attention over
+# everything and experts, any number of each, every window as wide as it likes, every layer with as
+# many bytes a token, or a state as large, as it likes (whole numbers, 0 or more).
+#
+# Write the test. `is_bill(kept)` returns True only for such bills. The check hands it some of real
+# stacks, and others; each of these shows itself within the first 64 tokens.
+
+
+# %% exercise="20.5" role="answer"
+def is_bill(kept):
+    """Whether some stack of layers keeps kept(tokens) bytes of every text."""
+    ### BEGIN SOLUTION
+    if kept(0) < 0:
+        return False
+    before = None
+    for tokens in range(1, 65):
+        step = kept(tokens) - kept(tokens - 1)
+        if step < 0 or (before is not None and step > before):
+            return False
+        before = step
+    return True
+    ### END SOLUTION
+
+
+# %% exercise="20.5" role="check"
+check("20.5", is_bill)
