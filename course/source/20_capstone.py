@@ -660,7 +660,8 @@ check("20.4", step)
 # hybrid's bill if there is a stack of layers that keeps just that: scans, windows, attention over
 # everything and experts, any number of each, every window as wide as it likes, every layer with as
 # many bytes a token, or a state as large, as it likes (whole numbers, 0 or more).
-#
+
+# %% [markdown] exercise="20.5" role="prompt"
 # Write the test. `is_bill(kept)` returns True only for such bills. The check hands it some of real
 # stacks, and others; each of these shows itself within the first 64 tokens.
 
