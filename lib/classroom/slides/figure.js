@@ -6,6 +6,7 @@ const Figure = (() => {
   const CONFIG = { displayModeBar: false, displaylogo: false, showTips: false, responsive: false };
   const FONT_SIZE = 16;
   const SMALLEST_FONT = 14;
+  const LEGIBLE = 4.5; // contrast of words with what they stand on
 
   const root = document.documentElement;
   const token = (name) => getComputedStyle(root).getPropertyValue(name).trim();
@@ -14,17 +15,50 @@ const Figure = (() => {
 
   const brush = document.createElement("canvas").getContext("2d"); // reads any CSS colour
 
-  // Red, green and blue of a grey, black or white, the colours of lines that must stand out from
-  // the paper; null for any other colour. A fourth number is the opacity of a veil.
-  function neutral(color) {
+  // Red, green and blue; a fourth number is the opacity of a veil.
+  function parts(color) {
     brush.fillStyle = "#123456"; // what stays if the text is no colour
     brush.fillStyle = color;
     const text = brush.fillStyle;
-    const parts = text.startsWith("#")
+    return text.startsWith("#")
       ? [1, 3, 5].map((at) => parseInt(text.slice(at, at + 2), 16))
       : text.match(/[\d.]+/g).map(Number);
-    const [r, g, b] = parts;
-    return Math.max(r, g, b) - Math.min(r, g, b) < 24 ? parts : null;
+  }
+
+  // Those of a grey, black or white, the colours of lines that must stand out from the paper; null
+  // for any other colour.
+  function neutral(color) {
+    const [r, g, b, ...opacity] = parts(color);
+    return Math.max(r, g, b) - Math.min(r, g, b) < 24 ? [r, g, b, ...opacity] : null;
+  }
+
+  function luminance(rgb) {
+    const [r, g, b] = rgb.map((level) => {
+      const part = level / 255;
+      return part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+    });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  }
+
+  function contrast(a, b) {
+    const [low, high] = [luminance(a), luminance(b)].sort((x, y) => x - y);
+    return (high + 0.05) / (low + 0.05);
+  }
+
+  // A word in a curve's colour, drawn towards the ink as far as it takes to be read on the paper.
+  function legible(object, key, originals) {
+    const color = object && object[key];
+    if (typeof color !== "string") return;
+    const own = originals.get(object) || {};
+    originals.set(object, own);
+    own[key] ??= color;
+    const [paper, ink] = ["--paper", "--ink"].map((name) => parts(token(name)).slice(0, 3));
+    const curve = parts(own[key]).slice(0, 3);
+    let word = curve;
+    for (let share = 0.1; contrast(word, paper) < LEGIBLE && share < 1; share += 0.1) {
+      word = curve.map((level, at) => Math.round(level + share * (ink[at] - level)));
+    }
+    object[key] = word === curve ? own[key] : `rgb(${word})`;
   }
 
   // The author's colour in the light theme; in the dark one a grey changes sides.
@@ -34,9 +68,9 @@ const Figure = (() => {
     const own = originals.get(object) || {};
     originals.set(object, own);
     own[key] ??= color;
-    const parts = neutral(own[key]);
-    if (!parts) return;
-    const [r, g, b, opacity = 1] = parts;
+    const grey = neutral(own[key]);
+    if (!grey) return;
+    const [r, g, b, opacity = 1] = grey;
     const level = 255 - Math.round((r + g + b) / 3);
     const turned = `rgba(${level},${level},${level},${opacity})`;
     object[key] = root.dataset.theme === "dark" ? turned : own[key];
@@ -148,7 +182,9 @@ const Figure = (() => {
         font: { ...(layout.hoverlabel || {}).font, color: ink },
       };
       for (const note of layout.annotations || []) {
-        if (note.font && (note.xref === "paper" || !note.xref)) {
+        if (note.font && note.font.color && !neutral(note.font.color)) {
+          legible(note.font, "color", this.originals);
+        } else if (note.font && (note.xref === "paper" || !note.xref)) {
           adapt(note.font, "color", this.originals);
         }
         adapt(note, "arrowcolor", this.originals);
