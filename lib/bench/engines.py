@@ -69,7 +69,7 @@ class Apart:
         process = context.Process(target=_serve, args=(theirs, threads, engine, arguments))
         process.start()
         self._pid = process.pid
-        weakref.finalize(self, os.kill, self._pid, signal.SIGKILL)
+        weakref.finalize(self, process.kill)
         self._answer()
 
     def __getattr__(self, name: str) -> Callable:

@@ -1,4 +1,4 @@
-"""The model with its weights in 8 bits, for decoding on a CPU and for models that barely fit.
+"""The model with its weights in 8 bits, for models that would fill a laptop's memory.
 
 Matrices become `QuantisedLinear`, those that read the same vector become one; norms, routers and
 what is computed between stay float32.

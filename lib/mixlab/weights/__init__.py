@@ -36,9 +36,9 @@ def load(
             need no conversion stay memory-mapped, and take memory when they are first used.
         device: where to put them; the CPU by default.
         keep_quantised: for a GGUF file of the llama family with quantised tensors (Q8_0, Q4_1, …),
-            on a CPU: keep matrices in 8 bits, which takes a quarter of float32's memory and less
-            time a token. They are rounded once more, from a scale a block to a scale a row;
-            `mixlab.transformer.quantised` says what that costs.
+            on a CPU: keep matrices in 8 bits, a quarter of float32's memory (an embedding that is
+            the output layer too is there twice). They are rounded once more, from a scale a block
+            to a scale a row; `mixlab.transformer.quantised` says what that costs.
 
     Returns:
         The model, in evaluation mode; its parameters want no gradient until

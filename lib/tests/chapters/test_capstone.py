@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from classroom.layout import find_root
+from classroom.source import read_chapter
 from mixlab.chapters.capstone import diary, figures
 from mixlab.chapters.capstone.memory import (
     LAYERS,
@@ -33,6 +36,8 @@ from mixlab.ssm.mamba_block import MambaMixer
 from mixlab.transformer.attention import Attention
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.sparse_moe import SparseMoE
+
+ROOT = find_root(Path(__file__).parent)
 
 
 def size(module: nn.Module) -> int:
@@ -173,28 +178,21 @@ def test_practice_is_seeded_and_frozen_and_recall_asks_three_kinds():
     assert [type(model) for model in seeds(Small, n=1)] == [Small]
 
 
-class Stack(nn.Module):
-    """The lesson's Hybrid."""
-
-    def __init__(self, *parts):
-        super().__init__()
-        sizes = (5, diary.FIRST, diary.SECOND)
-        self.tables = nn.ModuleList(nn.Embedding(size, DIM) for size in sizes)
-        self.norms = nn.ModuleList(RMSNorm(DIM) for _ in parts)
-        self.parts = nn.ModuleList(parts)
-        self.scores = nn.Linear(DIM, diary.N_DIGITS)
-
-    def forward(self, tokens):
-        x = sum(table(tokens[..., n]) for n, table in enumerate(self.tables))
-        for norm, part in zip(self.norms, self.parts, strict=True):
-            x = x + part(norm(x))
-        return self.scores(x)
+def lessons_hybrid() -> type[nn.Module]:
+    """The class that the lesson's own cell defines."""
+    chapter = read_chapter(ROOT / "course" / "source" / "20_capstone.py")
+    (cell,) = (cell for cell in chapter.cells if "class Hybrid(" in cell.source)
+    names = {"nn": nn, "diary": diary, "DIM": DIM, "RMSNorm": RMSNorm}
+    exec(cell.source, names)
+    return names["Hybrid"]
 
 
 @pytest.mark.slow
 def test_what_the_lesson_says_of_stacks_that_it_does_not_train():
+    hybrid = lessons_hybrid()
+
     def reached(*parts):
-        models = seeds(lambda: Stack(*(make() for make in parts)))
+        models = seeds(lambda: hybrid(*(make() for make in parts)))
         found = [recall(model) for model in models]
         return [[row[question] for row in found] for question in ("near", "far", "known")]
 

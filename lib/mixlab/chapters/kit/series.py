@@ -222,3 +222,34 @@ def totals(
     shown.update_layout(legend=dict(orientation="h", y=-0.3, traceorder="normal"))
     shown.update_xaxes(title_text=x_title, range=[0, 1.12 * max(sums)])
     return shown.update_yaxes(autorange="reversed", showgrid=False, ticklabelstandoff=6)
+
+
+def seed_points(
+    shown: go.Figure, number: int, name: str, groups: Mapping[str, Sequence[Real]], jitter: float
+) -> None:
+    """Points of single seeds over the bars of `name`, which is the figure's `number`-th.
+
+    Args:
+        groups: name of a group of bars to what each seed reaches, between 0 and 1.
+        jitter: how far points of one bar are spread.
+    """
+    shown.add_box(
+        x=[group for group, reached in groups.items() for _ in reached],
+        y=[share for reached in groups.values() for share in reached],
+        offsetgroup=number,
+        boxpoints="all",
+        jitter=jitter,
+        pointpos=0,
+        fillcolor="rgba(0, 0, 0, 0)",
+        line_color="rgba(0, 0, 0, 0)",
+        marker=dict(size=9, color="#111", line=dict(width=1, color="white")),
+        showlegend=False,
+        hovertemplate="%{x}, a seed: %{y:.0%}<extra>" + name + "</extra>",
+    )
+
+
+def guess_line(shown: go.Figure, guess: Real) -> None:
+    """A dashed line at what guessing reaches, named at its end."""
+    shown.add_hline(y=guess, line=dict(dash="dash", color="#666", width=2))
+    place = dict(x=1, xref="paper", xshift=6, y=guess, xanchor="left", yanchor="middle")
+    shown.add_annotation(text="guessing", **place, showarrow=False, font_size=14)

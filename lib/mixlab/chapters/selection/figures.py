@@ -9,7 +9,7 @@ from numbers import Real
 
 import plotly.graph_objects as go
 
-from mixlab.chapters.kit import theme
+from mixlab.chapters.kit import series, theme
 
 _COLORS = (theme.SKY, "#B5A67E", "#B59BE0", "#33B58F")  # models: none of these means anything
 
@@ -44,23 +44,9 @@ def seeds(
             textfont=dict(size=16, color="#111"),
             hovertemplate="%{x}: %{y:.0%}<extra>" + name + "</extra>",
         )
-        shown.add_box(
-            x=[question for question, reached in questions.items() for _ in reached],
-            y=[share for reached in questions.values() for share in reached],
-            offsetgroup=number,
-            boxpoints="all",
-            jitter=0.4,
-            pointpos=0,
-            fillcolor="rgba(0, 0, 0, 0)",
-            line_color="rgba(0, 0, 0, 0)",
-            marker=dict(size=9, color="#111", line=dict(width=1, color="white")),
-            showlegend=False,
-            hovertemplate="%{x}, a seed: %{y:.0%}<extra>" + name + "</extra>",
-        )
+        series.seed_points(shown, number, name, questions, jitter=0.4)
     if guess is not None:
-        shown.add_hline(y=guess, line=dict(dash="dash", color="#666", width=2))
-        place = dict(x=1, xref="paper", xshift=6, y=guess, xanchor="left", yanchor="middle")
-        shown.add_annotation(text="guessing", **place, showarrow=False, font_size=14)
+        series.guess_line(shown, guess)
     shown.update_yaxes(title_text=y_title, tickformat=".0%", range=[0, 1.04])
     shown.update_xaxes(tickfont_size=16, showgrid=False)
     legend = dict(orientation="h", x=0, y=-0.14, yanchor="top", font_size=16)
