@@ -6,7 +6,8 @@ order of their names, each within the seconds that its metadata gives a cell. Th
 line of JSON to verdicts.jsonl in the folder as soon as a cell is decided, so that a run which ends
 early keeps what it had. Then a line is answered, and the next folder may come.
 
-nbval itself is bent in four places, each because a submission would otherwise decide:
+nbval itself is bent in four places, each because a submission would otherwise decide, and Jupyter
+no longer waits a fixed time where it can be told (`hurry`):
 
 - kernels are reached over local sockets in the box's own folder, never over the network;
 - a kernel that is dead is noticed within a second, not after the cell's whole time;
@@ -15,6 +16,7 @@ nbval itself is bent in four places, each because a submission would otherwise d
   sealed are opened first, and held against the expected ones number by number (sealed.py).
 """
 
+import gc
 import json
 import os
 import resource
@@ -23,6 +25,7 @@ import signal
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -33,6 +36,46 @@ from classroom.grade.sealed import agree, unseal
 
 MAX_WAIT = 60  # seconds for a message, where nbval names none
 MEMORY = 2**31
+
+
+def hurry() -> None:
+    """Take a kernel for ready when it says so, and for ended when it has.
+
+    Jupyter listens for another fifth of a second whether more comes, which nbval then asks for
+    itself, and looks every tenth of a second whether a kernel has ended.
+    """
+    import nbval.kernel
+    from jupyter_client import BlockingKernelClient
+
+    def wait_for_ready(self, timeout):
+        until = time.monotonic() + timeout
+        while self.is_alive() and time.monotonic() < until:
+            self.kernel_info()
+            with suppress(nbval.kernel.Empty):
+                self.get_shell_msg(timeout=1)
+                self.get_iopub_msg(timeout=0.2)
+                return
+        raise RuntimeError("the kernel did not answer")
+
+    def stop(self):
+        process = self.km.provisioner.process
+        process.kill()
+        process.wait()
+        original(self)
+
+    BlockingKernelClient.wait_for_ready = wait_for_ready
+    original = nbval.kernel.RunningKernel.stop
+    nbval.kernel.RunningKernel.stop = stop
+    nbval.kernel.pformat = str  # of every message, for a log that nobody keeps
+
+
+def warm_up() -> None:
+    """Load what every child needs, and keep collections of garbage from copying it there."""
+    import pytest
+
+    with tempfile.TemporaryDirectory() as nothing:
+        pytest.main(["--collect-only", "-p", "no:cacheprovider", "--rootdir", nothing, nothing])
+    gc.freeze()
 
 
 def bend_nbval() -> None:
@@ -46,6 +89,7 @@ def bend_nbval() -> None:
     def context():
         made = zmq.Context()
         made.setsockopt(zmq.MAXMSGSIZE, MAX_TEXT)
+        made.setsockopt(zmq.RECONNECT_IVL, 10)  # ms, until the kernel opens its sockets
         return made
 
     def manager(kernel_name, kernel_spec_manager):
@@ -163,6 +207,8 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     sys.modules[SLOW_IMPORT] = None
     bend_nbval()
+    hurry()
+    warm_up()
     while line := sys.stdin.readline():
         request = json.loads(line)
         child = os.fork()

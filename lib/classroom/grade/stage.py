@@ -9,6 +9,7 @@ The examiner's part is a zip, which a box gets as an open file and no answer can
 exercise's file it has the text above the cut, and nothing else.
 """
 
+import compileall
 import json
 import tempfile
 import zipfile
@@ -83,6 +84,8 @@ def stage_library(
         to = target / path.relative_to(library)
         to.parent.mkdir(parents=True, exist_ok=True)
         to.write_text(text, encoding="utf-8")
+    for part in CANDIDATE:  # which every kernel imports, and cannot write beside
+        compileall.compile_dir(target / "mixlab" / part, quiet=1)
     for name in peers:
         (target / name).mkdir()
         (target / name / "__init__.py").write_text(TAKEN_AWAY.replace("{module}", name))

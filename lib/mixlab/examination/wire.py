@@ -26,7 +26,7 @@ LARGEST = 64 * 2**20  # bytes of one message
 MOST_OF_AN_ITERATOR = 100_000
 _LARGE = 2**63  # from here on Python takes long to write a number in tens, or refuses
 _LENGTH = struct.Struct("!I")
-_PLAIN = (str, float, bool, type(None))
+PLAIN = frozenset({str, int, float, bool, type(None)})
 _TENSORS = {
     str(dtype).removeprefix("torch."): dtype
     for dtype in (
@@ -74,8 +74,10 @@ class Writer:
     def write(self, value):
         """A value in a form for JSON: itself, or a list that begins with the name of its form."""
         kind = type(value)
-        if kind in _PLAIN or (kind is int and -_LARGE < value < _LARGE):
+        if kind in PLAIN and (kind is not int or -_LARGE < value < _LARGE):
             return value
+        if kind in _PLAIN_FORMS:  # most that comes, and soon told from all that is rarer
+            return _PLAIN_FORMS[kind](self, value)
         if isinstance(value, Borrowed) or callable(value) or _has_ways_of_its_own(kind):
             return ["object", *self._number_of(value)]
         for kinds, form in _FORMS:
@@ -138,6 +140,7 @@ class Writer:
         return ["tensor", name, list(value.shape), value.requires_grad, self._append(content)]
 
 
+_PLAIN_FORMS = {list: Writer._list, tuple: Writer._list, dict: Writer._dict}
 _FORMS = (
     (torch.Tensor, Writer._tensor),
     (np.generic, Writer._scalar),
