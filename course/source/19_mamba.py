@@ -283,7 +283,7 @@ library, _ = selective_scan(u[None], delta[None], A, B[None], C[None])
 assert torch.allclose(library[0], expected, atol=1e-5)
 print("loop = scan = library, for", seq, "tokens")
 
-# %% slide="slide" show="output" alt="Wiring diagram of a Mamba block, drawn in nine pieces: norm, in_proj, convolution with silu, x_proj and dt_proj, the selective scan, and three paths past it: times D, the silu gate below, and the residual above everything."
+# %% slide="slide" show="output" alt="Wiring diagram of a Mamba block, from top to bottom, drawn in nine pieces: norm, in_proj, convolution with silu, x_proj and dt_proj, the selective scan, and three paths past it: times D on its left, the silu gate on its right, and the residual around everything."
 config = MambaConfig.published("130m")
 widths = {
     name: getattr(config, name) for name in ("dim", "d_inner", "d_state", "dt_rank", "d_conv")
@@ -480,7 +480,7 @@ for token in recall.encode(text):
 assert torch.allclose(stepped, logits, atol=1e-4)
 assert torch.allclose(ours.scan, at_once.scan, atol=1e-4)
 assert (ours.history.shape, ours.scan.shape) == ((1, 3, 32), (1, 32, 8))
-title = "Learnt Δ: a capital is poured in as it leaves the taps, then the level holds"
+title = "Learnt Δ: a capital pours in as it leaves the taps"
 piece("bucket", title, text=text, delta=learnt, taps=4)
 
 # %% [markdown] slide="notes"

@@ -66,8 +66,8 @@
     // A formula's own scripts are small by nature: its size is the whole formula's.
     const sized = element.closest("math") || element;
     const size = parseFloat(getComputedStyle(sized).fontSize) * Math.min(scale, 1);
-    const smallest = element.closest("pre, code") ? 12 : 14;
-    if (size < smallest) report("small text", `${size.toFixed(1)} px: ${name(element)}`);
+    const least = element.closest("pre, code") ? 12 : 14;
+    if (size < least) report("small text", `${size.toFixed(1)} px: ${name(element)}`);
     const ratio = faint(element, rgba(style.color), size, Number(style.fontWeight) >= 600);
     if (ratio) report("faint text", `contrast ${ratio.toFixed(1)}: ${name(element)}`);
   }
@@ -132,34 +132,22 @@
 
   // Labels that the drawing cuts, that lie on each other, or that the paper swallows.
   function inspectDrawing(plot, box, which) {
-    const labels = [...plot.querySelectorAll("svg text")]
-      .filter((text) => text.textContent.trim() && !text.closest(".hoverlayer, .cursor-pointer.tst"))
-      .map((text) => ({ text, box: text.getBoundingClientRect() }))
-      .filter(({ text, box }) => box.width && text.checkVisibility({ opacityProperty: true, visibilityProperty: true }));
+    const labels = deck.words(plot);
     for (const { text, box: label } of labels) {
       const style = getComputedStyle(text);
       const { a, b } = text.getScreenCTM(); // a drawing may have a scale of its own
       const size = (parseFloat(style.fontSize) * Math.hypot(a, b)) / Math.max(scale, 1);
       const words = text.textContent.slice(0, 40);
       if (outside(label, box)) report("figure text cut", `${which}: ${words}`);
-      if (size < 12) report("small text", `${which}, ${size.toFixed(1)} px: ${words}`);
+      const smallest = text.closest(".treemaplayer") ? 12 : 15.5; // that Plotly fits to its tile
+      if (size < smallest) report("small text", `${which}, ${size.toFixed(1)} px: ${words}`);
       const onPaper = text.closest(".xtick, .ytick, .g-xtitle, .g-ytitle, .g-gtitle, .legend, .slider-group");
       const ratio = onPaper && faint(plot, rgba(style.fill), size, false);
       if (ratio) report("faint text", `${which}, contrast ${ratio.toFixed(1)}: ${words}`);
     }
-    const shared = (a, b) =>
-      Math.max(0, Math.min(a.right, b.right) - Math.max(a.left, b.left)) *
-      Math.max(0, Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top));
-    const area = (a) => a.width * a.height;
-    const slanted = ({ text }) => Math.abs(text.getCTM().a) > 0.02 && Math.abs(text.getCTM().b) > 0.02;
-    const upright = labels.filter((label) => !slanted(label)); // a slanted label's box says little
-    for (const [index, a] of upright.entries()) {
-      for (const b of upright.slice(index + 1)) {
-        if (shared(a.box, b.box) > 0.3 * Math.min(area(a.box), area(b.box))) {
-          const pair = [a, b].map(({ text }) => text.textContent.slice(0, 30)).join(" / ");
-          report("figure text overlaps", `${which}: ${pair}`);
-        }
-      }
+    for (const pair of deck.overlaps(labels, 0.3)) {
+      const [a, b] = pair.map((text) => text.textContent.slice(0, 30));
+      report("figure text overlaps", `${which}: ${a} / ${b}`);
     }
   }
 

@@ -202,6 +202,8 @@
   window.deck = {
     figures,
     setTheme,
+    words: Figure.words,
+    overlaps: Figure.overlaps,
     async visit(number) {
       Reveal.configure({ transition: "none" });
       root.classList.add("still");

@@ -4,11 +4,11 @@
 
 const Figure = (() => {
   const CONFIG = { displayModeBar: false, displaylogo: false, showTips: false, responsive: false };
-  const FONT_SIZE = 16;
-  const SMALLEST_FONT = 14;
   const LEGIBLE = 4.5; // contrast of words with what they stand on
 
   const root = document.documentElement;
+  const ENLARGED = root.dataset.shape === "portrait" ? 18 / 16 : 1; // a phone is held, and small
+  const FONT_SIZE = 16 * ENLARGED; // the smallest on a slide
   const token = (name) => getComputedStyle(root).getPropertyValue(name).trim();
 
   // ---- colours ---------------------------------------------------------------------------
@@ -32,6 +32,8 @@ const Figure = (() => {
     return Math.max(r, g, b) - Math.min(r, g, b) < 24 ? [r, g, b, ...opacity] : null;
   }
 
+  const tinted = (font) => font && typeof font.color === "string" && !neutral(font.color);
+
   function luminance(rgb) {
     const [r, g, b] = rgb.map((level) => {
       const part = level / 255;
@@ -46,12 +48,12 @@ const Figure = (() => {
   }
 
   // A word in a curve's colour, drawn towards the ink as far as it takes to be read on the paper.
-  function legible(object, key, originals) {
-    const color = object && object[key];
-    if (typeof color !== "string") return;
+  // `inks` leads from colours that the author had drawn so for white paper back to the curves'.
+  function legible(object, key, originals, inks) {
+    const color = object[key];
     const own = originals.get(object) || {};
     originals.set(object, own);
-    own[key] ??= color;
+    own[key] ??= inks[color] ?? color;
     const [paper, ink] = ["--paper", "--ink"].map((name) => parts(token(name)).slice(0, 3));
     const curve = parts(own[key]).slice(0, 3);
     let word = curve;
@@ -74,6 +76,33 @@ const Figure = (() => {
     const level = 255 - Math.round((r + g + b) / 3);
     const turned = `rgba(${level},${level},${level},${opacity})`;
     object[key] = root.dataset.theme === "dark" ? turned : own[key];
+  }
+
+  // ---- words -----------------------------------------------------------------------------
+
+  const SEEN = { opacityProperty: true, visibilityProperty: true };
+
+  // The words in a drawing that are seen, each with its place.
+  const words = (drawing, seen = SEEN) =>
+    [...drawing.querySelectorAll("svg text")]
+      .filter((text) => text.textContent.trim() && !text.closest(".hoverlayer, .cursor-pointer.tst"))
+      .map((text) => ({ text, box: text.getBoundingClientRect() }))
+      .filter(({ text, box }) => box.width && text.checkVisibility(seen));
+
+  // Pairs of words that share more than a part of the smaller one's place. The box of slanted words
+  // says little about where they are.
+  function overlaps(labels, part) {
+    const along = (a, b, from, to) => Math.max(0, Math.min(a[to], b[to]) - Math.max(a[from], b[from]));
+    const shared = (a, b) => along(a, b, "left", "right") * along(a, b, "top", "bottom");
+    const area = (a) => a.width * a.height;
+    const upright = labels.filter(({ text }) => {
+      const { a, b } = text.getCTM();
+      return Math.abs(a) < 0.02 || Math.abs(b) < 0.02;
+    });
+    return upright.flatMap((one, index) => upright
+      .slice(index + 1)
+      .filter((two) => shared(one.box, two.box) > part * Math.min(area(one.box), area(two.box)))
+      .map((two) => [one.text, two.text]));
   }
 
   // ---- the figure ------------------------------------------------------------------------
@@ -110,20 +139,19 @@ const Figure = (() => {
       layout.autosize = false;
       layout.dragmode ??= false;
       layout.margin = layout.margin || {};
-      layout.margin.r ??= 24;
+      layout.margin.r = (layout.margin.r ?? 24) * ENLARGED;
       if (layout.title && layout.title.text) {
         layout.title.font = { ...layout.title.font, size: 20 };
       } else {
         // The title stands on the slide; what the figure says above its axes keeps its room.
         const above = (layout.annotations || []).filter((n) => n.yref === "paper" && n.y >= 1);
         const lines = above.map((note) => String(note.text).split("<br>").length);
-        const needed = 20 + 20 * Math.max(0, ...lines);
+        const needed = 20 + 20 * ENLARGED * Math.max(0, ...lines);
         layout.margin.t = Math.max(needed, (layout.margin.t ?? 60) - 44);
       }
-      const axes = Object.keys(layout).filter((key) => /^[xy]axis\d*$/.test(key)).length;
       layout.font = { ...layout.font, family: token("--sans") };
-      layout.font.size = axes > 8 ? SMALLEST_FONT : Math.max(FONT_SIZE, layout.font.size || 0);
-      raiseFonts([layout, spec.frames]);
+      layout.font.size = Math.max(FONT_SIZE, layout.font.size || 0);
+      raiseFonts([layout, spec.data, spec.frames]);
       for (const slider of layout.sliders || []) {
         const shown = (slider.currentvalue ??= {});
         shown.font = { ...shown.font, size: FONT_SIZE + 2 };
@@ -132,6 +160,8 @@ const Figure = (() => {
       await Plotly.newPlot(this.plot, {
         data: spec.data, layout, frames: spec.frames, config: CONFIG,
       });
+      if (ENLARGED > 1) await this.widen();
+      await this.breakTitles();
       await this.separate();
       this.plot.on("plotly_sliderchange", () => this.sync());
       this.plot.on("plotly_sliderstart", () => this.aims.clear());
@@ -160,6 +190,8 @@ const Figure = (() => {
           axis.tickcolor = muted;
           font(axis, "tickfont");
           if (axis.title) font(axis.title);
+          // Numbers that stand upright for want of room would reach into the title.
+          if (axis.title && key.startsWith("x") && ENLARGED > 1) axis.title.standoff ??= 12;
         }
         if (base.legend) Object.assign(base.legend, { bgcolor: "rgba(0,0,0,0)" });
         if (base.legend) font(base.legend);
@@ -181,9 +213,10 @@ const Figure = (() => {
         ...layout.hoverlabel, bgcolor: panel, bordercolor: line,
         font: { ...(layout.hoverlabel || {}).font, color: ink },
       };
+      const { inks = {} } = ((layout.template || {}).layout || {}).meta || {};
       for (const note of layout.annotations || []) {
-        if (note.font && note.font.color && !neutral(note.font.color)) {
-          legible(note.font, "color", this.originals);
+        if (tinted(note.font)) {
+          legible(note.font, "color", this.originals, inks);
         } else if (note.font && (note.xref === "paper" || !note.xref)) {
           adapt(note.font, "color", this.originals);
         }
@@ -194,7 +227,8 @@ const Figure = (() => {
         adapt(trace.line, "color", this.originals);
         if (/^scatter/.test(trace.type || "scatter")) {
           adapt(trace.marker, "color", this.originals);
-          adapt(trace.textfont, "color", this.originals);
+          if (tinted(trace.textfont)) legible(trace.textfont, "color", this.originals, inks);
+          else adapt(trace.textfont, "color", this.originals);
         }
         for (const owner of [trace, trace.marker || {}]) {
           if (owner.colorbar) owner.colorbar.outlinecolor = line;
@@ -206,6 +240,44 @@ const Figure = (() => {
       if (!this.plot.layout) return;
       this.paint(this.plot.data, this.plot.layout);
       Plotly.react(this.plot, this.plot.data, this.plot.layout, CONFIG);
+    }
+
+    // Words that lie on each other on an upright screen, that it cuts, or that Plotly made small to
+    // fit: the figure becomes wider, and scrolls in its place.
+    async widen() {
+      const crowded = () => {
+        const { right } = this.plot.querySelector(".main-svg").getBoundingClientRect();
+        const cut = ({ text, box }) => box.right > right + 1 && !text.closest("[class*=title]");
+        // The slide may be one that isn't shown yet; areas are compared where all are in view.
+        const labels = words(this.plot, {}).filter(({ text }) => !text.closest(".treemaplayer"));
+        const small = ({ text }) => {
+          const { a, b } = text.getCTM();
+          return parseFloat(getComputedStyle(text).fontSize) * Math.hypot(a, b) < 0.8 * FONT_SIZE;
+        };
+        return labels.some(small) || labels.some(cut) || overlaps(labels, 0.1).length;
+      };
+      for (const times of [1.5, 2]) {
+        if (!crowded()) return;
+        this.plot.dataset.preventSwipe = "";
+        await Plotly.relayout(this.plot, { width: times * this.plot.clientWidth });
+      }
+    }
+
+    // An x axis' title that is longer than the figure is wide goes on in a second line.
+    async breakTitles() {
+      const { left, right } = this.plot.querySelector(".main-svg").getBoundingClientRect();
+      const patch = {};
+      for (const key of Object.keys(this.plot.layout).filter((name) => /^xaxis\d*$/.test(name))) {
+        const title = this.plot.querySelector(`.g-${key.replace("axis", "")}title text`);
+        const box = title && title.getBoundingClientRect();
+        if (!box || (box.left >= left && box.right <= right)) continue;
+        const { text } = this.plot.layout[key].title;
+        const middle = text.indexOf(" ", text.length / 2);
+        if (middle < 0) continue;
+        patch[`${key}.title.text`] = `${text.slice(0, middle)}<br>${text.slice(middle + 1)}`;
+        patch[`${key}.title.font.size`] = FONT_SIZE;
+      }
+      await Plotly.relayout(this.plot, patch);
     }
 
     // Larger type can push an axis title into the slider below it: move the slider down.
@@ -346,11 +418,11 @@ const Figure = (() => {
     if (!part || typeof part !== "object") return;
     for (const [key, value] of Object.entries(part)) {
       if (/font$/i.test(key) && value && typeof value.size === "number") {
-        value.size = Math.max(SMALLEST_FONT, value.size);
+        value.size = Math.max(FONT_SIZE, value.size);
       }
       raiseFonts(value);
     }
   }
 
-  return Figure;
+  return Object.assign(Figure, { words, overlaps });
 })();

@@ -9,6 +9,7 @@ import pytest
 from mixlab.chapters.kit import series, theme
 from mixlab.chapters.kit.cells import cells, legend
 from mixlab.chapters.sliding_window import figures as sliding_window
+from tests.contrast import contrast
 
 
 def animated(names):
@@ -76,6 +77,13 @@ def test_lines_are_named_at_their_ends_beside_guides_of_a_slope():
     assert ends["x²"] == pytest.approx((2, math.log10(500)))
     assert ends["a"] == pytest.approx((2, 1))
     assert not shown.layout.showlegend
+
+
+def test_words_in_a_curve_s_colour_are_dark_enough_and_lead_a_deck_back_to_the_curve_s():
+    inks = [theme.ink(color) for color in theme.CYCLE]
+    assert min(map(contrast, inks)) >= 4.5
+    back = theme.figure("A claim").layout.template.layout.meta["inks"]
+    assert [back.get(ink, ink) for ink in inks] == list(theme.CYCLE)
 
 
 def test_names_of_curves_that_end_close_to_each_other_give_way():

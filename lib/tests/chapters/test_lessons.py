@@ -13,8 +13,10 @@ import pytest
 from classroom.build import BUDGET_SECONDS
 from classroom.drift import run_differences
 from classroom.layout import find_root, notebook_path, sources
+from classroom.outputs import PLOTLY
 from classroom.slides import WALKS, check_deck
 from classroom.slides.decks import run_lesson, write_deck
+from tests.contrast import pale_words
 from tests.thorough import some
 
 ROOT = find_root(Path(__file__).parent)
@@ -43,6 +45,15 @@ def test_a_lesson_prints_what_its_notebook_keeps_in_its_time(stem):
     lesson, seconds = ran(stem)
     assert run_differences(notebook_path(ROOT, "lesson", stem), lesson) == []
     assert seconds < PATIENCE * BUDGET_SECONDS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stem", SOURCES)
+def test_words_in_a_lesson_s_figures_can_be_read_on_white_paper(stem):
+    """A deck looks after its own paper; a notebook draws what it is given."""
+    outputs = [out for cell in ran(stem)[0].cells for out in cell.get("outputs", [])]
+    drawn = [out["data"][PLOTLY] for out in outputs if PLOTLY in out.get("data", {})]
+    assert [words for figure in drawn for words in pale_words(figure)] == []
 
 
 @pytest.mark.slow

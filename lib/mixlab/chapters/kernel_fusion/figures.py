@@ -140,7 +140,7 @@ def kept(
 
 def _write(shown: go.Figure, words: str, x: float, y: float, color: str, **shift) -> None:
     """Words that begin at a point of two logarithmic axes."""
-    look = dict(xanchor="left", showarrow=False, font=dict(color=color, size=15)) | shift
+    look = dict(xanchor="left", showarrow=False, font=dict(color=theme.ink(color), size=16)) | shift
     shown.add_annotation(text=words, x=log10(x), y=log10(y), **look)
 
 
@@ -148,7 +148,7 @@ def _mark(shown: go.Figure, words: str, where: float) -> None:
     """A dashed upright line with words above it."""
     shown.add_vline(x=where, line=dict(dash="dash", color="#666"))
     place = dict(x=log10(where), y=1, yref="paper", yanchor="bottom", showarrow=False)
-    shown.add_annotation(text=words, font_size=14, **place)
+    shown.add_annotation(text=words, font_size=16, **place)
 
 
 def _bytes(powers: Sequence[int]) -> dict:

@@ -11,7 +11,7 @@ from mixlab.chapters.kit import theme
 
 _DASHES = ("solid", "dash", "dot", "dashdot")
 # Pixels, about: of a plot without its margins, of a line of a name, of one of its characters.
-PLOT_HEIGHT, NAME_HEIGHT, CHARACTER = 300, 19, 7
+PLOT_HEIGHT, NAME_HEIGHT, CHARACTER = 300, 21, 8
 NAME_WIDTH = 24  # characters of a line of a name
 _SYMBOLS = ("circle", "square", "diamond", "x")
 
@@ -75,7 +75,7 @@ def lines(
         shown.add_vline(x=where, line=dict(dash="dash", color="#666"))
         # On a logarithmic axis Plotly takes a line's x as it is, but the logarithm of words'.
         place = dict(x=_place(where, log_x), y=1, yref="paper", xanchor="center", yanchor="bottom")
-        shown.add_annotation(text=words, showarrow=False, font_size=13, **place)
+        shown.add_annotation(text=words, showarrow=False, font_size=16, **place)
     shown.update_xaxes(title_text=x_title)
     shown.update_yaxes(title_text=y_title)
     if log_x:
@@ -145,7 +145,8 @@ def _place(at: Real, log: bool) -> Real:
 def _name(shown: go.Figure, words: str, x: Real, y: Real, color: str, **place) -> None:
     """A curve's name beside its right end."""
     look = dict(xanchor="left", xshift=9, showarrow=False, align="left")
-    shown.add_annotation(text=words, x=x, y=y, font=dict(color=color, size=14), **look, **place)
+    font = dict(color=theme.ink(color), size=16)
+    shown.add_annotation(text=words, x=x, y=y, font=font, **look, **place)
 
 
 def shares(
@@ -215,6 +216,7 @@ def totals(
         text=[f"  {number:.1f}" for number in sums],
         textposition="middle right",
         textfont_size=17,
+        cliponaxis=False,  # on a phone the plot is narrower than the number
         showlegend=False,
         hoverinfo="skip",
     )
@@ -252,4 +254,4 @@ def guess_line(shown: go.Figure, guess: Real) -> None:
     """A dashed line at what guessing reaches, named at its end."""
     shown.add_hline(y=guess, line=dict(dash="dash", color="#666", width=2))
     place = dict(x=1, xref="paper", xshift=6, y=guess, xanchor="left", yanchor="middle")
-    shown.add_annotation(text="guessing", **place, showarrow=False, font_size=14)
+    shown.add_annotation(text="guessing", **place, showarrow=False, font_size=16)

@@ -23,6 +23,9 @@ FORWARD, BACKWARD = SKY, GREEN  # through the stages of a pipeline, and back
 
 CYCLE = (BLUE, ORANGE, GREEN, VERMILION, PINK, SKY)
 
+# What words in a colour are drawn in, darker where it is too pale to be read on white paper.
+_INKS = {ORANGE: "#946700", GREEN: "#007F5C", VERMILION: "#B74F00", PINK: "#A0527F", SKY: "#2E79A6"}
+
 _TEMPLATE = go.layout.Template(
     layout=dict(
         font=dict(family="system-ui, -apple-system, Segoe UI, sans-serif", size=14, color="#222"),
@@ -34,11 +37,21 @@ _TEMPLATE = go.layout.Template(
         xaxis=dict(gridcolor="#DDD", zeroline=False, automargin=True),
         yaxis=dict(gridcolor="#DDD", zeroline=False, automargin=True),
         hoverlabel=dict(font_size=13),
+        meta=dict(inks={ink: color for color, ink in _INKS.items()}),  # a deck may be dark
     )
 )
 
 # Two shades for masks and their kin: hidden and visible.
 HIDDEN_VISIBLE = [[0.0, GONE], [1.0, SEEN]]
+
+
+def ink(color: str) -> str:
+    """The colour for words that belong to a curve of this colour: they are thin, and must be read.
+
+    >>> ink(BLUE), ink(SKY)
+    ('#0072B2', '#2E79A6')
+    """
+    return _INKS.get(color, color)
 
 
 def figure(title: str, height: int = 420, **layout) -> go.Figure:

@@ -11,9 +11,21 @@ import plotly.graph_objects as go
 
 from mixlab.chapters.kit import theme
 
-# Where things stand: the main row and the rows of the four ways around it.
-_MAIN, _RESIDUAL, _CHOICE, _SKIP, _GATE = 30, 56, 44, 18, 6
-_HEADS = {"right": "triangle-right", "up": "triangle-up", "down": "triangle-down"}
+# Where things stand: rows are whole numbers, from 0 down; columns are shares of the width, those of
+# the main path and of the four ways around it. Upright, so that a phone has room for the words.
+_MAIN, _RESIDUAL, _SKIP, _CHOICE, _GATE = 44, 5, 21, 74, 92
+_HALF = 0.32  # of a box's height, in rows
+# A head's mark, and how far its middle lies before the end of its wire.
+_HEADS = {
+    "right": ("triangle-right", 0.6, 0),
+    "left": ("triangle-left", -0.6, 0),
+    "down": ("triangle-down", 0, 0.11),
+}
+
+
+def _down(row: int) -> tuple:
+    """The main path's wire into the box of this row."""
+    return ((_MAIN, row - 1 + _HALF), (_MAIN, row - _HALF)), "down"
 
 
 @dataclass(frozen=True)
@@ -35,74 +47,71 @@ def _pieces(width: Mapping[str, int]) -> list[_Piece]:
         _Piece(
             "normalise",
             f"a token's {dim} numbers, scaled to size 1",
-            ((3, _MAIN, "x", 4), (11, _MAIN, "norm", 7)),
-            ((((5, _MAIN), (7.5, _MAIN)), "right"),),
+            ((_MAIN, 0, "x", 8), (_MAIN, 1, "norm", 13)),
+            (_down(1),),
         ),
         _Piece(
             "widen",
             f"{dim} numbers become two times {inner}: x, and the gate's z",
-            ((21, _MAIN, "in_proj", 9),),
-            ((((14.5, _MAIN), (16.5, _MAIN)), "right"),),
+            ((_MAIN, 2, "in_proj", 17),),
+            (_down(2),),
         ),
         _Piece(
             "convolve",
             f"each channel sees its last {taps} inputs; the result is u",
-            ((34, _MAIN, "conv, silu", 12),),
-            ((((25.5, _MAIN), (28, _MAIN)), "right"),),
+            ((_MAIN, 3, "conv, silu", 22),),
+            (_down(3),),
         ),
         _Piece(
             "choose",
             f"from u: B and C of {n} numbers each, and Δ through {rank} to {inner}",
-            ((53, _CHOICE, "x_proj, dt_proj", 18),),
+            ((_CHOICE, 3, "x_proj, dt_proj", 30),),
             (
-                (((40, _MAIN), (42, _MAIN), (42, _CHOICE), (44, _CHOICE)), "right"),
-                (((62, _CHOICE), (64, _CHOICE), (64, 34.5)), "down"),
+                (((55, 3), (59, 3)), "right"),
+                (((_CHOICE, 3 + _HALF), (_CHOICE, 4), (58, 4)), "left"),
             ),
             theme.BLUE,
         ),
         _Piece(
             "scan",
             f"each of {inner} channels keeps {n} numbers of state",
-            ((60, _MAIN, "selective scan", 18),),
-            ((((42, _MAIN), (51, _MAIN)), "right"),),
+            ((_MAIN, 4, "selective scan", 28),),
+            (_down(4),),
             theme.BLUE,
         ),
         _Piece(
             "skip one: D·u",
             "a factor a channel carries u past the scan",
-            ((60, _SKIP, "· D", 8), (73.5, _MAIN, "+", 4)),
+            ((_SKIP, 4.25, "· D", 10), (_MAIN, 5, "+", 8)),
             (
-                (((44, _MAIN), (44, _SKIP), (56, _SKIP)), "right"),
-                (((64, _SKIP), (73.5, _SKIP), (73.5, 25.5)), "up"),
-                (((69, _MAIN), (71.5, _MAIN)), "right"),
+                (((_MAIN, 3.5), (_SKIP, 3.5), (_SKIP, 4.25 - _HALF)), "down"),
+                (((_SKIP, 4.25 + _HALF), (_SKIP, 5), (40, 5)), "right"),
+                _down(5),
             ),
             theme.VERMILION,
         ),
         _Piece(
             "skip two: the gate",
             "silu(z) multiplies the result: z never enters the scan",
-            ((53, _GATE, "silu", 8), (80.5, _MAIN, "×", 4)),
+            ((_GATE, 5, "silu", 12), (_MAIN, 6, "×", 8)),
             (
-                (((21, 25.5), (21, _GATE), (49, _GATE)), "right"),
-                (((57, _GATE), (80.5, _GATE), (80.5, 25.5)), "up"),
-                (((75.5, _MAIN), (78.5, _MAIN)), "right"),
+                (((52.5, 2), (_GATE, 2), (_GATE, 5 - _HALF)), "down"),
+                (((_GATE, 5 + _HALF), (_GATE, 6), (48, 6)), "left"),
+                _down(6),
             ),
             theme.GREEN,
         ),
         _Piece(
             "narrow",
             f"{inner} numbers become {dim} again",
-            ((88.5, _MAIN, "out_proj", 9.5),),
-            ((((82.5, _MAIN), (83.5, _MAIN)), "right"),),
+            ((_MAIN, 7, "out_proj", 19),),
+            (_down(7),),
         ),
         _Piece(
             "skip three: the residual",
             "what came in is added to what came out",
-            ((97, _MAIN, "+", 4),),
-            (
-                (((3, 34.5), (3, _RESIDUAL), (97, _RESIDUAL), (97, 34.5)), "down"),
-                (((93.5, _MAIN), (95, _MAIN)), "right"),
-            ),
+            ((_MAIN, 8, "+", 8),),
+            ((((40, 0), (_RESIDUAL, 0), (_RESIDUAL, 8), (40, 8)), "right"), _down(8)),
             theme.PINK,
         ),
     ]
@@ -123,7 +132,12 @@ def wiring(width: Mapping[str, int], title: str) -> go.Figure:
             shown.add_trace(trace)
             owners.append(number)
     shown.add_scatter(
-        x=[50], y=[-3], mode="text", text=[_caption(pieces[-1])], textfont_size=17, hoverinfo="skip"
+        x=[50],
+        y=[9.2],
+        mode="text",
+        text=[_caption(pieces[-1])],
+        textfont_size=17,
+        hoverinfo="skip",
     )
     names = [str(number) for number in range(1, len(pieces) + 1)]
     shown.frames = [
@@ -137,14 +151,15 @@ def wiring(width: Mapping[str, int], title: str) -> go.Figure:
         for number, (name, piece) in enumerate(zip(names, pieces, strict=True))
     ]
     shown.update_xaxes(visible=False, range=[0, 100])
-    shown.update_yaxes(visible=False, range=[-7, 61])
-    shown.update_layout(showlegend=False, margin=dict(l=10, r=10, t=70))
-    theme.player(shown, names, "piece ", milliseconds=1600, start=len(names) - 1)
-    return shown
+    shown.update_yaxes(visible=False, range=[9.8, -0.5])
+    shown.update_layout(showlegend=False, margin=dict(l=10, r=10, t=60))
+    # No axis has words between the plot and the slider: they move together.
+    theme.player(shown, names, "piece ", milliseconds=1600, below=-0.12, start=len(names) - 1)
+    return shown.update_layout(margin_b=105)
 
 
 def _caption(piece: _Piece) -> str:
-    return f"<b>{piece.name}</b>: {piece.says}"
+    return f"<b>{piece.name}</b><br>{piece.says}"
 
 
 def _drawn(piece: _Piece) -> list[go.Scatter]:
@@ -155,13 +170,14 @@ def _drawn(piece: _Piece) -> list[go.Scatter]:
         for x, y in (*corners, (None, None)):
             wires[0].append(x)
             wires[1].append(y)
-        for values, value in zip(heads, (*corners[-1], _HEADS[head]), strict=True):
+        (x, y), (mark, right, down) = corners[-1], _HEADS[head]
+        for values, value in zip(heads, (x - right, y - down, mark), strict=True):
             values.append(value)
     for x, y, _, wide in piece.boxes:
-        left, right, low, high = x - wide / 2, x + wide / 2, y - 4, y + 4
+        left, right, low, high = x - wide / 2, x + wide / 2, y - _HALF, y + _HALF
         edges[0].extend((left, right, right, left, left, None))
         edges[1].extend((low, low, high, high, low, None))
-    marker = dict(color=piece.color, size=11, symbol=heads[2])
+    marker = dict(color=piece.color, size=9, symbol=heads[2])
     words = [f"<b>{words}</b>" for _, _, words, _ in piece.boxes]
     return [
         go.Scatter(x=wires[0], y=wires[1], mode="lines", **paint),
@@ -172,7 +188,7 @@ def _drawn(piece: _Piece) -> list[go.Scatter]:
             y=[box[1] for box in piece.boxes],
             mode="text",
             text=words,
-            textfont_size=15,
+            textfont_size=16,
             hoverinfo="skip",
         ),
     ]

@@ -148,4 +148,5 @@ def travels(sent: np.ndarray, title: str) -> go.Figure:
     shown.update_xaxes(constrain="domain", range=[-0.5, n_ranks - 0.5])
     shown.update_yaxes(title_text="from the rank of the token", dtick=1, showgrid=False)
     shown.update_yaxes(range=[n_ranks - 0.5, -0.5], scaleanchor="x", scaleratio=0.5)
+    shown.update_yaxes(constrain="domain")  # on a phone too, no row that isn't a rank's
     return shown

@@ -60,7 +60,7 @@ def by_position(
         line = dict(color=color, width=4, dash=dash)
         shown.add_scatter(x=x, y=values, name=name, mode="lines+markers", line=line)
         place = dict(x=x[-1], y=values[-1], xanchor="left", xshift=10, showarrow=False)
-        shown.add_annotation(text=name, font=dict(color=color, size=16), **place)
+        shown.add_annotation(text=name, font=dict(color=theme.ink(color), size=16), **place)
     shown.add_vline(x=window, line=dict(dash="dash", color="#666"))
     place = dict(x=window, y=1, yref="paper", xanchor="center", yanchor="bottom", font_size=16)
     shown.add_annotation(text="the first token leaves", showarrow=False, **place)

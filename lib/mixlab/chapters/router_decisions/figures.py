@@ -13,9 +13,9 @@ from plotly.subplots import make_subplots
 from mixlab.chapters.kit import theme
 from mixlab.chapters.kit.experts import expert_legend, palette
 
-# Letters and lines that are read on white and on black.
-_APART = "#B254A5"  # the one kind that a figure names
-_LINES = ("#B254A5", "#1F9254", "#7468D8", "#7C858D")
+# Letters and lines in one colour, that both are read on white paper.
+_APART = "#AD4FA0"  # the one kind that a figure names
+_LINES = (_APART, "#1B824B", "#6F62D4", "#6B747C")
 
 
 def kind_shares(

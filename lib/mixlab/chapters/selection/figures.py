@@ -42,6 +42,7 @@ def seeds(
             textangle=0,
             insidetextanchor="start",
             textfont=dict(size=16, color="#111"),
+            constraintext="none",
             hovertemplate="%{x}: %{y:.0%}<extra>" + name + "</extra>",
         )
         series.seed_points(shown, number, name, questions, jitter=0.4)

@@ -41,7 +41,9 @@ def squared(points: np.ndarray, title: str) -> go.Figure:
                 xshift=(16 + 14 * column) * place.real, yshift=(18 + 7 * column) * place.imag
             )
             at = dict(x=place.real, y=place.imag, showarrow=False, **far)
-            shown.add_annotation(text=words, font=dict(size=19, color=color), **at, **where)
+            shown.add_annotation(
+                text=words, font=dict(size=19, color=theme.ink(color)), **at, **where
+            )
     shown.update_layout(theme.figure(title, height=430).layout, showlegend=False)
     shown.update_layout(
         margin=dict(t=90, b=10, l=20, r=20), yaxis_scaleanchor="x", yaxis2_scaleanchor="x2"
@@ -110,7 +112,7 @@ def silence(outputs: Mapping[str, Sequence[Real]], ends: int, title: str) -> go.
     for (name, values), color in zip(outputs.items(), theme.CYCLE, strict=False):
         place = dict(x=ends // 2, y=math.log10(values[stretches // 4]), yshift=22, showarrow=False)
         words = f"{name}, in the silence"
-        shown.add_annotation(text=words, font=dict(size=16, color=color), **place)
+        shown.add_annotation(text=words, font=dict(size=16, color=theme.ink(color)), **place)
     shown.update_layout(showlegend=False, margin_b=60, height=440)
     shown.update_traces(mode="lines", line_shape="hv")  # a stretch is all its tokens
     return shown.update_yaxes(exponentformat="power", dtick=3, tickformat=None, title_standoff=24)

@@ -6,7 +6,7 @@ const STAGES = { packed: "End to end", "first chunk": "First chunk", "later chun
 
 const WIDE = {
   width: 960, top: 22, line: 32, left: 110, pitch: 74, high: 24, grid: 96, cells: [680, 244], most: 40,
-  middle: 520, foot: 74, tracks: [60, 740], track: 160, name: 18,
+  middle: 520, foot: 74, tracks: [60, 740], track: 160, name: 19,
 };
 const TALL = {
   width: 390, top: 20, line: 30, left: 88, pitch: 24, high: 19, grid: 92, cells: [286, 300], most: 30,
@@ -171,7 +171,7 @@ class Requests {
       const read = passes.slice(0, step + 1).some((one) => inPass("query", token, one));
       set(node, { display: read || token.position < prompts[token.prompt].length ? null : "none" });
       const kind = inPass("query", token, pass) ? "now" : !read ? "later" : inPass("key", token, pass) ? "seen" : "gone";
-      const { size } = spot(token, pass, frame), fits = wide > 40 && 9 * token.word.length < wide;
+      const { size } = spot(token, pass, frame), fits = wide > 40 && 9.5 * token.word.length < wide;
       for (const [chip, width, height, text] of [
         [node, wide, high, fits ? token.word : token.position],
         [this.keys[n], size, size, token.position],
@@ -179,7 +179,7 @@ class Requests {
         set(chip, { "data-prompt": token.prompt, "data-kind": kind, "data-token": `${token.prompt} ${token.position}` });
         set(chip.firstChild, { x: -width / 2, y: -height / 2, width, height });
         chip.lastChild.textContent = text;
-        chip.lastChild.style.fontSize = `${Math.min(16, 0.72 * height)}px`;
+        chip.lastChild.style.fontSize = `${Math.min(18.5, 0.78 * height)}px`;
       }
       put(node, tapeAt(frame, token.prompt, token.position));
     });
@@ -211,7 +211,7 @@ class Requests {
       set(node, { "aria-label": name, "data-prompt": query_prompt[row] });
       set(node.firstChild, { x: x - 100, y: y + row * cell, width: 100 + cell * key_prompt.length, height: cell });
       node.lastChild.textContent = frame.width > 500 || name.length < 9 ? name : `${name.slice(0, 6)}…${name.slice(-1)}`;
-      node.lastChild.style.fontSize = `${Math.min(17, Math.max(9, cell))}px`;
+      node.lastChild.style.fontSize = `${Math.min(18.5, Math.max(9, cell))}px`;
       put(node.lastChild, { x: x - 8, y: y + (row + 0.5) * cell });
     });
     const free = key_position.flatMap((at, k) => (at === PADDING ? [`M${x + k * cell + 5} ${y - 15}h${cell - 10}`] : []));

@@ -14,7 +14,6 @@ import plotly.graph_objects as go
 from mixlab.chapters.kit import series, theme
 
 _COLORS = {1: theme.ORANGE, 2: theme.BLUE}  # by order
-_INKS = {1: "#B87A00", 2: theme.BLUE}  # of names, to be read on white and on black
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 _SYMBOLS = ("circle", "square", "diamond", "x", "triangle-up")
 _ROW = 21  # pixels between names
@@ -53,7 +52,7 @@ def orders(
                 marker=dict(size=9, symbol=_SYMBOLS[number]),
                 hovertemplate="Δ = %{x:.3~g}: %{y:.2~g}<extra>" + name + "</extra>",
             )
-        _names(shown, steps[-1], rules, _INKS[slope])
+        _names(shown, steps[-1], rules, theme.ink(_COLORS[slope]))
     ends = [math.log10(steps[0]) + 0.08, math.log10(steps[-1]) - 0.04]
     ticks = dict(tickvals=list(steps), ticktext=[str(Fraction(step)) for step in steps])
     shown.update_xaxes(type="log", range=ends, title_text="step Δ (seconds)", **ticks)

@@ -43,7 +43,9 @@ def dials(angles: Mapping[str, tuple[float, float]], score: str, title: str) -> 
             x, y = np.cos(angle), np.sin(angle)
             hand = dict(color=color, width=4)
             shown.add_scatter(x=[0, x], y=[0, y], line=hand, **bare, **place)
-            letter = dict(showarrow=False, font=dict(size=22, color=color), text=f"<b>{name}</b>")
+            letter = dict(
+                showarrow=False, font=dict(size=22, color=theme.ink(color)), text=f"<b>{name}</b>"
+            )
             shown.add_annotation(x=1.18 * x, y=1.18 * y, **letter, **place)
         shown.add_annotation(x=0, y=-1.42, text=score, showarrow=False, font_size=17, **place)
     shown.update_xaxes(visible=False, range=[-1.35, 1.35], constrain="domain")
@@ -77,11 +79,13 @@ def decay(mean: np.ndarray, best: Sequence[int], zero: int, title: str) -> go.Fi
     shown.add_scatter(x=list(best), y=[-0.45] * len(best), mode="markers", marker=ticks, name=name)
     words = [(700, 0.62, "q = k = (1, 1, …, 1)", theme.BLUE)]
     words.append(
-        (len(mean) / 2, -0.33, f"{len(best)} random pairs: each one's best distance", "#9A6B00")
+        (len(mean) / 2, -0.33, f"{len(best)} random pairs: each one's best distance", theme.ORANGE)
     )
     for x, y, text, color in words:
         note = dict(showarrow=False, xanchor="left" if y > 0 else "center")
-        shown.add_annotation(x=x, y=y, text=text, font=dict(size=16, color=color), **note)
+        shown.add_annotation(
+            x=x, y=y, text=text, font=dict(size=16, color=theme.ink(color)), **note
+        )
     shown.add_hline(y=0, line=dict(color="#888", width=1))
     shown.add_annotation(x=zero, y=0, ax=150, ay=-130, text=f"below 0 from {zero:,}", font_size=16)
     shown.update_xaxes(title_text="distance (tokens)", tickformat=",")
@@ -103,8 +107,9 @@ def product(x: Sequence[float], curves: Mapping[str, Sequence[float]], title: st
         line = dict(color=color, width=width, dash=dash)
         shown.add_scatter(x=list(x), y=list(y), mode="lines", line=line, name=name)
         end = dict(x=x[-1], y=y[-1], text=f" <b>{name}</b>", xanchor="left", showarrow=False)
-        shown.add_annotation(font=dict(size=16, color=color), **end)
-    shown.update_xaxes(title_text="x")
+        shown.add_annotation(font=dict(size=16, color=theme.ink(color)), **end)
+    # Plotly would make room for the names inside of the plot.
+    shown.update_xaxes(title_text="x", range=[x[0], x[-1]])
     shown.update_yaxes(title_text="x · x")
     return shown.update_layout(showlegend=False, margin_r=230)
 
