@@ -107,18 +107,17 @@ def ring(rounds: Mapping[str, np.ndarray], title: str) -> go.Figure:
     """
     n_ranks = len(next(iter(rounds.values())))
     shown = make_subplots(1, len(rounds), subplot_titles=list(rounds), horizontal_spacing=0.07)
-    light = ["#E3EEF6", "#A9CCE5", "#5B9FCC", theme.SEEN]
-    scale = [[n / (n_ranks - 1), light[n]] for n in range(n_ranks)]
+    # Less of one colour, so that a small sum recedes into a white page and into a dark one.
+    veils = [f"rgba(0, 114, 178, {share})" for share in (0.1, 0.35, 0.65)]
+    scale = [[n / (n_ranks - 1), color] for n, color in enumerate([*veils, theme.SEEN])]
     names = [f"the sum of {n + 1} of {n_ranks}" for n in range(n_ranks)]
     for column, held in enumerate(rounds.values(), start=1):
         picture = cells(held - 1, scale, names, gap=3, rows="rank", columns="piece")
         shown.add_trace(picture, row=1, col=column)
         for (rank, piece), count in np.ndenumerate(held):
-            ink = "#FFFFFF" if count > 2 else "#111111"
+            look = dict(size=17) | ({"color": theme.ON[theme.SEEN]} if count == n_ranks else {})
             place = dict(x=piece, y=rank, row=1, col=column)
-            shown.add_annotation(
-                text=str(count), showarrow=False, font=dict(size=17, color=ink), **place
-            )
+            shown.add_annotation(text=str(count), showarrow=False, font=look, **place)
     shown.update_layout(theme.figure(title, height=430).layout)
     square_panels(shown, len(rounds), n_ranks)
     shown.update_xaxes(title_text="piece", dtick=1)

@@ -112,18 +112,28 @@ def heat(
         x=[str(column) for column in columns],
         y=[str(row) for row in rows],
         text=written,
-        texttemplate="%{text}",
-        textfont=dict(size=15, color="#111111"),  # readable on both ends of the scale
-        colorscale=[[0, "#EEF3F7"], [1, "#3D8FC7"]],
+        # A veil at the low end: what is nothing recedes into a dark page too.
+        colorscale=[[0, "rgba(0, 114, 178, 0.05)"], [1, "rgba(0, 114, 178, 0.7)"]],
         xgap=2,
         ygap=2,
         colorbar=dict(title=dict(text=unit, side="right")),
         hovertemplate=f"{row_title} %{{y}}, {column_title} %{{x}}: %{{text}}<extra></extra>",
     )
-    shown.update_xaxes(title_text=column_title, type="category", showgrid=False)
-    shown.update_yaxes(title_text=row_title, type="category", showgrid=False, autorange="reversed")
-    shown.update_yaxes(title_standoff=14)
-    return shown
+    # Not the heat map's own text: this one is in the page's ink.
+    at = [(str(column), str(row)) for row in rows for column in columns]
+    shown.add_scatter(
+        x=[column for column, _ in at],
+        y=[row for _, row in at],
+        text=[text for row in written for text in row],
+        mode="text",
+        textfont_size=16,
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    whole = dict(type="category", showgrid=False)
+    shown.update_xaxes(title_text=column_title, range=[-0.5, len(columns) - 0.5], **whole)
+    shown.update_yaxes(title_text=row_title, range=[len(rows) - 0.5, -0.5], **whole)
+    return shown.update_yaxes(title_standoff=14)
 
 
 def token_shares(shares: Mapping[str, np.ndarray], layers: Sequence[int], title: str) -> go.Figure:
