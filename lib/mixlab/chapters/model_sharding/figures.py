@@ -108,8 +108,7 @@ def ring(rounds: Mapping[str, np.ndarray], title: str) -> go.Figure:
     n_ranks = len(next(iter(rounds.values())))
     shown = make_subplots(1, len(rounds), subplot_titles=list(rounds), horizontal_spacing=0.07)
     # Less of one colour, so that a small sum recedes into a white page and into a dark one.
-    veils = [f"rgba(0, 114, 178, {share})" for share in (0.1, 0.35, 0.65)]
-    scale = [[n / (n_ranks - 1), color] for n, color in enumerate([*veils, theme.SEEN])]
+    scale = [[0, "rgba(0, 114, 178, 0.1)"], [1, theme.SEEN]]
     names = [f"the sum of {n + 1} of {n_ranks}" for n in range(n_ranks)]
     for column, held in enumerate(rounds.values(), start=1):
         picture = cells(held - 1, scale, names, gap=3, rows="rank", columns="piece")
