@@ -350,6 +350,25 @@ FAULTS = {
 }
 
 
+def test_on_an_upright_screen_a_figure_whose_words_collide_becomes_wider_and_scrolls(
+    browser, tmp_path
+):
+    path = tmp_path / "deck.html"
+    ticks = {"tickvals": [0, 1]}
+    cells = [bars(xaxis=ticks), bars(xaxis=ticks, annotations=NOTES)]
+    path.write_text(render(new_notebook(cells=cells)), encoding="utf-8")
+    context = browser.new_context(viewport={"width": 390, "height": 844}, offline=True)
+    opened = context.new_page()
+    opened.goto(path.as_uri())
+    times = []
+    for number in range(2):
+        opened.evaluate("number => deck.visit(number)", number)
+        plot = opened.locator("section.present .plot")
+        times.append(plot.evaluate("(plot) => plot.scrollWidth / plot.clientWidth"))
+    assert times == [1, 2]
+    context.close()
+
+
 @pytest.fixture(scope="module")
 def faults(browser, tmp_path_factory) -> dict[str, set[str]]:
     """One deck with a fault on each slide: what the checker found, by fault."""
