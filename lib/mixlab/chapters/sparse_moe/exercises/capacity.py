@@ -86,6 +86,7 @@ def serving(
     serve=lambda queue, capacity, *of: slice(capacity),
     gate=lambda gates, token, rank, e: gates[token, rank, None],
     end=lambda out, x, gates, got: out,
+    begin=torch.zeros_like,
     first=False,
     adds=True,
 ):
@@ -93,11 +94,12 @@ def serving(
 
     Args:
         end: what is made of the sum; `got` is 1 where a choice (tokens, k) was served.
+        begin: what the sum begins with.
         first: the gate goes before the expert.
     """
 
     def layer(x, chosen, gates, experts, capacity):
-        out, got = torch.zeros_like(x), torch.zeros_like(gates)
+        out, got = begin(x), torch.zeros_like(gates)
         for e, expert in enumerate(experts):
             token, rank = torch.where(chosen == e)
             served = serve(token, capacity, gates[token, rank], rank)
@@ -116,7 +118,9 @@ MISTAKES = {
     "token's row is a sum over its experts: add to it.": serving(adds=False),
     "the experts' results are added without their gates.": serving(gate=lambda *given: 1.0),
     "the tokens themselves are in the sum. Begin with zeros: the block that this layer stands in "
-    "adds them, outside it.": lambda x, *rest: x + serving()(x, *rest),
+    "adds them, outside it.": serving(begin=torch.clone),
+    "you collect the results in `x` itself, so that experts read what others have written there. "
+    "Begin with zeros.": serving(begin=lambda x: x),
     "a token that nobody served comes out as it went in. Its row is zeros: the block that this "
     "layer stands in adds the token, outside it.": serving(
         end=lambda out, x, gates, got: out.where(got.any(1, keepdim=True), x)
