@@ -118,10 +118,15 @@ MISTAKES = {
     "the spread of the texts is divided by n, and should be by √n.": observing(
         scale=lambda chosen, n: 1 / sqrt(n)
     ),
-    "the spread of the texts is divided by the root of all tokens, or of all choices. They are no "
-    "observations of their own: divide by √texts.": (
-        observing(scale=lambda chosen, n: 1 / sqrt(chosen.shape[1])),
-        observing(scale=lambda chosen, n: sqrt(n / chosen.size)),
+    "the spread of the texts, with n below the sum of squares, is divided by n or n - 1. There "
+    "n - 1 belongs, and √n here.": tuple(
+        observing(ddof=0, scale=lambda chosen, n, less=less: sqrt(n) / (n - less))
+        for less in (0, 1)
+    ),
+    "the spread of the texts is divided by the root of a number of tokens or choices. They are no "
+    "observations of their own: divide by √texts.": tuple(
+        observing(scale=lambda chosen, n, of=of: sqrt(n / of(chosen).size))
+        for of in (lambda c: c[0, :, 0], lambda c: c[..., 0], lambda c: c[0], np.asarray)
     ),
     "this is half of a 95% interval: 1.96 standard errors. One is asked for.": (
         observing(scale=lambda chosen, n: 1.96),

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 import mixlab.chapters.sparse_moe.exercises as shared
 from mixlab.chapters.sparse_moe.exercises import router_scores
-from mixlab.checks.exercise import Asked, Known
+from mixlab.checks.exercise import Asked, Known, varied
 from mixlab.checks.messages import Unreadable
 from mixlab.checks.readers import read_reals
 
@@ -100,7 +100,7 @@ MISTAKES = {
     "take no part needs a score of -inf.": gating(lambda s, kept: (s * kept).softmax(1)),
     "all experts still have weight: this is the softmax over all of them. Only the k best may have "
     "any.": gating(lambda s, kept: s.softmax(1)),
-    **{words: tuple(map(gating, shares)) for words, shares in shared.WRONG_GATES.items()},
+    **varied(gating, "share", shared.WRONG_GATES),
     "you kept the k best tokens of each expert. What is asked are the k best experts of each "
     "token: dim=1.": lambda s, k: gating()(s.T, min(k, len(s))).T,
     "you kept the best scores of the whole table. Each token has k experts of its own.": gating(

@@ -7,7 +7,7 @@ import torch
 
 import mixlab.chapters.sparse_moe.exercises as shared
 from mixlab.chapters.sparse_moe.exercises import normal, router_scores, weights_of_experts
-from mixlab.checks.exercise import Asked, Known
+from mixlab.checks.exercise import Asked, Known, varied
 from mixlab.checks.readers import read_reals
 
 
@@ -116,13 +116,13 @@ BOTH = (
     "both mistakes are still there: the gates don't sum to 1, and results return to the wrong "
     "tokens."
 )
-FULL = next(iter(shared.WRONG_GATES.values()))[0]
+FULL = next(iter(shared.WRONG_GATES.values()))
 MISTAKES = {
     BOTH: there_and_back(FULL, back=by_order),
     WRONG_TOKENS: there_and_back(back=by_order),
     f"{LEFT} And the gates don't sum to 1 yet.": there_and_back(FULL, back=left_sorted),
     LEFT: there_and_back(back=left_sorted),
-    **{words: tuple(map(there_and_back, ways)) for words, ways in shared.WRONG_GATES.items()},
+    **varied(there_and_back, "gates", shared.WRONG_GATES),
     "you turn the rows round. Sorting is undone by its own inverse, whatever the order was.": (
         there_and_back(back=lambda rows, order: rows.flip(0)),
         there_and_back(back=lambda rows, order: rows[order.flip(0)]),

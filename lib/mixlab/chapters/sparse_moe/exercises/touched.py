@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from mixlab.checks.exercise import Asked, Known
+from mixlab.checks.exercise import Asked, Known, varied
 from mixlab.checks.readers import read_real
 
 
@@ -107,7 +107,7 @@ MISTAKES = {
     "this is the number of all experts. A few tokens leave some untouched.": (
         lambda chances, n: float(len(chances))
     ),
-    **{words: adding(chance) for words, chance in CHANCES.items()},
+    **varied(adding, "chance", CHANCES),
     "you count choices, up to the number of experts. Tokens often choose the same expert long "
     "before all are touched.": lambda chances, n: min(len(chances), n * sum(chances)),
     "this is the share of experts touched, between 0 and 1. The number is asked.": (
