@@ -102,14 +102,12 @@ MISTAKES = {
     ),
     "every token counts alike in your mean. A token that stands at half of all positions has half "
     "of the weight.": lambda e, d, t: mean_of(weight=lambda here: 1)(e, d, t) / len(np.unique(t)),
-    "this is what the token tells once the kind is known. Here the token is known.": (
-        lambda e, d, t: mean_of()(e, t, d)
-    ),
+    "this is what the token tells once the kind is known. Here the token is "
+    "known.": lambda e, d, t: mean_of()(e, t, d),
     "this is what the token tells about the kind, with the expert held fixed. Here the token is "
     "known.": lambda e, d, t: mean_of()(d, t, e),
-    "this is what token and kind tell together. Take away what the token tells alone.": (
-        lambda e, d, t: entropy(e) + entropy(d, t) - entropy(e, d, t)
-    ),
+    "this is what token and kind tell together. Take away what the token tells "
+    "alone.": lambda e, d, t: entropy(e) + entropy(d, t) - entropy(e, d, t),
     "this is what the token tells about the expert. Hold the token fixed, and ask what the kind "
     "adds.": lambda e, d, t: information(e, t),
     "this is how uncertain the expert stays when token and kind are both known: the part that "
@@ -123,19 +121,16 @@ MISTAKES = {
     "this is how uncertain the kind stays when token and expert are both known.": lambda e, d, t: (
         entropy(e, d, t) - entropy(e, t)
     ),
-    "H(both) is taken away, not added: what two labels share is counted twice in their sum.": (
-        mean_of(lambda e, d: entropy(e) + entropy(d) + entropy(e, d))
-    ),
-    "this is the largest of the tokens' numbers. Their mean is asked for, with weights.": (
-        lambda e, d, t: max(information(e[t == v], d[t == v]) for v in np.unique(t))
-    ),
+    "H(both) is taken away, not added: what two labels share is counted twice in their "
+    "sum.": mean_of(lambda e, d: entropy(e) + entropy(d) + entropy(e, d)),
+    "this is the largest of the tokens' numbers. Their mean is asked for, with "
+    "weights.": lambda e, d, t: max(information(e[t == v], d[t == v]) for v in np.unique(t)),
     "the tokens' bits are added up without weights.": mean_of(weight=lambda here: 1),
-    "a token's weight is its number of places over all places; yours is the number alone.": (
-        mean_of(weight=lambda here: here.sum())
+    "a token's weight is its number of places over all places; yours is the number alone.": mean_of(
+        weight=lambda here: here.sum()
     ),
-    "you leave tokens out that stand at one place only. They tell 0 bits, and count in the mean.": (
-        lambda e, d, t: mean_of()(e, d, t) / np.mean([(t == one).sum() > 1 for one in t])
-    ),
+    "you leave tokens out that stand at one place only. They tell 0 bits, and count in the "
+    "mean.": lambda e, d, t: mean_of()(e, d, t) / np.mean([(t == one).sum() > 1 for one in t]),
     "your bits are nan: 0 · log 0 is, or 0 / 0. What never comes together adds nothing: go "
     "through the pairs that occur.": lambda *given: np.nan,
     "you have taken away what chance would give. The text asks for no correction.": mean_of(
@@ -145,9 +140,8 @@ MISTAKES = {
     "among the places where it stands.": lambda e, d, t: (
         entropy(e) + entropy(d) + entropy(t) - entropy(e, d, t)
     ),
-    "the sign is wrong: what the kind tells takes uncertainty away, and is never below 0.": (
-        lambda *given: -mean_of()(*given)
-    ),
+    "the sign is wrong: what the kind tells takes uncertainty away, and is never below "
+    "0.": lambda *given: -mean_of()(*given),
     "you take the difference of two informations, about the expert alone. What is known of the "
     "token changes what the kind can tell: count among one token's places.": (
         lambda e, d, t: information(e, d) - information(e, t),
@@ -158,9 +152,8 @@ MISTAKES = {
         mean_of(tokens=lambda token: range(len(np.unique(token)))),
         mean_of(tokens=lambda token: range(token.max())),
     ),
-    "kinds and experts are correlated here as if they were quantities. They are names: count.": (
-        lambda e, d, t: abs(np.corrcoef(e, d)[0, 1]) if len(set(e.tolist())) > 1 else 0
-    ),
+    "kinds and experts are correlated here as if they were quantities. They are names: "
+    "count.": lambda e, d, t: abs(np.corrcoef(e, d)[0, 1]) if len(set(e.tolist())) > 1 else 0,
     "your bits are a share of what is uncertain about the expert. The bits themselves are asked "
     "for.": lambda e, d, t: mean_of()(e, d, t) / entropy(e),
 }

@@ -112,9 +112,8 @@ MISTAKES = {
     ),
     "you have counted padding. What follows a text's last token says nothing about routing: cut "
     "each text to its length.": sharing(near(lambda n, width: width)),
-    "each text's last token is compared with the padding after it: n tokens have n - 1 pairs.": (
-        sharing(near(lambda n, width: n + 1))
-    ),
+    "each text's last token is compared with the padding after it: n tokens have n - 1 "
+    "pairs.": sharing(near(lambda n, width: n + 1)),
     "each text's last pair is missing: n tokens have n - 1 pairs.": sharing(
         near(lambda n, width: n - 1)
     ),
@@ -136,11 +135,11 @@ MISTAKES = {
     ),
     "you ask only whether the earlier token's first choice comes back. Its other choices may, "
     "too.": sharing(common=lambda a, b: a[0] in b),
-    "n tokens have n - 1 pairs of neighbours, and you divide by tokens.": (
-        lambda chosen, lengths: sharing(over=lambda *_: sum(lengths))(chosen, lengths)
+    "n tokens have n - 1 pairs of neighbours, and you divide by tokens.": lambda chosen, lengths: (
+        sharing(over=lambda *_: sum(lengths))(chosen, lengths)
     ),
-    "you add up over all texts and divide by their number. Divide by the number of pairs.": (
-        sharing(over=lambda found, chosen: len(chosen))
+    "you add up over all texts and divide by their number. Divide by the number of pairs.": sharing(
+        over=lambda found, chosen: len(chosen)
     ),
     "you count the right pairs, and divide by all of the batch, padding included.": sharing(
         over=lambda found, chosen: chosen[:, 1:, 0].size

@@ -151,9 +151,8 @@ MISTAKES = {
     "infinite, or 0 / 0. Subtract each token's best score first.": routing(
         weigh=lambda s: divided(s.exp())
     ),
-    "your k experts share the weight equally: weight them with the softmax of their scores.": (
-        routing(weigh=lambda s: (0 * s).softmax(1))
-    ),
+    "your k experts share the weight equally: weight them with the softmax of their "
+    "scores.": routing(weigh=lambda s: (0 * s).softmax(1)),
     "your weights are the scores over their sum. A softmax takes exp first.": routing(
         weigh=divided
     ),

@@ -96,9 +96,8 @@ def ranked(gates=lambda best: best.softmax(1), to=lambda experts: experts):
 # Gates (tokens, n_experts) by another idea, of the scores and of who is kept, 1 or 0.
 WRONG_GATES = {
     "your gates are the full softmax's own numbers, so they sum to less than 1. Take the softmax "
-    "over the k kept scores alone, or divide by the sum of what you keep.": (
-        lambda s, kept: s.softmax(1) * kept
-    ),
+    "over the k kept scores alone, or divide by the sum of what you "
+    "keep.": lambda s, kept: s.softmax(1) * kept,
     "your gates sum to 1 over the tokens. Each token shares out its own weight over its k experts: "
     "dim=1.": (
         ranked(lambda best: best.softmax(0)),
@@ -110,14 +109,13 @@ WRONG_GATES = {
         lambda s, kept: s.softmax(1) * kept / (s.softmax(1) * kept).sum(),
         lambda s, kept: s.exp() * kept / (s.exp() * kept).sum(),
     ),
-    "your gates are all 1. Each token shares out a weight of 1 over its k experts.": (
-        lambda s, kept: kept
+    "your gates are all 1. Each token shares out a weight of 1 over its k "
+    "experts.": lambda s, kept: kept,
+    "your gates are all the same, 1 / k. They count by a softmax of the scores.": lambda s, kept: (
+        kept / kept.sum(1, keepdim=True)
     ),
-    "your gates are all the same, 1 / k. They count by a softmax of the scores.": (
-        lambda s, kept: kept / kept.sum(1, keepdim=True)
-    ),
-    "your gates are the kept scores themselves. Gates are a softmax of them.": (
-        lambda s, kept: s * kept
+    "your gates are the kept scores themselves. Gates are a softmax of them.": lambda s, kept: (
+        s * kept
     ),
     "you divided the kept scores by their sum. Scores may be negative, so that is no share of "
     "anything: a softmax divides powers of e.": divided,
@@ -126,18 +124,17 @@ WRONG_GATES = {
         lambda s, kept: divided(s.exp(), kept, by=torch.amax),
         lambda s, kept: s.softmax(1) * kept * kept.sum(1, keepdim=True),
     ),
-    "your gates are divided by k: their sum, in each row, is what to divide by.": (
-        lambda s, kept: s.softmax(1) * kept / kept.sum(1, keepdim=True)
+    "your gates are divided by k: their sum, in each row, is what to divide by.": lambda s, kept: (
+        s.softmax(1) * kept / kept.sum(1, keepdim=True)
     ),
-    "your gates are logarithms: `log_softmax` where a softmax is asked.": (
-        lambda s, kept: of_kept(s, kept).log().where(kept > 0, 0.0)
+    "your gates are logarithms: `log_softmax` where a softmax is asked.": lambda s, kept: (
+        of_kept(s, kept).log().where(kept > 0, 0.0)
     ),
     "your gates are sigmoids, each score by itself, divided by their sum. A softmax compares the "
     "scores with each other.": lambda s, kept: divided(s.sigmoid(), kept),
     "your softmax is taken twice: once over all experts, and again over what is kept. The second "
-    "one works on shares instead of scores and makes them too even.": (
-        lambda s, kept: of_kept(s.softmax(1), kept)
-    ),
+    "one works on shares instead of scores and makes them too "
+    "even.": lambda s, kept: of_kept(s.softmax(1), kept),
     "your gates are right numbers at the wrong experts: the best score has the largest gate, so "
     "gates and experts must stand in one order.": (
         ranked(to=lambda experts: experts.flip(1)),

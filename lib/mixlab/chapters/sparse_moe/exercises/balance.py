@@ -106,8 +106,8 @@ MISTAKES = {
     "the factor in front is the number of experts, not of tokens.": balancing(
         scale=lambda s, k: len(s)
     ),
-    "you took the mean over experts where the sum is asked, times n_experts.": (
-        balancing(total=torch.mean, scale=lambda s, k: 1)
+    "you took the mean over experts where the sum is asked, times n_experts.": balancing(
+        total=torch.mean, scale=lambda s, k: 1
     ),
     "f counts only first choices. All k experts of a token have work to do.": balancing(
         lambda s, k: shared.picked(s, 1).mean(0)
@@ -122,9 +122,8 @@ MISTAKES = {
     ),
     "your f is a number of tokens; it should be over the number of all tokens, or the loss grows "
     "with the batch.": balancing(lambda s, k: shared.picked(s, k).sum(0)),
-    "your f and P are sums over tokens: both are means, or the loss grows with the batch.": (
-        balancing(lambda s, k: shared.picked(s, k).sum(0), lambda s, k: s.softmax(1).sum(0))
-    ),
+    "your f and P are sums over tokens: both are means, or the loss grows with the "
+    "batch.": balancing(lambda s, k: shared.picked(s, k).sum(0), lambda s, k: s.softmax(1).sum(0)),
     "your softmax runs over the tokens, or your count of choices does. A token's probabilities "
     "over its experts sum to 1, and its choices are its own: dim=1.": (
         balancing(p=lambda s, k: s.softmax(0).mean(0)),
@@ -143,17 +142,15 @@ MISTAKES = {
     "you took the mean of the scores first and their softmax then. P is the mean of the tokens' "
     "softmaxes, which is another number.": balancing(p=lambda s, k: s.mean(0).softmax(0)),
     "you multiply in each token and then take the mean, so that only a token's own choices meet "
-    "its own probabilities. f and P are means over tokens first, and multiplied then.": (
-        lambda s, k: s.shape[1] * (shared.picked(s, k) * s.softmax(1)).mean(0).sum()
-    ),
+    "its own probabilities. f and P are means over tokens first, and multiplied "
+    "then.": lambda s, k: s.shape[1] * (shared.picked(s, k) * s.softmax(1)).mean(0).sum(),
     "you subtract what even routing gives. The loss itself is asked: k where routing is even.": (
         lambda s, k: balancing()(s, k) - k,
         lambda s, k: balancing()(s, k) - 1,
     ),
     "the factor n_experts is there twice.": balancing(scale=lambda s, k: s.shape[1] ** 2),
-    "your f is a whole number: `//` rounds down, and a share of tokens lies between 0 and 1.": (
-        balancing(lambda s, k: shared.picked(s, k).sum(0) // len(s))
-    ),
+    "your f is a whole number: `//` rounds down, and a share of tokens lies between 0 and "
+    "1.": balancing(lambda s, k: shared.picked(s, k).sum(0) // len(s)),
     "you took the largest f · P. Their sum over all experts is asked.": balancing(total=torch.max),
     "your loss has the wrong sign: it must be larger where routing is uneven, as training makes "
     "it smaller.": balancing(scale=lambda s, k: -s.shape[1]),

@@ -133,12 +133,10 @@ MISTAKES = {
     "second choice.": serving(gate=lambda gates, token, rank, e: gates[token, e, None]),
     "you multiplied the tokens by their gates before the expert. An expert isn't linear: its "
     "result is what the gate weights.": serving(first=True),
-    "your gates are a softmax of the gates. They have been through one: take them as they are.": (
-        lambda x, chosen, gates, *rest: serving()(x, chosen, gates.softmax(1), *rest)
-    ),
-    "you run first choices alone: a token's other experts have work to do too.": (
-        lambda x, chosen, gates, *rest: serving()(x, chosen[:, :1], gates[:, :1], *rest)
-    ),
+    "your gates are a softmax of the gates. They have been through one: take them as they "
+    "are.": lambda x, chosen, gates, *rest: serving()(x, chosen, gates.softmax(1), *rest),
+    "you run first choices alone: a token's other experts have work to do "
+    "too.": lambda x, chosen, gates, *rest: serving()(x, chosen[:, :1], gates[:, :1], *rest),
     "the last tokens are served and the first turned away. Tokens are served in their order in the "
     "text.": serving(lambda queue, capacity, *of: slice(max(0, len(queue) - capacity), None)),
     "you serve first choices before second ones. Here tokens are served in the order of the text, "

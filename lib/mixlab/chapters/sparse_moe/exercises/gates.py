@@ -109,8 +109,8 @@ MISTAKES = {
     "you keep only the best expert of each token: k of them run.": keeping(lambda k: 1),
     "you keep two experts, whatever k is.": keeping(lambda k: 2),
     "you keep k + 1 experts: one too many.": keeping(lambda k: k + 1),
-    "you keep k - 1 experts: the one at the border, with the k-th best score, runs too.": (
-        keeping(lambda k: k - 1)
+    "you keep k - 1 experts: the one at the border, with the k-th best score, runs too.": keeping(
+        lambda k: k - 1
     ),
     "you kept the k lowest scores. The highest ones run.": tuple(
         gating(

@@ -152,19 +152,17 @@ MISTAKES = {
     "each layer has two norms, one before attention and one before the experts.": counting(
         norms=lambda s: 1
     ),
-    "you count one expert of each layer as active. Each token runs through k of them.": (
-        lambda *given: (by_tensors(*given)[0], by_tensors(*given[:8], 1)[1])
-    ),
-    "the two numbers are swapped: stored first, then active.": (
-        lambda *given: by_tensors(*given)[::-1]
-    ),
+    "you count one expert of each layer as active. Each token runs through k of "
+    "them.": lambda *given: (by_tensors(*given)[0], by_tensors(*given[:8], 1)[1]),
+    "the two numbers are swapped: stored first, then active.": lambda *given: by_tensors(*given)[
+        ::-1
+    ],
     "there are no biases: you counted some.": (
         counting(router=lambda s: s.n_experts * (1 + 1 / s.dim)),
         counting(expert=lambda s: 3 * s.hidden_dim + 2 * s.hidden_dim / s.dim + 1),
     ),
-    "your second number counts what is idle for one token. Active is what it runs through.": (
-        lambda *given: (by_tensors(*given)[0], -np.diff(by_tensors(*given))[0])
-    ),
+    "your second number counts what is idle for one token. Active is what it runs "
+    "through.": lambda *given: (by_tensors(*given)[0], -np.diff(by_tensors(*given))[0]),
     "active is not the share k / n_experts of what is stored. Only the experts are thinned out; "
     "every token runs through all the rest.": lambda *given: (
         by_tensors(*given)[0],
