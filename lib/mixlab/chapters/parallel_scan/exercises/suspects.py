@@ -127,11 +127,7 @@ FAMILIES = {
 
 
 class Suspect(Scan):
-    """A scan of one family; described for messages.
-
-    Attributes:
-        description: what it does.
-    """
+    """A scan of one family; its `description` says in messages what it does."""
 
     def __init__(self, family: str, number: int):
         super().__init__(programs_of(family, number))

@@ -74,12 +74,6 @@ def near(stop=lambda n, width: n, distances=(1,)):
     return pairs
 
 
-def across_borders(chosen, lengths):
-    return pairwise(
-        token for text, n in zip(chosen.tolist(), lengths, strict=True) for token in text[:n]
-    )
-
-
 def first_kept(a, b):
     return a[0] == b[0]
 
@@ -122,7 +116,11 @@ MISTAKES = {
         sharing(common=lambda a, b: a == b),
     ),
     "you compare across the borders of texts: the last token of one and the first of the next are "
-    "no neighbours.": sharing(across_borders),
+    "no neighbours.": sharing(
+        lambda chosen, lengths: pairwise(
+            token for text, n in zip(chosen.tolist(), lengths, strict=True) for token in text[:n]
+        )
+    ),
     "you take the mean over texts. Every pair of neighbours counts alike, so a long text counts "
     "more: add up first, divide once.": (mean_of_texts(2), mean_of_texts(1)),
     "an expert in common may have another rank in each token: first here, second there. Compare "

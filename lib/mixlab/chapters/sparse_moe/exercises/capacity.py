@@ -164,13 +164,6 @@ MISTAKES = {
 }
 
 
-def advice(x, chosen, gates, up, down, capacity):
-    """What stands out in the case that goes wrong."""
-    if chosen.flatten().bincount().max() <= capacity:
-        return "the limit is not the matter: in this case every token is served by all it chose."
-    return "where nobody is turned away all is right. Here an expert can't serve all who chose it."
-
-
 KNOWN = Known(
     right=(by_queues, serving()),
     mistakes=MISTAKES,
@@ -184,5 +177,9 @@ KNOWN = Known(
     ),
     place=lambda at: f"token {at[0]}, channel {at[1]}" if at else "",
     name="{:.4f}".format,
-    advice=advice,
+    advice=lambda x, chosen, gates, up, down, capacity: (
+        "the limit is not the matter: in this case every token is served by all it chose."
+        if chosen.flatten().bincount().max() <= capacity
+        else "where nobody is turned away all is right. Here an expert can't serve all its tokens."
+    ),
 )

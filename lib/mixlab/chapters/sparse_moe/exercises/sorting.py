@@ -104,22 +104,16 @@ def last_alone(scores, kept):
     return shared.of_kept(scores, kept) * late
 
 
-WRONG_TOKENS = (
-    "results return to the wrong tokens. Indexing with `order` sorts; doing it twice doesn't undo "
-    "it. What undoes a permutation?"
-)
 LEFT = (
     "results stay sorted by expert: they are never sent back. Each row belongs to the token that "
     "stood there before the sort."
 )
-BOTH = (
-    "both mistakes are still there: the gates don't sum to 1, and results return to the wrong "
-    "tokens."
-)
 FULL = next(iter(shared.WRONG_GATES.values()))
 MISTAKES = {
-    BOTH: there_and_back(FULL, back=by_order),
-    WRONG_TOKENS: there_and_back(back=by_order),
+    "both mistakes are still there: the gates don't sum to 1, and results return to the wrong "
+    "tokens.": there_and_back(FULL, back=by_order),
+    "results return to the wrong tokens. Indexing with `order` sorts; doing it twice doesn't undo "
+    "it. What undoes a permutation?": there_and_back(back=by_order),
     f"{LEFT} And the gates don't sum to 1 yet.": there_and_back(FULL, back=left_sorted),
     LEFT: there_and_back(back=left_sorted),
     **varied(there_and_back, "gates", shared.WRONG_GATES),

@@ -66,10 +66,6 @@ def hit(q, n):
     return 1 - (1 - q) ** n
 
 
-def even(chances, n_tokens):
-    return len(chances) * hit(sum(chances) / len(chances), n_tokens)
-
-
 CHANCES = {
     "you count choices, not experts: an expert that several tokens choose is touched "
     "once.": lambda q, n: n * q,
@@ -96,7 +92,9 @@ CHANCES = {
 }
 MISTAKES = {
     "you gave every expert the average chance. Experts that are rarely chosen stay untouched more "
-    "often than favourites gain: sum over the experts.": even,
+    "often than favourites gain: sum over the experts.": lambda chances, n: (
+        len(chances) * hit(sum(chances) / len(chances), n)
+    ),
     "you gave every expert the same chance, 1 over their number, as if each token chose "
     "one.": lambda chances, n: len(chances) * hit(1 / len(chances), n),
     "this is the number of all experts. A few tokens leave some untouched.": lambda chances, n: (
