@@ -133,6 +133,20 @@ def each(table: Answers) -> list[tuple[str, Callable]]:
     ]
 
 
+def varied(make: Callable, part: str, table: Answers) -> dict[str, tuple[Callable, ...]]:
+    """Mistakes that have a part in common: an answer for each wrong way to go about it.
+
+    >>> doubling = lambda by=lambda x: 2 * x: lambda numbers: [by(x) for x in numbers]
+    >>> wrong = varied(doubling, "by", {"that is the square.": lambda x: x * x})
+    >>> [answer([3, 4]) for answer in wrong["that is the square."]]
+    [[9, 16]]
+    """
+    return {
+        words: tuple(make(**{part: way}) for _, way in each({words: ways}))
+        for words, ways in table.items()
+    }
+
+
 @cache
 def files() -> dict[str, str]:
     """Exercise id -> the full name of its module, in order, found by their places."""

@@ -48,21 +48,18 @@ ASKED = Asked(
 # --- kept back while grading ---
 
 
-def memory(mamba, past=lambda d_conv: d_conv - 1, scan_bytes=4, past_bytes=2, d_inner=None):
-    n_layers, wide, d_state, d_conv = mamba
-    return n_layers * (wide * scan_bytes * d_state + (d_inner or wide) * past_bytes * past(d_conv))
+def memory(mamba, past=lambda d_conv: d_conv - 1, scan_bytes=4, past_bytes=2, wide=None, deep=None):
+    n_layers, d_inner, d_state, d_conv = mamba
+    history = (deep or n_layers) * (wide or d_inner) * past(d_conv)
+    return n_layers * d_inner * d_state * scan_bytes + history * past_bytes
 
 
 def per_token(transformer, pairs=2, n_bytes=2):
     return pairs * n_bytes * math.prod(transformer)
 
 
-def more(state, token):
-    return state // token + 1
-
-
 def crossing(
-    first=more,
+    first=lambda state, token: state // token + 1,
     pairs=2,
     n_bytes=2,
     mamba_of=lambda mamba: mamba,
@@ -89,19 +86,19 @@ def one_layer(sizes):
 
 
 MISTAKES = {
-    "at your number of tokens the two can take equally many bytes. The cache has to take more.": (
-        crossing(lambda state, token: -(-state // token))
-    ),
+    "at your number of tokens the two can take equally many bytes. The cache has to take "
+    "more.": crossing(lambda state, token: -(-state // token)),
     "you round to the nearest number of tokens. The cache has to take more bytes than the state, "
     "be it by one.": crossing(lambda state, token: round(state / token)),
     "at your number of tokens the cache isn't larger yet. The first that is larger has one token "
     "more.": crossing(lambda state, token: state // token),
-    "your number is one token too many: round the quotient down before you add one.": crossing(
-        lambda state, token: -(-state // token) + 1
+    "your number is one token too many: round the quotient down before you add one.": (
+        crossing(lambda state, token: -(-state // token) + 1),
+        crossing(lambda state, token: round(state / token) + 1),
+        crossing(lambda state, token: state // token + 2),
     ),
-    "you count one number a token, head and channel. A cache holds two: a key and a value.": (
-        crossing(pairs=1)
-    ),
+    "you count one number a token, head and channel. A cache holds two: a key and a "
+    "value.": crossing(pairs=1),
     "the cache is kept in bfloat16: 2 bytes a number, not 4.": crossing(n_bytes=4),
     "the history is kept in bfloat16 and the state in float32: you have them the other way "
     "round.": crossing(scan_bytes=2, past_bytes=4),
@@ -114,15 +111,20 @@ MISTAKES = {
     "the scan's state is missing: you count the history alone.": crossing(scan_bytes=0),
     "the history is kept in bfloat16: 2 bytes a number, not 4.": crossing(past_bytes=4),
     "the history holds whole inputs of d_inner numbers: you count one number for each.": crossing(
-        d_inner=1
+        wide=1
     ),
-    "you compare one layer with one layer: both models have several, and not equally many.": (
-        crossing(mamba_of=one_layer, transformer_of=one_layer)
-    ),
+    "every layer keeps a history of its own, as it does a state: you count one.": crossing(deep=1),
+    "you compare one layer with one layer: both models have several, and not equally "
+    "many.": crossing(mamba_of=one_layer, transformer_of=one_layer),
     "every layer keeps a state of its own: count all of Mamba's.": crossing(mamba_of=one_layer),
+    "you count one head. The cache holds keys and values of all n_kv_heads.": crossing(
+        transformer_of=lambda sizes: (sizes[0], 1, sizes[2])
+    ),
     "every layer keeps keys and values of its own: count all of the transformer's.": crossing(
         transformer_of=one_layer
     ),
+    "this is the quotient as it is, and no token is divided: return the first whole number above "
+    "it.": crossing(lambda state, token: state / token),
 }
 
 KNOWN = Known(

@@ -152,7 +152,8 @@ def advice(read):
         if not judging([(before + 3 + behind, (before, before + 3))], [filler])(read)
     ]
     if judging()(read):
-        return "this layer keeps filler out, and your test finds a leak. Print the first it finds."
+        digits = "" if judging(same=torch.equal)(read) else " Is it in the last digits?"
+        return f"this layer keeps filler out, and your test finds a leak. Print the first.{digits}"
     if not leaks:
         return (
             "your test looks at one row of a batch, or at rows alike. Some layers keep one row's "
@@ -162,8 +163,8 @@ def advice(read):
     sides = [side for side, n in ((" before", before), (" behind", behind)) if 0 not in n]
     if ignoring(read) and not sides:
         return (
-            "this layer turns all filler into one and the same wrong step, so two kinds of filler "
-            "tell nothing: hold each row against its real tokens alone."
+            "this layer turns all filler into one and the same wrong step. Two kinds of filler "
+            "tell nothing: hold each row against its real tokens alone, with a small tolerance."
         )
     where = f" that stands{' and'.join(sides)} the text" if sides else " in rows that it leaves out"
     what = "" if 0.0 in fillers else " if it isn't zero"
@@ -176,7 +177,7 @@ KNOWN = Known(
     slips={
         "leaks filler that stands behind the text": judging([(5, (2, 5), (0, 5), (4, 5))]),
         "leaks filler that stands before the text": judging([(5, (0, 3), (0, 5), (0, 1))]),
-        "two kinds of filler tell nothing": ignoring,
+        "Two kinds of filler tell nothing": ignoring,
         "if it isn't zero": judging(fillers=[0.0]),
         "before and behind the text": judging([(6, (0, 4), (2, 6), (0, 1))]),
         "in rows that it leaves out": judging([(7, (0, 4), (2, 5), (2, 7))]),

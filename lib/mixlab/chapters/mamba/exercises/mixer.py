@@ -12,13 +12,7 @@ from mixlab.checks.readers import read_reals
 
 
 def scan(u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor) -> Tensor:
-    """y_t = C_t · h_t for every token, (seq, d_inner): what the answer is handed.
-
-    Args:
-        u, delta: (seq, d_inner).
-        A: (d_inner, d_state).
-        B, C: (seq, d_state).
-    """
+    """y_t = C_t · h_t for every token, (seq, d_inner) as u and delta; B, C are (seq, d_state)."""
     h, rows = torch.zeros_like(A), []
     for now in range(len(u)):
         h = torch.einsum("dn,dn->dn", (delta[now, :, None] * A).exp(), h)

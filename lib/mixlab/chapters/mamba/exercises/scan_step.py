@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 import mixlab.chapters.mamba.exercises as shared
-from mixlab.checks.exercise import Asked, Known
+from mixlab.checks.exercise import Asked, Known, varied
 from mixlab.checks.messages import Unreadable
 from mixlab.checks.readers import kind_of, read_reals
 
@@ -67,22 +67,20 @@ ASKED = Asked(
 
 
 def stepping(
-    keep=lambda z, A: z.exp(),
-    write=lambda z, A: z / A,
-    enters=lambda u: u,
-    update=lambda kept, h, written: kept * h + written,
+    keep=lambda delta, A: (delta * A).exp(),
+    length=lambda delta, A: delta,
+    given=lambda u, delta, B, C: (u, delta, B, C),
     read=lambda new, old: new,
     skip=lambda D, u, delta: D * u,
     state=lambda new, old: new,
-    given=lambda delta, B, C: (delta, B, C),
 ):
-    """A step with another idea of one of its parts. z is ΔA, of the state's shape."""
+    """A step with another idea of one of its parts; `keep` and `length` get Δ as a column."""
 
     def step(h, u, delta, A, B, C, D):
         h, u, delta, A, B, C, D = shared.in_float64(h, u, delta, A, B, C, D)
-        delta, B, C = given(delta, B, C)
-        z = delta[:, None] * A
-        new = update(keep(z, A), h, write(z, A) * B * enters(u)[:, None])
+        enters, steps, B, C = given(u, delta, B, C)
+        written = length(steps[:, None], A) * B * enters[:, None]
+        new = keep(steps[:, None], A) * h + written
         return read(new, h) @ C + skip(D, u, delta), state(new, h)
 
     return step
@@ -97,67 +95,67 @@ def by_loops(h, u, delta, A, B, C, D):
     return torch.stack(y), new
 
 
+KEEPS = {
+    "A is discretised by Euler, 1 + ΔA. The share that is kept is exp(ΔA).": lambda d, A: 1 + d * A,
+    "A is discretised by the bilinear rule. The share that is kept is exp(ΔA).": (
+        lambda d, A: (1 + d * A / 2) / (1 - d * A / 2),
+        lambda d, A: 1 / (1 - d * A),
+    ),
+    "the state decays by exp(A), as if every step had the length 1: Δ belongs into the "
+    "exponent.": lambda d, A: A.exp(),
+    "the state decays by Δ·exp(A): Δ belongs into the exponent.": lambda d, A: d * A.exp(),
+    "the state decays by exp(-Δ·exp(A)), as if A were the A_log of a layer's weights. It is "
+    "negative already.": lambda d, A: (-d * A.exp()).exp(),
+    "the state isn't kept: exp(ΔA) times the old state is missing.": lambda d, A: 0 * A,
+    "the state doesn't decay: each step keeps exp(ΔA) of it.": lambda d, A: torch.ones_like(A),
+    "the state grows: exp(-ΔA). A is negative already.": lambda d, A: (-d * A).exp(),
+    "ΔA itself multiplies the old state. The share that is kept is exp(ΔA).": lambda d, A: d * A,
+}
+LENGTHS = {
+    "B is discretised by zero-order hold. That is what the paper's equation 4 says; the released "
+    "code multiplies by Δ alone.": lambda d, A: torch.expm1(d * A) / A,
+    "the input isn't multiplied by Δ: a token with Δ = 0 would still be written.": lambda d, A: 1,
+    "what the token writes decays at once: exp(ΔA) multiplies the old state, and not the new "
+    "token.": lambda d, A: d * (d * A).exp(),
+}
+GIVEN = {
+    "what is written doesn't depend on u: the token's input is missing.": lambda u, d, B, C: (
+        torch.ones_like(u),
+        d,
+        B,
+        C,
+    ),
+    "Δ passes softplus, but `delta` is positive already: it is the length "
+    "itself.": lambda u, d, B, C: (u, F.softplus(d), B, C),
+    "Δ has no effect: the state decays by exp(A) and the token writes B·u, as if every step had "
+    "the length 1.": lambda u, d, B, C: (u, torch.ones_like(d), B, C),
+    "B and C are swapped: B says where to write, C where to read.": lambda u, d, B, C: (u, d, C, B),
+    "the state is read with B. B says where to write, C where to read.": lambda u, d, B, C: (
+        u,
+        d,
+        B,
+        B,
+    ),
+}
+SKIPS = {
+    "D·u is missing: the skip adds the input itself to what was read.": lambda D, u, delta: 0 * u,
+    "D is added by itself. The skip adds D·u, a factor a channel times the "
+    "input.": lambda D, u, delta: D,
+    "u is added without D. The skip adds D·u, a factor a channel times the "
+    "input.": lambda D, u, delta: u,
+    "the skip is multiplied by Δ. D·u goes past the scan, and Δ is a matter of the "
+    "scan.": lambda D, u, delta: D * u * delta,
+}
 MISTAKES = {
     "y is read from the state before this token. A token is written first and read in the same "
     "step.": stepping(read=lambda new, old: old),
-    "B is discretised by zero-order hold. That is what the paper's equation 4 says; the released "
-    "code multiplies by Δ alone.": stepping(write=lambda z, A: torch.expm1(z) / A),
-    "A is discretised by Euler, 1 + ΔA. The share that is kept is exp(ΔA).": stepping(
-        keep=lambda z, A: 1 + z
-    ),
-    "A is discretised by the bilinear rule. The share that is kept is exp(ΔA).": (
-        stepping(keep=lambda z, A: (1 + z / 2) / (1 - z / 2)),
-        stepping(keep=lambda z, A: 1 / (1 - z)),
-    ),
-    "Δ has no effect: the state decays by exp(A) and the token writes B·u, as if every step had "
-    "the length 1.": stepping(keep=lambda z, A: A.exp(), write=lambda z, A: torch.ones_like(A)),
-    "the input isn't multiplied by Δ: a token with Δ = 0 would still be written.": stepping(
-        write=lambda z, A: torch.ones_like(A)
-    ),
-    "the state decays by exp(A), as if every step had the length 1: Δ belongs into the "
-    "exponent.": stepping(keep=lambda z, A: A.exp()),
-    "the state decays by Δ·exp(A): Δ belongs into the exponent.": stepping(
-        keep=lambda z, A: z / A * A.exp()
-    ),
-    "what is written doesn't depend on u: the token's input is missing.": stepping(
-        enters=torch.ones_like
-    ),
-    "what the token writes decays at once: exp(ΔA) multiplies the old state, and not the new "
-    "token.": stepping(update=lambda kept, h, written: kept * (h + written)),
-    "D·u is missing: the skip adds the input itself to what was read.": stepping(
-        skip=lambda D, u, delta: 0 * u
-    ),
-    "D is added by itself. The skip adds D·u, a factor a channel times the input.": stepping(
-        skip=lambda D, u, delta: D
-    ),
-    "u is added without D. The skip adds D·u, a factor a channel times the input.": stepping(
-        skip=lambda D, u, delta: u
-    ),
-    "the skip is multiplied by Δ. D·u goes past the scan, and Δ is a matter of the scan.": stepping(
-        skip=lambda D, u, delta: D * u * delta
-    ),
+    **varied(stepping, "keep", KEEPS),
+    **varied(stepping, "length", LENGTHS),
+    **varied(stepping, "given", GIVEN),
+    **varied(stepping, "skip", SKIPS),
     "C averages the states. It adds them up.": stepping(read=lambda new, old: new / new.shape[1]),
-    "Δ passes softplus, but `delta` is positive already: it is the length itself.": stepping(
-        given=lambda delta, B, C: (F.softplus(delta), B, C)
-    ),
-    "B and C are swapped: B says where to write, C where to read.": stepping(
-        given=lambda delta, B, C: (delta, C, B)
-    ),
-    "the state is read with B. B says where to write, C where to read.": stepping(
-        given=lambda delta, B, C: (delta, B, B)
-    ),
     "y is right, but the state that you return is the old one.": stepping(
         state=lambda new, old: old
-    ),
-    "the state isn't kept: exp(ΔA) times the old state is missing.": stepping(
-        keep=lambda z, A: 0 * z
-    ),
-    "the state doesn't decay: each step keeps exp(ΔA) of it.": stepping(
-        keep=lambda z, A: torch.ones_like(z)
-    ),
-    "the state grows: exp(-ΔA). A is negative already.": stepping(keep=lambda z, A: (-z).exp()),
-    "ΔA itself multiplies the old state. The share that is kept is exp(ΔA).": stepping(
-        keep=lambda z, A: z
     ),
 }
 

@@ -137,6 +137,7 @@ MISTAKES = {
     "inputs, this one included.": (
         stepping(kept=lambda seen, history, u: history),
         stepping(kept=lambda seen, history, u: 0 * history),
+        stepping(under_taps=lambda history, new: torch.cat((0 * history, new[None]))),
     ),
     "the state isn't handed on: every token starts from an empty one. Return the new state.": (
         stepping(state=lambda new, old: old),
@@ -147,6 +148,7 @@ MISTAKES = {
     ),
     "your history is newest first. It comes oldest first, and has to go back so.": (
         stepping(kept=lambda seen, history, u: seen[1:].flip(0)),
+        stepping(kept=lambda seen, history, u: torch.cat((seen[-1:], history[:-1]))),
         stepping(
             under_taps=lambda history, new: torch.cat((history.flip(0), new[None])),
             kept=lambda seen, history, u: seen[1:].flip(0),

@@ -16,9 +16,7 @@ def draw(rng):
     sizes = [(4, 2), (1, 3), (2, 1), (6, 6), (9, 4)]
     sizes += [(int(rng.integers(3, 16)), int(rng.integers(1, 7))) for _ in range(4)]
     drawn = [arguments(rng, *size) for size in sizes]
-    drawn.append(arguments(rng, 16, 3, fastest=100.0))
-    drawn.append(arguments(rng, 150, 2, step=0.1))
-    return drawn
+    return [*drawn, arguments(rng, 16, 3, fastest=100.0), arguments(rng, 150, 2, step=0.1)]
 
 
 def arguments(rng, seq, d_state, step=1.0, fastest=None):
@@ -136,18 +134,20 @@ MISTAKES = {
         table_of(lambda delta, t, s: delta[t] * (s < t)),
         table_of(lambda delta, t, s: delta[s] * (s < t)),
     ),
-    "nothing decays between s and t: each token between multiplies the state by exp(Δ A).": (
-        table_of(lambda delta, t, s: 0)
-    ),
+    "nothing decays between s and t: each token between multiplies the state by "
+    "exp(Δ A).": table_of(lambda delta, t, s: 0),
     "what token s wrote has decayed since the text began. It is written at s, and decays by the Δ "
     "of tokens s + 1 … t.": table_of(lambda delta, t, s: delta[: t + 1].sum()),
     "B is discretised by zero-order hold; as in 19.1, what is written is Δ_s B_s u_s.": table_of(
         written=lambda delta, A: torch.expm1(delta * A) / A
     ),
     "A is discretised by Euler, 1 + ΔA. As in 19.1, each step keeps exp(ΔA).": table_of(
-        lambda delta, t, s: delta[s + 1 : t + 1, None],
-        lambda exponents: (1 + exponents).prod(0),
+        lambda delta, t, s: delta[s + 1 : t + 1, None], lambda exponents: (1 + exponents).prod(0)
     ),
+    "A is discretised by Euler, for all steps from s to t at once. They keep "
+    "exp(A · time).": table_of(kept=lambda exponent: 1 + exponent),
+    "the time between s and t is Δ_t − Δ_s in yours. Δ are lengths, not times of the clock: those "
+    "of tokens s + 1 … t add up.": table_of(lambda delta, t, s: delta[t] - delta[s]),
     "the shares grow: A is negative already.": table_of(kept=lambda exponent: (-exponent).exp()),
     "B and C are swapped: a row is read with C_t, a column was written with B_s.": table_of(
         read=lambda B, C: (C, B)
@@ -156,22 +156,24 @@ MISTAKES = {
     "Δ_t multiplies what token s wrote. It was written with the Δ of its own token, Δ_s.": (
         lambda delta, *rest: table_of(written=lambda delta, A: 1)(delta, *rest) * delta[:, None]
     ),
+    "you sum over the states too early. Each decays with its own rate in A, between its own B and "
+    "C: multiply all three, and then sum.": table_of(kept=lambda exponent: exponent.exp().sum()),
     "all states decay alike. Each has a rate of its own in A.": (
         table_of(kept=lambda exponent: exponent.mean().exp()),
         table_of(kept=lambda exponent: exponent.sum().exp()),
     ),
-    "rows and columns are swapped: a row is an output t, a column an input s.": (
-        lambda *given: by_impulses(*given).T
+    "rows and columns are swapped: a row is an output t, a column an input s.": lambda *given: (
+        by_impulses(*given).T
     ),
     "the entries above the diagonal must be 0: no output depends on a later input.": (
         table_of(ahead=True),
         table_of(lambda *given: abs(elapsed(*given)), ahead=True),
     ),
-    "the diagonal is missing: token t reads what it has written itself.": (
-        lambda *given: by_impulses(*given).tril(-1)
+    "the diagonal is missing: token t reads what it has written itself.": lambda *given: (
+        by_impulses(*given).tril(-1)
     ),
-    "only the diagonal is there: what a token writes is read by later ones too.": (
-        lambda *given: by_impulses(*given).diag().diag()
+    "only the diagonal is there: what a token writes is read by later ones too.": lambda *given: (
+        by_impulses(*given).diag().diag()
     ),
 }
 

@@ -1,8 +1,4 @@
-"""What the exercises of chapter 17 share: items that can only be joined.
-
-The text of a joined item says which letters it holds, and in which order. A ledger counts how often
-the operator was applied, and how many applications had to wait for one another.
-"""
+"""What the exercises of chapter 17 share: items that can only be joined, and a ledger of joins."""
 
 from collections import deque
 from itertools import accumulate
@@ -27,7 +23,7 @@ class Item:
 
 
 class Ledger:
-    """Makes an item of each letter, joins them, and counts in `work` how often it did."""
+    """Makes an item of each letter, joins them, and counts how often and in how long a row."""
 
     def __init__(self, text: str) -> None:
         self._known: dict[Item, tuple[str, int]] = {}  # text, and how many joins it waited for
@@ -72,7 +68,9 @@ class Ledger:
                     f"{type(one).__name__} {one!r:.40}"
                 )
         if len(answer) != n:
-            raise Unreadable(f"expected {n} prefixes, one an item: got {len(answer)}")
+            raise Unreadable(
+                f"expected {n} prefixes, one an item, joined or not: got {len(answer)}"
+            )
         texts, waits = zip(*(self._known.get(one, ("", 0)) for one in answer), strict=True)
         return list(texts), max(waits)
 
@@ -114,10 +112,14 @@ def loop(operator, items):
     return list(accumulate(items, operator))
 
 
+def swapped(operator, earlier, later):
+    return operator(later, earlier)
+
+
 def reaching(
     join=lambda operator, x, y: operator(x, y),
     reaches=lambda n: [2**k for k in range(rounds_of(n))],
-    reads=list,
+    reads=lambda items, came: list(items),
     places=range,
     back=lambda reach: reach,
 ):
@@ -125,8 +127,9 @@ def reaching(
     reads, of the places that join, or of how far back they read."""
 
     def scan(operator, items):
+        came = list(items)
         for reach in reaches(len(items)):
-            read = reads(items)
+            read = reads(items, came)
             for t in places(reach, len(items)):
                 items[t] = join(operator, read[t - back(reach)], read[t])
         return items
@@ -137,11 +140,10 @@ def reaching(
 def pairing(
     up=lambda operator, x, y: operator(x, y),
     fill=lambda operator, pairs, items, t: operator(pairs[t // 2 - 1], items[t]),
-    start=2,
-    last=True,
+    places=lambda n: range(2, n, 2),
 ):
     """Blelloch's scan, with another idea of a join on the way up, of how place t is filled in on
-    the way down, of where that starts, or without the last item of an odd length there."""
+    the way down, or of which places are."""
 
     def scan(operator, items):
         if len(items) == 1:
@@ -149,7 +151,7 @@ def pairing(
         n = len(items) // 2
         pairs = scan(operator, [up(operator, items[2 * k], items[2 * k + 1]) for k in range(n)])
         out = [x for k in range(n) for x in (items[2 * k], pairs[k])] + items[2 * n :]
-        for t in range(start, len(items) if last else 2 * n, 2):
+        for t in places(len(items)):
             out[t] = fill(operator, pairs, items, t)
         return out
 

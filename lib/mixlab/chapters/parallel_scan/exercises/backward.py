@@ -54,10 +54,10 @@ def exact(name, value, count):
     row = [number.item() if hasattr(number, "item") else number for number in row]
     for number in row:
         if isinstance(number, bool) or not isinstance(number, Fraction | int):
-            told = (
-                "expected exact numbers, Fractions or ints. A float rounds, and so does int / int"
+            raise Unreadable(
+                f"the gradient for {name}: expected exact numbers, Fractions or ints. A float "
+                f"rounds, and so does int / int: got {kind_of(number)}"
             )
-            raise Unreadable(f"the gradient for {name}: {told}: got {kind_of(number)}")
     return [str(Fraction(number)) for number in row]
 
 
@@ -117,16 +117,14 @@ def gradients(
 
 
 MISTAKES = {
-    "g doesn't flow back: you return `above` alone, as if h_t had no effect on later tokens.": (
-        gradients(lambda a, above: above)
-    ),
+    "g doesn't flow back: you return `above` alone, as if h_t had no effect on later "
+    "tokens.": gradients(lambda a, above: above),
     "the factor is one token off. What carried h_t on to the next token is a_{t+1}, so "
     "g_t = above_t + a_{t+1} g_{t+1}.": gradients(
         lambda a, above: levels(a[::-1], above[::-1], 0)[::-1]
     ),
-    "you scan forwards. What h_t causes happens later, so g must be collected from the end.": (
-        gradients(lambda a, above: levels(a, above, 0))
-    ),
+    "you scan forwards. What h_t causes happens later, so g must be collected from the "
+    "end.": gradients(lambda a, above: levels(a, above, 0)),
     "g_t is what the loss makes of h_t and b_t. Yours is multiplied by a_t already, as what flows "
     "on to h_{t−1} is.": gradients(lambda a, above: [*map(mul, a, back(a, above))]),
     "g flows back whole: you add up `above` from the end, as if a were 1. On its way back it is "
@@ -134,7 +132,11 @@ MISTAKES = {
         lambda a, above: back([1] * len(a), above)
     ),
     "your g is in the order in which you found it, the last token first. Turn it round.": (
-        gradients(lambda a, above: back(a, above)[::-1])
+        gradients(lambda a, above: back(a, above)[::-1]),
+        gradients(hand=lambda to_a, g, to_state: (to_a[::-1], g[::-1], to_state)),
+    ),
+    "only the last token's `above` flows back. Each token's own joins in on the way.": gradients(
+        lambda a, above: back(a, [*[0] * (len(a) - 1), above[-1]])
     ),
     "a_t multiplied the level *before* token t: ∂a_t = g_t h_{t−1}, not g_t h_t.": gradients(
         before=lambda h, state: h
@@ -178,11 +180,11 @@ KNOWN = Known(
     slips={
         "a, b and the state: got tuple": gradients(hand=lambda a, b, state: (a, b)),
         "b: expected 4 in a list: got 3": gradients(hand=lambda a, b, s: (a, b[:-1], s)),
-        "A float rounds": gradients(hand=lambda a, b, state: (a, [*map(float, b)], state)),
+        "exact numbers, Fractions or ints": gradients(
+            hand=lambda a, b, state: (a, [*map(float, b)], state)
+        ),
     },
     show=show,
     place=lambda at: f"the gradient for {('a', 'b', 'the state')[at[0]]}, token {at[1]}",
-    name=lambda text: (
-        text if len(text) < 42 else f"{text[:9]}…{text[-9:]} ({len(text)} characters)"
-    ),
+    name=lambda text: text if len(text) < 42 else f"{text[:9]}…{text[-9:]} ({len(text)} signs)",
 )

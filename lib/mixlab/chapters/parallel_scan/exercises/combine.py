@@ -1,5 +1,7 @@
 """17.1 A bucket with a brim."""
 
+from numbers import Real
+
 import numpy as np
 
 from mixlab.checks.exercise import Asked, Known
@@ -34,7 +36,7 @@ def pair(value):
     """What an operator returned, as two numbers."""
     try:
         b, c = (number.item() if hasattr(number, "item") else number for number in value)
-        if isinstance(b + c, int | float):
+        if isinstance(b + c, Real):
             return b, c
     except (TypeError, ValueError):
         pass
@@ -128,9 +130,8 @@ MISTAKES = {
         combining(lambda b0, c0, b1, c1: max(c0, c1)),
         combining(lambda b0, c0, b1, c1: min(c1, max(c0, b1))),
     ),
-    "your brim is filled by rain alone. Up to c₀ may stand there when the second minute begins.": (
-        combining(lambda b0, c0, b1, c1: min(c1, b0 + b1))
-    ),
+    "your brim is filled by rain alone. Up to c₀ may stand there when the second minute "
+    "begins.": combining(lambda b0, c0, b1, c1: min(c1, b0 + b1)),
     "your pair is exchanged: rain first, then the brim.": combining(pair=lambda both: both[::-1]),
     "this is the operator of the leaky bucket, a h + b. Here a step is min(c, h + b): compose two "
     "of those.": lambda x, y: (y[0] * x[0], y[0] * x[1] + y[1]),

@@ -3,7 +3,6 @@
 from math import log2
 
 import numpy as np
-import torch
 
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.messages import Unreadable
@@ -19,11 +18,13 @@ def draw(rng):
 
 def read(value):
     """Four whole numbers."""
-    if isinstance(value, torch.Tensor | np.ndarray):
-        value = value.tolist()
-    if not isinstance(value, list | tuple) or len(value) != 4:
+    try:
+        numbers = [read_count(number) for number in value]
+    except TypeError:
+        numbers = []
+    if len(numbers) != 4:
         raise Unreadable(f"expected four whole numbers: got {kind_of(value)}")
-    return np.array([read_count(number) for number in value])
+    return np.array(numbers)
 
 
 ASKED = Asked(
@@ -75,16 +76,9 @@ def by_rounds(n, half=lambda n: n // 2, filled=lambda n: (n - 1) // 2):
     return sum(n - reach for reach in reaches), len(reaches), work, depth
 
 
-def larger_halves(n):
-    return by_rounds(n, half=lambda n: (n + 1) // 2)
-
-
 def but(**parts):
-    """The right numbers, with some of `work`, `rounds`, `tree` and `depth` found in another way.
-
-    Raises:
-        ValueError: for a single item, where formulas differ, and say nothing about a mistake.
-    """
+    """The right numbers, with some of `work`, `rounds`, `tree` and `depth` found in another way;
+    none for a single item, where formulas differ, and say nothing about a mistake."""
 
     def costs(n):
         if n == 1:
@@ -98,6 +92,12 @@ def but(**parts):
 def some(parts):
     """All of the parts wrong, or one of them."""
     return (but(**parts), *(but(**{name: part}) for name, part in parts.items()))
+
+
+def tree(**how):
+    """Blelloch's work and depth by other rounds, or its work alone."""
+    work, depth = (lambda n, at=at: by_rounds(n, **how)[at] for at in (2, 3))
+    return but(tree=work, depth=depth), but(tree=work)
 
 
 def powers(log, whole=int):
@@ -114,6 +114,7 @@ def of(log, *names):
     return {name: powers(log)[name] for name in names}
 
 
+OF = ("Hillis and Steele", "Blelloch")
 OF_POWERS = "Blelloch: those are the formulas for powers of two with the logarithm rounded"
 COUNT = "Count the recursion for 5: two pairs, the scan of two, two left to fill in."
 MISTAKES = {
@@ -151,25 +152,28 @@ MISTAKES = {
     "Blelloch: twice Hillis and Steele's depth is a bound. The last pair needs no way down, and an "
     "odd one out no way up.": but(depth=lambda n: 2 * ceil(n)),
     "Blelloch: place 0 needs nothing on the way down, so ⌈L/2⌉ − 1 places are filled in, one less "
-    "than you count.": tuple(
-        but(tree=lambda n, filled=filled: by_rounds(n, filled=filled)[2])
-        for filled in (lambda n: (n + 1) // 2, lambda n: n // 2)
+    "than you count.": (
+        *tree(filled=lambda n: (n + 1) // 2),
+        *tree(filled=lambda n: n // 2),
     ),
-    "Blelloch: an odd one out isn't taken along: ⌊L/2⌋ pairs are scanned, not ⌈L/2⌉.": (
-        but(tree=lambda n: larger_halves(n)[2]),
-        but(tree=lambda n: larger_halves(n)[2], depth=lambda n: larger_halves(n)[3]),
+    "Blelloch: an odd one out isn't taken along: ⌊L/2⌋ pairs are scanned, not ⌈L/2⌉.": tree(
+        half=lambda n: (n + 1) // 2
+    ),
+    "Blelloch: nothing is filled up to a power of two. An odd one out joins no pair.": (
+        but(tree=lambda n: by_bits(2 ** ceil(n))[2], depth=lambda n: 2 * ceil(n) - 1),
+        but(tree=lambda n: by_bits(2 ** ceil(n))[2]),
     ),
     "Blelloch: 2 (L − 1) is the count of the textbook's exclusive scan. Ours has less to do on the "
     "way down.": but(tree=lambda n: 2 * (n - 1)),
     "Blelloch: 2 L is a bound, and L − 1 is what a loop takes. Count both ways.": (
         but(tree=lambda n: 2 * n),
+        but(tree=lambda n: 2 * n, depth=lambda n: 2 * ceil(n)),
         but(tree=lambda n: n - 1),
     ),
     "your two scans are exchanged: Hillis and Steele first.": lambda n: np.roll(by_bits(n), 2),
     "your work and depth are exchanged: work first.": lambda n: np.array(by_bits(n))[[1, 0, 3, 2]],
-    "that is what a loop does, L − 1 of each. Both scans take more work to be done sooner.": (
-        lambda n: [n - 1] * 4
-    ),
+    "that is what a loop does, L − 1 of each. Both scans take more work to be done "
+    "sooner.": lambda n: [n - 1] * 4,
 }
 
 KNOWN = Known(
@@ -181,8 +185,5 @@ KNOWN = Known(
         "first wrong place: Blelloch's work": but(tree=lambda n: by_bits(n)[2] + 1),
     },
     show=lambda length: f"costs({length})",
-    place=lambda at: (
-        *("Hillis and Steele's work", "Hillis and Steele's depth"),
-        *("Blelloch's work", "Blelloch's depth"),
-    )[at[0]],
+    place=lambda at: f"{OF[at[0] // 2]}'s {('work', 'depth')[at[0] % 2]}",
 )

@@ -2,13 +2,13 @@
 
 from itertools import accumulate
 
-from mixlab.chapters.parallel_scan.exercises.suspects import FAMILIES, LENGTHS, Suspect, numbers_of
+from mixlab.chapters.parallel_scan.exercises.suspects import FAMILIES, LENGTHS, Suspect
 from mixlab.checks.exercise import Asked, Known, suspects
 from mixlab.checks.readers import read_verdict
 
 ASKED = Asked(
     read=read_verdict,
-    **suspects(Suspect, FAMILIES, numbers_of, again=5),
+    **suspects(Suspect, FAMILIES, lambda family: FAMILIES[family].numbers, again=5),
     hints=(
         "A loop gives the right prefixes, slowly. So for one operator and one list: compare "
         "what the scan returns with what a loop returns, the whole lists.",
@@ -28,14 +28,7 @@ def joined(x, y):
 
 
 def judging(op=joined, make=str, lengths=LENGTHS, agree=lambda got, wanted: got == wanted):
-    """A test that tries one operator, on lists of some lengths, and compares in its own way.
-
-    Args:
-        op: the operator that it tries.
-        make: maps a place to the item there.
-        lengths: of the lists.
-        agree: compares what the scan gives with what a loop gives.
-    """
+    """A test that tries one operator on lists of items, made of their places, and compares."""
 
     def judge(scan):
         lists = [[make(t) for t in range(length)] for length in lengths]
@@ -60,8 +53,8 @@ MISTAKES = {
     "your test accepts everything. Does it return False anywhere?": lambda scan: True,
     "your test rejects everything, right scans too. Print the first prefix at which it thinks "
     "that one is wrong.": lambda scan: False,
-    "your test says True where it finds a fault, and False where it finds none.": (
-        lambda scan: not judging()(scan)
+    "your test says True where it finds a fault, and False where it finds none.": lambda scan: (
+        not judging()(scan)
     ),
     "your test can't see the order: for its operator x ∘ y = y ∘ x. Scans that put the later item "
     "in front pass. Join letters, or pairs of the leaky bucket.": (

@@ -36,56 +36,18 @@ def backwards(operator, items):
     return items
 
 
-def swapped(operator, earlier, later):
-    return operator(later, earlier)
-
-
-def copied_once(join):
-    """Every round reads the items as they came."""
-
-    def scan(operator, items):
-        came = list(items)
-        return shared.reaching(join, reads=lambda _: came)(operator, items)
-
-    return scan
-
-
-def in_place(items):
-    return items
-
-
-def joining(operator, earlier, later):
-    return operator(earlier, later)
-
-
-def without_the_first(operator, items):
-    """A round hands on what it has joined, and drops the places that had nothing to join."""
-    reach = 1
-    while reach < len(items):
-        items = [operator(x, y) for x, y in zip(items, items[reach:], strict=False)]
-        reach *= 2
-    return items
-
-
-def standing_still(operator, items):
-    """A reach that never grows."""
-    while len(items) > 1:
-        items = shared.reaching(reaches=lambda n: [1])(operator, items)
-    return items
-
-
 MISTAKES = {
     "both mistakes are still there: letters come in the wrong order, and some come twice, because "
     "a place reads values that this round has already overwritten.": shared.reaching(
-        swapped, reads=in_place
+        shared.swapped, reads=lambda items, came: items
     ),
     "the order is right now. But some letters come twice: a place reads values that this round "
-    "has already overwritten.": shared.reaching(reads=in_place),
-    shared.REVERSED: shared.reaching(swapped),
+    "has already overwritten.": shared.reaching(reads=lambda items, came: items),
+    shared.REVERSED: shared.reaching(shared.swapped),
     "every round reads the items as they came. A copy that is made before the first round holds "
     "nothing of what the rounds have joined: each must start from what the last one left.": (
-        copied_once(joining),
-        copied_once(swapped),
+        shared.reaching(reads=lambda items, came: came),
+        shared.reaching(shared.swapped, reads=lambda items, came: came),
     ),
     "your reach grows by one. After the rounds with reach 1 and 2 each place holds four items "
     "already, so reach 3 would count one of them twice: double it.": shared.reaching(
@@ -96,9 +58,8 @@ MISTAKES = {
         shared.reaching(reaches=lambda n: [3**k for k in range(shared.rounds_of(n))]),
         shared.reaching(reaches=lambda n: [4**k for k in range(shared.rounds_of(n))]),
     ),
-    "one round is missing: the reach must double until it has passed the last place.": (
-        shared.reaching(reaches=lambda n: [2**k for k in range(shared.rounds_of(n) - 1)])
-    ),
+    "one round is missing: the reach must double until it has passed the last "
+    "place.": shared.reaching(reaches=lambda n: [2**k for k in range(shared.rounds_of(n) - 1)]),
     "one round is missing where the length is no power of two: any reach below the length has "
     "places to join.": shared.reaching(reaches=lambda n: [2**k for k in range(n.bit_length() - 1)]),
     "you read the neighbour in every round: the reach says how far back a place reads.": (
@@ -116,11 +77,10 @@ MISTAKES = {
         shared.reaching(places=lambda reach, n: range(n)),
         shared.reaching(places=lambda reach, n: range(1, n)),
     ),
-    "your rounds begin one place too late: place `reach` is the first with somebody to read.": (
-        shared.reaching(places=lambda reach, n: range(reach + 1, n))
-    ),
-    "your rounds stop one place too early: the last place joins too.": (
-        shared.reaching(places=lambda reach, n: range(reach, n - 1))
+    "your rounds begin one place too late: place `reach` is the first with somebody to "
+    "read.": shared.reaching(places=lambda reach, n: range(reach + 1, n)),
+    "your rounds stop one place too early: the last place joins too.": shared.reaching(
+        places=lambda reach, n: range(reach, n - 1)
     ),
     "these prefixes are right, but this is Blelloch's scan, up and down: a prefix waits for "
     "twice as many rounds.": shared.pairing(),
@@ -131,9 +91,9 @@ KNOWN = Known(
     right=(shared.reaching(), backwards),
     mistakes=MISTAKES,
     slips={
-        "expected 4 prefixes, one an item: got 1": without_the_first,
+        "joined or not: got 1": lambda *given: shared.loop(*given)[-1:],
         "expected a list of 4 prefixes: got Item": lambda *given: shared.loop(*given)[-1],
-        "does the reach grow?": standing_still,
+        "does the reach grow?": shared.reaching(reaches=lambda n: [1] * 999 * (n > 1)),
         "the operator takes two items": lambda operator, items: [operator(items, items)],
         "unsupported operand": lambda operator, items: [sum(items)],
     },

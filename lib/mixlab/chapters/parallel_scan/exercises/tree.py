@@ -1,5 +1,7 @@
 """17.3 Blelloch's scan, for any length."""
 
+from functools import reduce
+
 from mixlab.chapters.parallel_scan import exercises as shared
 from mixlab.checks.exercise import Asked, Known
 
@@ -58,16 +60,10 @@ def halving(operator, items):
 
 def anew(operator, items):
     """Each prefix for itself, joined from its end."""
-    prefixes = []
-    for t, joined in enumerate(items):
-        for item in reversed(items[:t]):
-            joined = operator(item, joined)
-        prefixes.append(joined)
-    return prefixes
-
-
-def swapped(operator, earlier, later):
-    return operator(later, earlier)
+    return [
+        reduce(lambda later, earlier: operator(earlier, later), items[t::-1])
+        for t in range(len(items))
+    ]
 
 
 def behind(operator, pairs, items, t):
@@ -75,25 +71,30 @@ def behind(operator, pairs, items, t):
 
 
 MISTAKES = {
-    shared.REVERSED: shared.pairing(swapped, behind),
-    "on the way up the order is swapped: of two neighbours, the left one is earlier.": (
-        shared.pairing(up=swapped)
-    ),
+    shared.REVERSED: shared.pairing(shared.swapped, behind),
+    "on the way up the order is swapped: of two neighbours, the left one is "
+    "earlier.": shared.pairing(up=shared.swapped),
     "on the way down the order is swapped: the prefix that a place reads is earlier than its own "
     "item.": shared.pairing(fill=behind),
     "the last item of an odd length has no partner on the way up, and you have forgotten it on "
-    "the way down.": shared.pairing(last=False),
+    "the way down.": shared.pairing(places=lambda n: range(2, n // 2 * 2, 2)),
     "these prefixes are right, but Hillis and Steele's way takes about L log₂ L applications. "
     "Blelloch's takes 2 L: recurse on half as many items.": shared.reaching(),
     "these prefixes are right, but you scan both halves and then touch all of the second: that "
-    "takes about L/2 log₂ L applications. Pair up neighbours instead, and one half is left.": (
-        halving
-    ),
+    "takes about L/2 log₂ L applications. Pair up neighbours instead, and one half is "
+    "left.": halving,
     "these prefixes are right, but you join each of them anew. What one has joined, the next can "
     "use.": anew,
     "these prefixes are right, but you fill up to a power of two with items, and join those too. "
     "An odd one out needs no partner.": sweeping(
         size=lambda items: 2 ** shared.rounds_of(len(items))
+    ),
+    "these prefixes are right, but places 1, 3, 5, … are joined anew: the pairs' prefixes are "
+    "theirs.": shared.pairing(
+        fill=lambda operator, pairs, items, t: reduce(
+            operator, [*pairs[t // 2 - 1 : t // 2], *items[t // 2 * 2 : t + 1]]
+        ),
+        places=lambda n: range(1, n),
     ),
     "that is the way up alone. Places 2, 4, 5, 6 and others still lack their beginning: the way "
     "down fills them in.": sweeping(lambda steps: []),
@@ -111,10 +112,9 @@ MISTAKES = {
     "your way down begins at the bottom, with step 1. It is the way up backwards: the places that "
     "step 1 fills in read what larger steps have filled in.": sweeping(lambda steps: steps),
     "your way down begins with place 0. There is no prefix before it, and the pairs' number -1 is "
-    "the last.": shared.pairing(start=0),
-    "places 2, 4, 6, … get the prefix before them as it is: their own item is missing.": (
-        shared.pairing(fill=lambda operator, pairs, items, t: pairs[t // 2 - 1])
-    ),
+    "the last.": shared.pairing(places=lambda n: range(0, n, 2)),
+    "places 2, 4, 6, … get the prefix before them as it is: their own item is "
+    "missing.": shared.pairing(fill=lambda operator, pairs, items, t: pairs[t // 2 - 1]),
     **shared.COMMON,
 }
 
@@ -122,11 +122,11 @@ KNOWN = Known(
     right=(shared.pairing(), sweeping()),
     mistakes=MISTAKES,
     slips={
-        "expected 7 prefixes, one an item: got 6": lambda operator, items: shared.pairing()(
+        "joined or not: got 6": lambda operator, items: shared.pairing()(
             operator, items[: len(items) // 2 * 2] or items
         ),
         "does it return its result?": lambda operator, items: sweeping()(operator, items).clear(),
-        "expected 8 prefixes, one an item: got 4": lambda operator, items: [
+        "joined or not: got 4": lambda operator, items: [
             operator(items[t], items[t + 1]) for t in range(0, len(items), 2)
         ],
     },

@@ -20,22 +20,17 @@ def draw(rng):
         weight /= weight.sum(axis=1, keepdims=True)
         token = np.array([rng.choice(n_tokens, p=weight[at]) for at in kind])
         expert = (token + (rng.random(n) < 0.4) * (kind + 1) + (rng.random(n) < 0.2)) % n_experts
-        ids = rng.permutation(1000)[:n_tokens]
+        token[:8] = range(n_tokens, n_tokens + 8)  # once each
+        ids = rng.permutation(1000)[: n_tokens + 8]
         drawn.append((expert, kind, ids[token]))
     return drawn
 
 
 RNG = np.random.default_rng(8)
-
-
 KIND = RNG.integers(3, size=90)
-
-
 TOKEN = np.where(RNG.random(90) < 0.6, KIND, RNG.integers(5, size=90))
-
-
 EXPERT = (TOKEN + (RNG.random(90) < 0.5) * KIND) % 4
-
+TOKEN[:3] = 6, 7, 8  # tokens that stand at one place each
 
 ASKED = Asked(
     draw=draw,
@@ -81,6 +76,11 @@ def information(x, y):
     return entropy(x) + entropy(y) - entropy(x, y)
 
 
+def chance(x, y):
+    """About what two labels without a link would share in so few places (Miller and Madow)."""
+    return (len(np.unique(x)) - 1) * (len(np.unique(y)) - 1) / (2 * len(x) * log(2))
+
+
 def mean_of(bits=information, weight=lambda here: here.mean(), tokens=np.unique):
     """The mean over tokens of some bits about expert and kind, each with some weight."""
 
@@ -89,10 +89,6 @@ def mean_of(bits=information, weight=lambda here: here.mean(), tokens=np.unique)
         return sum(weight(h) * bits(expert[h], kind[h]) for h in places if h.any())
 
     return given
-
-
-def unweighted(expert, kind, token):
-    return mean_of(weight=lambda here: 1)(expert, kind, token) / len(np.unique(token))
 
 
 MISTAKES = {
@@ -105,15 +101,13 @@ MISTAKES = {
         mean_of()(*given) * log(2) / log(10)
     ),
     "every token counts alike in your mean. A token that stands at half of all positions has half "
-    "of the weight.": unweighted,
-    "this is what the token tells once the kind is known. Here the token is known.": (
-        lambda e, d, t: mean_of()(e, t, d)
-    ),
+    "of the weight.": lambda e, d, t: mean_of(weight=lambda here: 1)(e, d, t) / len(np.unique(t)),
+    "this is what the token tells once the kind is known. Here the token is "
+    "known.": lambda e, d, t: mean_of()(e, t, d),
     "this is what the token tells about the kind, with the expert held fixed. Here the token is "
     "known.": lambda e, d, t: mean_of()(d, t, e),
-    "this is what token and kind tell together. Take away what the token tells alone.": (
-        lambda e, d, t: entropy(e) + entropy(d, t) - entropy(e, d, t)
-    ),
+    "this is what token and kind tell together. Take away what the token tells "
+    "alone.": lambda e, d, t: entropy(e) + entropy(d, t) - entropy(e, d, t),
     "this is what the token tells about the expert. Hold the token fixed, and ask what the kind "
     "adds.": lambda e, d, t: information(e, t),
     "this is how uncertain the expert stays when token and kind are both known: the part that "
@@ -127,19 +121,27 @@ MISTAKES = {
     "this is how uncertain the kind stays when token and expert are both known.": lambda e, d, t: (
         entropy(e, d, t) - entropy(e, t)
     ),
-    "H(both) is taken away, not added: what two labels share is counted twice in their sum.": (
-        mean_of(lambda e, d: entropy(e) + entropy(d) + entropy(e, d))
-    ),
-    "this is the largest of the tokens' numbers. Their mean is asked for, with weights.": (
-        lambda e, d, t: max(information(e[t == v], d[t == v]) for v in np.unique(t))
-    ),
+    "H(both) is taken away, not added: what two labels share is counted twice in their "
+    "sum.": mean_of(lambda e, d: entropy(e) + entropy(d) + entropy(e, d)),
+    "this is the largest of the tokens' numbers. Their mean is asked for, with "
+    "weights.": lambda e, d, t: max(information(e[t == v], d[t == v]) for v in np.unique(t)),
     "the tokens' bits are added up without weights.": mean_of(weight=lambda here: 1),
-    "a token's weight is its number of places over all places; yours is the number alone.": (
-        mean_of(weight=lambda here: here.sum())
+    "a token's weight is its number of places over all places; yours is the number alone.": mean_of(
+        weight=lambda here: here.sum()
     ),
-    "the sign is wrong: what the kind tells takes uncertainty away, and is never below 0.": (
-        lambda *given: -mean_of()(*given)
+    "you leave tokens out that stand at one place only. They tell 0 bits, and count in the "
+    "mean.": lambda e, d, t: mean_of()(e, d, t) / np.mean([(t == one).sum() > 1 for one in t]),
+    "your bits are nan: 0 · log 0 is, or 0 / 0. What never comes together adds nothing: go "
+    "through the pairs that occur.": lambda *given: np.nan,
+    "you have taken away what chance would give. The text asks for no correction.": mean_of(
+        lambda e, d: max(0, information(e, d) - chance(e, d)),
     ),
+    "p(expert) and p(kind) are counted among all places. Hold the token fixed there, too: count "
+    "among the places where it stands.": lambda e, d, t: (
+        entropy(e) + entropy(d) + entropy(t) - entropy(e, d, t)
+    ),
+    "the sign is wrong: what the kind tells takes uncertainty away, and is never below "
+    "0.": lambda *given: -mean_of()(*given),
     "you take the difference of two informations, about the expert alone. What is known of the "
     "token changes what the kind can tell: count among one token's places.": (
         lambda e, d, t: information(e, d) - information(e, t),
@@ -150,9 +152,8 @@ MISTAKES = {
         mean_of(tokens=lambda token: range(len(np.unique(token)))),
         mean_of(tokens=lambda token: range(token.max())),
     ),
-    "kinds and experts are correlated here as if they were quantities. They are names: count.": (
-        lambda e, d, t: abs(np.corrcoef(e, d)[0, 1]) if len(set(e.tolist())) > 1 else 0
-    ),
+    "kinds and experts are correlated here as if they were quantities. They are names: "
+    "count.": lambda e, d, t: abs(np.corrcoef(e, d)[0, 1]) if len(set(e.tolist())) > 1 else 0,
     "your bits are a share of what is uncertain about the expert. The bits themselves are asked "
     "for.": lambda e, d, t: mean_of()(e, d, t) / entropy(e),
 }

@@ -1,6 +1,6 @@
 """08.2 Predict chance for any mixture."""
 
-from math import comb, perm, prod
+from math import comb, exp, perm, prod
 
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.readers import read_real
@@ -50,11 +50,13 @@ def drawing(**how):
 MISTAKES = {
     "k² / n is how many experts they have in common on average. Pairs with two in common count "
     "twice there.": (lambda n, k: k * k / n, lambda n, k: min(1, k * k / n)),
+    "1 - exp(-k² / n) is near the chance where n is large, and only there.": lambda n, k: (
+        1 - exp(-k * k / n)
+    ),
     "k / n is the chance that one given expert is among the k. The other token may have any of "
     "its own k in common.": lambda n, k: k / n,
-    "(k / n)² is the chance that both have one given expert. They may have any in common.": (
-        lambda n, k: (k / n) ** 2
-    ),
+    "(k / n)² is the chance that both have one given expert. They may have any in "
+    "common.": lambda n, k: (k / n) ** 2,
     "1 / n is right for the first choice alone.": lambda n, k: 1 / n,
     "you draw with replacement: a token could pick one expert twice. Its k experts are different, "
     "so after each draw there is one fewer to pick from.": (
@@ -74,14 +76,12 @@ MISTAKES = {
         lambda n, k: 1 - comb(n - k, k) / perm(n, k),
     ),
     "this is the chance of nothing in common.": lambda n, k: 1 - by_ways(n, k),
-    "this is the chance of exactly one in common. Two or more are a repetition, too.": (
-        lambda n, k: k * comb(n - k, k - 1) / comb(n, k)
-    ),
-    "this is the chance that both tokens pick the same k experts. One in common is enough.": (
-        lambda n, k: 1 / comb(n, k)
-    ),
-    "this is the chance that the tokens don't pick the same k experts.": (
-        lambda n, k: 1 - 1 / comb(n, k)
+    "this is the chance of exactly one in common. Two or more are a repetition, "
+    "too.": lambda n, k: k * comb(n - k, k - 1) / comb(n, k),
+    "this is the chance that both tokens pick the same k experts. One in common is "
+    "enough.": lambda n, k: 1 / comb(n, k),
+    "this is the chance that the tokens don't pick the same k experts.": lambda n, k: (
+        1 - 1 / comb(n, k)
     ),
     "right for k = 2 only: the second token draws k times, not twice.": drawing(
         draws=lambda k: range(2)
@@ -102,9 +102,14 @@ MISTAKES = {
         lambda n, k: 1 - comb(n - k, k) / n**k,
         lambda n, k: 1 - comb(n - k, k) / comb(n, k) ** 2,
     ),
-    "above half of n, two tokens must have an expert in common: the chance there is 1.": (
-        lambda n, k: by_ways(n, k) if 2 * k <= n else 0
+    "that is rounded. The exact number is asked for.": tuple(
+        lambda n, k, digits=digits: round(by_ways(n, k), digits) for digits in (2, 3, 4)
     ),
+    "`//` drops what stands behind the point, and all of a chance stands there.": lambda n, k: (
+        1 - comb(n - k, k) // comb(n, k)
+    ),
+    "above half of n, two tokens must have an expert in common: the chance there is "
+    "1.": lambda n, k: by_ways(n, k) if 2 * k <= n else 0,
 }
 
 KNOWN = Known(
@@ -113,7 +118,6 @@ KNOWN = Known(
     slips={
         "chance(n_experts=5, k=2)": lambda n, k: 13 / 28,
         "expected one number": lambda n, k: (comb(n - k, k), comb(n, k)),
-        "0.464286": lambda n, k: round(by_ways(n, k), 3),
     },
     show=lambda n, k: f"chance(n_experts={n}, k={k})",
     name="{:.6f}".format,

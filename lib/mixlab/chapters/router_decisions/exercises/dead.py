@@ -17,10 +17,9 @@ def draw(rng):
 
 def made(rng, number, **sizes):
     """Choices (layers, tokens, k) that leave some experts out."""
-    layers, tokens = int(rng.integers(2, 6)), int(rng.integers(30, 120))
-    n_experts, k = int(rng.integers(6, 10)), int(rng.integers(2, 4))
-    layers, tokens = sizes.get("layers", layers), sizes.get("tokens", tokens)
-    n_experts, k = sizes.get("n_experts", n_experts), sizes.get("k", k)
+    ends = {"layers": (2, 6), "tokens": (30, 120), "n_experts": (6, 10), "k": (2, 4)}
+    drawn = {name: int(rng.integers(*both)) for name, both in ends.items()} | sizes
+    layers, tokens, n_experts, k = drawn.values()
     scores = rng.standard_normal((layers, tokens, n_experts))
     for layer in range(layers):
         dead = rng.permutation(n_experts)[: int(rng.integers(0, n_experts - k - 1))]
@@ -75,14 +74,6 @@ def looking(at=lambda chosen: chosen, experts=lambda chosen, n: range(n), most=0
     return dead
 
 
-def pooled(chosen):
-    return chosen.reshape(1, -1, chosen.shape[-1])
-
-
-def first(chosen):
-    return chosen[..., :1]
-
-
 def but(change, dead=by_counts):
     """A table that is changed in the end."""
     return lambda chosen, n_experts: change(dead(chosen, n_experts))
@@ -100,19 +91,26 @@ MISTAKES = {
     ),
     "all layers are pooled, and only first choices are counted. Expert 3 of one layer has nothing "
     "to do with expert 3 of another, and a second choice runs too.": but(
-        lambda table: table[0], looking(lambda chosen: pooled(first(chosen)))
+        lambda table: table[0], looking(lambda chosen: chosen[..., 0].reshape(1, -1))
     ),
     "all layers are pooled. Expert 3 of one layer has nothing to do with expert 3 of another: a "
-    "dead one hides behind its living namesakes.": but(lambda table: table[0], looking(pooled)),
+    "dead one hides behind its living namesakes.": but(
+        lambda table: table[0], looking(lambda chosen: chosen.reshape(1, -1))
+    ),
     "all layers are pooled, and every row is the same. A dead expert hides behind its living "
     "namesakes in other layers.": but(lambda table: table.all(axis=0) | (table & False)),
     "every row is the same: an expert counts as dead in all layers where it is in one.": but(
         lambda table: table.any(axis=0) | (table & False)
     ),
     "you look at first choices only. An expert that is always a second choice runs, and is "
-    "alive.": looking(first),
-    "you look at last choices only. An expert that runs as any choice is alive.": looking(
-        lambda chosen: chosen[..., -1:]
+    "alive.": looking(lambda chosen: chosen[..., :1]),
+    "you look at second or last choices only. An expert that runs as any choice is alive.": (
+        looking(lambda chosen: chosen[..., 1:2]),
+        looking(lambda chosen: chosen[..., -1:]),
+    ),
+    "your rows are tokens, or ranks of choices, and not layers: which axis is the layers'?": (
+        looking(lambda chosen: chosen.swapaxes(0, 1)),
+        looking(lambda chosen: chosen.swapaxes(0, 2)),
     ),
     "you look at first and second choices. A token's third choice runs, too.": looking(
         lambda chosen: chosen[..., :2]

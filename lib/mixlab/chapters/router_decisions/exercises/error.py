@@ -78,9 +78,8 @@ def squared(chosen, expert):
 MISTAKES = {
     "√(p (1 - p) / n) takes all choices for independent. Neighbouring tokens hang together: count "
     "texts.": counting(lambda chosen: chosen.size),
-    "√(p (1 - p) / n) takes the tokens for independent. Neighbours hang together: count texts.": (
-        counting(lambda chosen: chosen.shape[0] * chosen.shape[1])
-    ),
+    "√(p (1 - p) / n) takes the tokens for independent. Neighbours hang together: count "
+    "texts.": counting(lambda chosen: chosen.shape[0] * chosen.shape[1]),
     "your observations are single choices. Neighbours hang together: make one number of each text "
     "first.": observing(lambda chosen, expert: 1.0 * (chosen == expert)),
     "your observations are single tokens. Neighbours hang together: make one number of each text "
@@ -109,8 +108,8 @@ MISTAKES = {
     "one of all choices.": observing(
         lambda chosen, expert: (chosen == expert).any(axis=2).mean(axis=1)
     ),
-    "you count choices. A text's share is its count over all choices that it makes.": (
-        observing(lambda chosen, expert: (chosen == expert).sum(axis=(1, 2)))
+    "you count choices. A text's share is its count over all choices that it makes.": observing(
+        lambda chosen, expert: (chosen == expert).sum(axis=(1, 2))
     ),
     "you look at first choices only. The share is one of all choices.": observing(
         lambda chosen, expert: by_text(chosen[..., :1], expert)
@@ -118,19 +117,23 @@ MISTAKES = {
     "the spread of the texts is divided by n, and should be by √n.": observing(
         scale=lambda chosen, n: 1 / sqrt(n)
     ),
-    "the spread of the texts is divided by the root of all tokens, or of all choices. They are no "
-    "observations of their own: divide by √texts.": (
-        observing(scale=lambda chosen, n: 1 / sqrt(chosen.shape[1])),
-        observing(scale=lambda chosen, n: sqrt(n / chosen.size)),
+    "the spread of the texts, with n below the sum of squares, is divided by n or n - 1. There "
+    "n - 1 belongs, and √n here.": tuple(
+        observing(ddof=0, scale=lambda chosen, n, less=less: sqrt(n) / (n - less))
+        for less in (0, 1)
+    ),
+    "the spread of the texts is divided by the root of a number of tokens or choices. They are no "
+    "observations of their own: divide by √texts.": tuple(
+        observing(scale=lambda chosen, n, of=of: sqrt(n / of(chosen).size))
+        for of in (lambda c: c[0, :, 0], lambda c: c[..., 0], lambda c: c[0], np.asarray)
     ),
     "this is half of a 95% interval: 1.96 standard errors. One is asked for.": (
         observing(scale=lambda chosen, n: 1.96),
         observing(scale=lambda chosen, n: 2.0),
     ),
     "this is the square of the error: take the root.": squared,
-    "the variance of the texts' shares is a square: take its root before you divide by √n.": (
-        lambda *given: np.multiply(squared(*given), (1, sqrt(len(given[0]))))
-    ),
+    "the variance of the texts' shares is a square: take its root before you divide by "
+    "√n.": lambda *given: np.multiply(squared(*given), (1, sqrt(len(given[0])))),
     "the share comes first, then its error.": lambda *given: observing()(*given)[::-1],
 }
 

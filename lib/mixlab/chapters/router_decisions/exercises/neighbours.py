@@ -1,6 +1,7 @@
 """08.1 Neighbours in a padded batch."""
 
 from itertools import pairwise
+from operator import eq
 
 import numpy as np
 
@@ -61,31 +62,16 @@ def by_arrays(chosen, lengths):
     return same[..., 0, 0][real].mean(), same.any((-1, -2))[real].mean()
 
 
-def by_length(chosen, lengths):
-    """The neighbours of each text, as lists of experts."""
-    for text, length in zip(chosen.tolist(), lengths, strict=True):
-        yield from pairwise(text[:length])
+def near(stop=lambda n, width: n, distances=(1,)):
+    """Neighbours as lists of experts; or in texts that stop elsewhere, or not side by side."""
 
+    def pairs(chosen, lengths):
+        for text, n in zip(chosen.tolist(), lengths, strict=True):
+            text = text[: stop(n, len(text))]
+            for distance in distances:
+                yield from zip(text, text[distance:], strict=False)
 
-def flattened(chosen, lengths):
-    return pairwise(chosen.reshape(-1, chosen.shape[-1]).tolist())
-
-
-def across_borders(chosen, lengths):
-    return pairwise(
-        token for text, n in zip(chosen.tolist(), lengths, strict=True) for token in text[:n]
-    )
-
-
-def cut_at(length):
-    """Neighbours in texts of another length, by theirs and the width of the batch."""
-    return lambda chosen, lengths: by_length(chosen, [length(n, chosen.shape[1]) for n in lengths])
-
-
-def apart(chosen, lengths, distances):
-    for text, length in zip(chosen.tolist(), lengths, strict=True):
-        for distance in distances:
-            yield from zip(text[:length], text[distance:length], strict=False)
+    return pairs
 
 
 def first_kept(a, b):
@@ -96,46 +82,49 @@ def in_common(a, b):
     return bool(set(a) & set(b))
 
 
-def sharing(
-    pairs=by_length, first=first_kept, common=in_common, over=lambda pairs, lengths: len(pairs)
-):
+def sharing(pairs=None, first=first_kept, common=in_common, over=lambda found, chosen: len(found)):
     """Both shares, with another idea of the pairs, of what they share, or of what to divide by."""
 
     def repetition(chosen, lengths):
-        found = list(pairs(chosen, lengths))
+        found = list((pairs or near())(chosen, lengths))
         counts = [sum(asks(a, b) for a, b in found) for asks in (first, common)]
-        return np.array(counts) / over(found, lengths)
+        return np.array(counts) / (over(found, chosen) or np.nan)
 
     return repetition
 
 
-def mean_of_texts(chosen, lengths):
-    texts = [i for i, length in enumerate(lengths) if length > 1]
-    return np.mean([sharing()(chosen[i : i + 1], lengths[i : i + 1]) for i in texts], axis=0)
+def mean_of_texts(shortest):
+    """The mean of the texts' own shares; a text of one token has none."""
+    return lambda chosen, lengths: np.mean(
+        [sharing()(chosen[[i]], [n]) for i, n in enumerate(lengths) if n >= shortest], axis=0
+    )
 
 
 MISTAKES = {
-    "you have counted padding, and compared across the borders of texts.": sharing(flattened),
-    "you have counted padding. What follows a text's last token says nothing about routing: cut "
-    "each text to its length.": sharing(cut_at(lambda n, width: width)),
-    "each text's last token is compared with the padding after it: n tokens have n - 1 pairs.": (
-        sharing(cut_at(lambda n, width: min(n + 1, width)))
+    "you have counted padding, and compared across the borders of texts.": sharing(
+        lambda chosen, lengths: pairwise(chosen.reshape(-1, chosen.shape[-1]).tolist())
     ),
+    "you have counted padding. What follows a text's last token says nothing about routing: cut "
+    "each text to its length.": sharing(near(lambda n, width: width)),
+    "each text's last token is compared with the padding after it: n tokens have n - 1 "
+    "pairs.": sharing(near(lambda n, width: n + 1)),
     "each text's last pair is missing: n tokens have n - 1 pairs.": sharing(
-        cut_at(lambda n, width: n - 1)
+        near(lambda n, width: n - 1)
     ),
     "you ask that all choices agree. One expert in common is enough.": (
         sharing(common=lambda a, b: set(a) == set(b)),
         sharing(common=lambda a, b: a == b),
     ),
     "you compare across the borders of texts: the last token of one and the first of the next are "
-    "no neighbours.": sharing(across_borders),
-    "you take the mean over texts. Every pair of neighbours counts alike, so a long text counts "
-    "more: add up first, divide once.": mean_of_texts,
-    "an expert in common may have another rank in each token: first here, second there. Compare "
-    "every choice with every choice.": sharing(
-        common=lambda a, b: any(x == y for x, y in zip(a, b, strict=True))
+    "no neighbours.": sharing(
+        lambda chosen, lengths: pairwise(
+            token for text, n in zip(chosen.tolist(), lengths, strict=True) for token in text[:n]
+        )
     ),
+    "you take the mean over texts. Every pair of neighbours counts alike, so a long text counts "
+    "more: add up first, divide once.": (mean_of_texts(2), mean_of_texts(1)),
+    "an expert in common may have another rank in each token: first here, second there. Compare "
+    "every choice with every choice.": sharing(common=lambda a, b: any(map(eq, a, b))),
     "your second number asks for equal first choices, too.": sharing(common=first_kept),
     "you ask only whether one token's first choice is among the other's. Its other choices count "
     "as well.": (
@@ -144,11 +133,17 @@ MISTAKES = {
     ),
     "you ask only whether the earlier token's first choice comes back. Its other choices may, "
     "too.": sharing(common=lambda a, b: a[0] in b),
-    "n tokens have n - 1 pairs of neighbours, and you divide by tokens.": sharing(
-        over=lambda pairs, lengths: sum(lengths)
+    "n tokens have n - 1 pairs of neighbours, and you divide by tokens.": lambda chosen, lengths: (
+        sharing(over=lambda *_: sum(lengths))(chosen, lengths)
     ),
-    "you add up over all texts and divide by their number. Divide by the number of pairs.": (
-        sharing(over=lambda pairs, lengths: len(lengths))
+    "you add up over all texts and divide by their number. Divide by the number of pairs.": sharing(
+        over=lambda found, chosen: len(chosen)
+    ),
+    "you count the right pairs, and divide by all of the batch, padding included.": sharing(
+        over=lambda found, chosen: chosen[:, 1:, 0].size
+    ),
+    "these are numbers of pairs. Their shares among all pairs are asked for.": sharing(
+        over=lambda found, chosen: 1
     ),
     "two tokens may have two experts in common, and that is one repetition, not two.": (
         sharing(common=lambda a, b: len(set(a) & set(b))),
@@ -161,8 +156,8 @@ MISTAKES = {
         sharing(first=lambda a, b: set(a) == set(b)),
     ),
     "you compare tokens of one text that are no neighbours.": (
-        sharing(lambda chosen, lengths: apart(chosen, lengths, range(2, 3))),
-        sharing(lambda chosen, lengths: apart(chosen, lengths, range(1, chosen.shape[1]))),
+        sharing(near(distances=(2,))),
+        sharing(near(distances=range(1, 30))),
     ),
     "the two numbers are swapped: first choices come first.": sharing(
         first=in_common, common=first_kept
@@ -181,8 +176,6 @@ KNOWN = Known(
     show=lambda chosen, lengths: (
         f"repetition(chosen, lengths={lengths}) with chosen of shape {chosen.shape}"
     ),
-    place=lambda at: ("the share of equal first choices", "the share with an expert in common")[
-        at[0]
-    ],
+    place=lambda at: f"the share {('of equal first choices', 'with an expert in common')[at[0]]}",
     name="{:.4f}".format,
 )

@@ -11,25 +11,20 @@ from mixlab.checks.readers import read_reals
 def draw(rng):
     """Scores near 0, several hundred above and below; who is gone would often be the first."""
     drawn = []
-    for number in range(9):
-        n_experts = int(rng.integers(4, 10))
+    for number in range(11):
+        worst_left = number in (2, 3, 4, 5)  # the worst score is no way out, nor a worse one
+        n_experts = 9 if number in (4, 5) else int(rng.integers(4, 10))
         tokens = n_experts if number == 1 else int(rng.integers(1, 12))
-        k = int(rng.integers(1, 4)) if number else 2
-        n_removed = int(rng.integers(1, n_experts - k + 1)) if number != 6 else 0
-        n_removed = n_experts - k if number in (2, 3) else n_removed  # nobody to choose from
+        k = {0: 2, 4: 1, 5: 1}.get(number, int(rng.integers(1, 4)))
+        n_removed = n_experts - k if worst_left else int(rng.integers(1, n_experts - k + 1))
         level = {7: 400, 8: -400}.get(number, -3 * (number % 2))
         logits = torch.from_numpy(rng.standard_normal((tokens, n_experts)) + level).float()
-        removed = rng.permutation(n_experts)[:n_removed].tolist()
-        if number in (2, 3):  # who is left is the worst: the worst score is no way out
-            kept = [expert for expert in range(n_experts) if expert not in removed]
+        removed, kept = np.split(rng.permutation(n_experts), [n_removed if number != 6 else 0])
+        if worst_left:
             logits[:, kept[-1]] = logits.min(dim=1).values - 1
-        if removed:  # what the first token would choose is gone
+        if len(removed) and number not in (4, 5):  # what the first token would choose is gone
             logits[0, removed[0]] = logits[0].max() + (1, 30, 150)[number % 3]
-        drawn.append((logits, removed, k))
-    for left in rng.permutation(9)[:2]:  # to make all others as bad as the worst won't do
-        logits = torch.from_numpy(rng.standard_normal((5, 9))).float()
-        logits[:, left] = logits.min(dim=1).values - 1
-        drawn.append((logits, [expert for expert in range(9) if expert != left], 1))
+        drawn.append((logits, removed.tolist(), k))
     return drawn
 
 
@@ -75,47 +70,42 @@ def by_sorting(logits, removed, k):
     return out
 
 
-def fill(value):
-    def filled(logits, removed):
-        left = logits.clone()
-        left[:, removed] = value(logits) if callable(value) else value
-        return left
+def away(logits, removed):
+    """(n_experts,): True where an expert is removed."""
+    return (torch.arange(logits.shape[1])[:, None] == torch.tensor(removed)).any(dim=1)
 
-    return filled
+
+def fill(value):
+    return lambda logits, removed: torch.where(away(logits, removed), value, logits)
 
 
 gone = fill(-torch.inf)
 
 
-def routing(
-    offered=gone,
-    weigh=lambda scores, offered, chosen: scores.softmax(dim=1),
-    many=lambda k, n, removed: k,
-):
+def routing(offered=gone, weigh=lambda s: s.softmax(dim=1), many=lambda k, n, removed: k):
     """Weights with another idea of the scores on offer, of the weights, or of how many run."""
 
     def weights(logits, removed, k):
         left = offered(logits, removed)
         scores, chosen = left.topk(many(k, logits.shape[1], removed), dim=1)
-        return torch.zeros_like(logits).scatter(1, chosen, weigh(scores, left, chosen))
+        return torch.zeros_like(logits).scatter(1, chosen, weigh(scores))
 
     return weights
 
 
-def chosen_first(renormalise):
+def divided(scores):
+    return scores / scores.sum(1, keepdim=True)
+
+
+def chosen_first(renormalise=lambda weights: weights):
     """Top-k of all experts; what was removed falls out of it without replacement."""
-
-    def weights(logits, removed, k):
-        out = fill(0.0)(routing()(logits, [], k), removed)
-        return out / out.sum(1, keepdim=True).clamp(min=1e-9) if renormalise else out
-
-    return weights
+    return lambda logits, removed, k: renormalise(fill(0.0)(routing()(logits, [], k), removed))
 
 
-def renumbered(logits, removed, k):
-    """The experts that are left, counted anew from 0."""
+def narrow(logits, removed, k):
+    """The columns of the experts that are left, counted anew from 0."""
     kept = [expert for expert in range(logits.shape[1]) if expert not in removed]
-    return torch.nn.functional.pad(routing()(logits, removed, k)[:, kept], (0, len(removed)))
+    return routing()(logits, removed, k)[:, kept]
 
 
 MISTAKES = {
@@ -128,45 +118,59 @@ MISTAKES = {
     "needs -inf.": tuple(routing(fill(low)) for low in (-1.0, -10.0, -100.0)),
     "you lower the removed scores by some number, and a score far above the others still wins. "
     "What is gone needs -inf.": tuple(
-        routing(lambda x, removed, by=by: x - by * torch.isinf(gone(x, removed)))
-        for by in (10, 100)
+        routing(lambda x, removed, by=by: x - by * away(x, removed)) for by in (10, 100)
     ),
     "you give the removed experts the worst score of the token. Where nobody else is left it is "
-    "among the best: what is gone needs -inf.": routing(fill(lambda x: x.min(1, True).values)),
+    "among the best: what is gone needs -inf.": routing(
+        lambda x, removed: torch.where(away(x, removed), x.min(1, True).values, x)
+    ),
+    "you have removed rows, which are tokens. Experts are columns: `[:, removed]`.": routing(
+        lambda x, removed: gone(x.T, removed).T
+    ),
     "a removed expert falls out of the k that were chosen, and nobody takes its place; the weights "
-    "no longer add up to 1. Remove it before you choose.": chosen_first(False),
+    "no longer add up to 1. Remove it before you choose.": chosen_first(),
     "a removed expert falls out of the k that were chosen, and nobody takes its place: the token "
-    "runs through fewer experts. Remove it before you choose.": chosen_first(True),
+    "runs through fewer experts. Remove it before you choose.": (
+        chosen_first(divided),
+        chosen_first(lambda out: out / out.sum(1, keepdim=True).clamp(min=1e-9)),
+    ),
     "your softmax runs over all experts, the removed too, so the weights of the k don't add up to "
     "1.": lambda x, removed, k: x.softmax(dim=1) * (routing()(x, removed, k) > 0),
     "your softmax runs over all experts, and you divide afterwards. On paper that is right, but a "
     "removed score far above the others takes all, and leaves 0 / 0.": routing(
-        lambda x, removed: fill(0.0)(x.softmax(dim=1), removed),
-        lambda scores, left, chosen: scores / scores.sum(1, keepdim=True),
+        lambda x, removed: fill(0.0)(x.softmax(dim=1), removed), divided
     ),
     "your softmax runs over all experts that are left. Only the k that run share the weight: take "
     "the softmax of their scores alone.": routing(
-        weigh=lambda scores, left, chosen: left.softmax(dim=1).gather(1, chosen)
+        lambda x, removed: gone(x, removed).softmax(dim=1), torch.clone
     ),
     "your softmax runs over the tokens. Each token's own k weights add up to 1: dim=1.": routing(
-        weigh=lambda scores, left, chosen: scores.softmax(dim=0)
+        weigh=lambda s: s.softmax(dim=0)
     ),
-    "your k experts share the weight equally: weight them with the softmax of their scores.": (
-        routing(weigh=lambda scores, left, chosen: (0 * scores).softmax(1))
+    "your softmax is written out, and e to the power of a score leaves the range of float32: "
+    "infinite, or 0 / 0. Subtract each token's best score first.": routing(
+        weigh=lambda s: divided(s.exp())
     ),
+    "your k experts share the weight equally: weight them with the softmax of their "
+    "scores.": routing(weigh=lambda s: (0 * s).softmax(1)),
     "your weights are the scores over their sum. A softmax takes exp first.": routing(
-        weigh=lambda scores, left, chosen: scores / scores.sum(1, keepdim=True)
+        weigh=divided
     ),
     "each of your weights is made of one score alone. A softmax shares 1 among the k.": tuple(
-        routing(weigh=lambda scores, left, chosen, of=of: of(scores))
-        for of in (torch.clone, torch.sigmoid, torch.ones_like)
+        routing(weigh=of) for of in (torch.clone, torch.sigmoid, torch.ones_like)
     ),
     "all experts that are left get a weight, or one too many. Only the k best run.": (
         routing(many=lambda k, n, removed: n - len(removed)),
         routing(many=lambda k, n, removed: min(k + 1, n - len(removed))),
     ),
     "right weights in wrong columns: without the removed columns you count experts anew from 0, "
-    "but expert 5 stays expert 5.": renumbered,
+    "but expert 5 stays expert 5.": lambda x, removed, k: torch.nn.functional.pad(
+        narrow(x, removed, k), (0, len(removed))
+    ),
+    "your table has columns for the experts that are left. One for each expert is asked, 0 for "
+    "those that are gone.": narrow,
+    "these are the k weights of each token. One column for each expert is asked, 0 for all that "
+    "don't run.": lambda x, removed, k: gone(x, removed).topk(k).values.softmax(1),
     "nothing has been removed.": lambda x, removed, k: routing()(x, [], k),
 }
 
@@ -174,10 +178,7 @@ KNOWN = Known(
     right=(by_sorting, routing()),
     mistakes=MISTAKES,
     slips={
-        "expected shape": lambda x, removed, k: gone(x, removed).topk(k).values.softmax(1),
-        "change a copy": lambda x, removed, k: routing()(
-            x.index_fill_(1, torch.tensor(removed, dtype=torch.long), -torch.inf), [], k
-        ),
+        "change a copy": routing(lambda x, removed: x.masked_fill_(away(x, removed), -torch.inf)),
     },
     show=lambda logits, removed, k: (
         f"weights_without(logits of shape {tuple(logits.shape)}, removed={removed}, k={k})"

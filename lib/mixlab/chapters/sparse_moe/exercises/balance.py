@@ -2,7 +2,8 @@
 
 import torch
 
-from mixlab.chapters.sparse_moe.exercises import rounded, router_scores
+import mixlab.chapters.sparse_moe.exercises as shared
+from mixlab.chapters.sparse_moe.exercises import router_scores
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.messages import Unreadable
 from mixlab.checks.readers import kind_of, read_reals
@@ -76,14 +77,8 @@ def expert_by_expert(scores, k):
     return scores.shape[1] * sum(products) / len(scores) ** 2
 
 
-def picked(scores, k, dim=1):
-    """(tokens, n_experts): 1 where an expert is among its token's k best."""
-    best = scores.topk(min(k, scores.shape[dim]), dim=dim).indices
-    return torch.zeros_like(scores).scatter(dim, best, 1.0).detach()
-
-
 def balancing(
-    f=lambda s, k: picked(s, k).mean(0),
+    f=lambda s, k: shared.picked(s, k).mean(0),
     p=lambda s, k: s.softmax(1).mean(0),
     scale=lambda s, k: s.shape[1],
     total=torch.sum,
@@ -93,7 +88,7 @@ def balancing(
 
 
 def gates(scores, k):
-    return scores.masked_fill(picked(scores, k) == 0, -torch.inf).softmax(1)
+    return shared.of_kept(scores, shared.picked(scores, k))
 
 
 MISTAKES = {
@@ -103,7 +98,7 @@ MISTAKES = {
     ),
     "your f is divided by the number of choices, tokens · k, so even routing gives 1. Here, as in "
     "Hugging Face's loss, f is over the number of tokens and even gives k.": balancing(
-        lambda s, k: picked(s, k).mean(0) / k
+        lambda s, k: shared.picked(s, k).mean(0) / k
     ),
     "the factor n_experts is missing. With it, even routing gives k, however many experts there "
     "are.": balancing(scale=lambda s, k: 1),
@@ -111,34 +106,33 @@ MISTAKES = {
     "the factor in front is the number of experts, not of tokens.": balancing(
         scale=lambda s, k: len(s)
     ),
-    "you took the mean over experts where the sum is asked, times n_experts.": (
-        balancing(total=torch.mean, scale=lambda s, k: 1)
+    "you took the mean over experts where the sum is asked, times n_experts.": balancing(
+        total=torch.mean, scale=lambda s, k: 1
     ),
     "f counts only first choices. All k experts of a token have work to do.": balancing(
-        lambda s, k: picked(s, 1).mean(0)
+        lambda s, k: shared.picked(s, 1).mean(0)
     ),
     "you multiplied P by itself. f is a count: how many tokens really chose the expert, whatever "
     "its probability.": balancing(lambda s, k: s.softmax(1).mean(0)),
     "your f is a mean of the chosen experts' probabilities. It is a count: a token that chose an "
     "expert counts 1, whatever the probability.": (
-        balancing(lambda s, k: (s.softmax(1) * picked(s, k)).mean(0)),
-        balancing(lambda s, k: (s.softmax(1) * picked(s, k)).mean(0).detach()),
+        balancing(lambda s, k: (s.softmax(1) * shared.picked(s, k)).mean(0)),
+        balancing(lambda s, k: (s.softmax(1) * shared.picked(s, k)).mean(0).detach()),
         balancing(lambda s, k: gates(s, k).mean(0)),
     ),
     "your f is a number of tokens; it should be over the number of all tokens, or the loss grows "
-    "with the batch.": balancing(lambda s, k: picked(s, k).sum(0)),
-    "your f and P are sums over tokens: both are means, or the loss grows with the batch.": (
-        balancing(lambda s, k: picked(s, k).sum(0), lambda s, k: s.softmax(1).sum(0))
-    ),
+    "with the batch.": balancing(lambda s, k: shared.picked(s, k).sum(0)),
+    "your f and P are sums over tokens: both are means, or the loss grows with the "
+    "batch.": balancing(lambda s, k: shared.picked(s, k).sum(0), lambda s, k: s.softmax(1).sum(0)),
     "your softmax runs over the tokens, or your count of choices does. A token's probabilities "
     "over its experts sum to 1, and its choices are its own: dim=1.": (
         balancing(p=lambda s, k: s.softmax(0).mean(0)),
-        balancing(lambda s, k: picked(s, k, dim=0).mean(0)),
+        balancing(lambda s, k: shared.picked(s, k, dim=0).mean(0)),
     ),
     "your P is the mean of the gates, which are 0 for experts that a token didn't choose. P is the "
     "mean of the full softmax, so that others are pulled up.": (
         balancing(p=lambda s, k: gates(s, k).mean(0)),
-        balancing(p=lambda s, k: (s.softmax(1) * picked(s, k)).mean(0)),
+        balancing(p=lambda s, k: (s.softmax(1) * shared.picked(s, k)).mean(0)),
     ),
     "your P is no mean of probabilities: a softmax over the experts makes them of scores.": (
         balancing(p=lambda s, k: s.mean(0)),
@@ -148,17 +142,15 @@ MISTAKES = {
     "you took the mean of the scores first and their softmax then. P is the mean of the tokens' "
     "softmaxes, which is another number.": balancing(p=lambda s, k: s.mean(0).softmax(0)),
     "you multiply in each token and then take the mean, so that only a token's own choices meet "
-    "its own probabilities. f and P are means over tokens first, and multiplied then.": (
-        lambda s, k: s.shape[1] * (picked(s, k) * s.softmax(1)).mean(0).sum()
-    ),
+    "its own probabilities. f and P are means over tokens first, and multiplied "
+    "then.": lambda s, k: s.shape[1] * (shared.picked(s, k) * s.softmax(1)).mean(0).sum(),
     "you subtract what even routing gives. The loss itself is asked: k where routing is even.": (
         lambda s, k: balancing()(s, k) - k,
         lambda s, k: balancing()(s, k) - 1,
     ),
     "the factor n_experts is there twice.": balancing(scale=lambda s, k: s.shape[1] ** 2),
-    "your f is a whole number: `//` rounds down, and a share of tokens lies between 0 and 1.": (
-        balancing(lambda s, k: picked(s, k).sum(0) // len(s))
-    ),
+    "your f is a whole number: `//` rounds down, and a share of tokens lies between 0 and "
+    "1.": balancing(lambda s, k: shared.picked(s, k).sum(0) // len(s)),
     "you took the largest f · P. Their sum over all experts is asked.": balancing(total=torch.max),
     "your loss has the wrong sign: it must be larger where routing is uneven, as training makes "
     "it smaller.": balancing(scale=lambda s, k: -s.shape[1]),
@@ -175,7 +167,7 @@ KNOWN = Known(
         "a tensor of one number": lambda s, k: balancing()(s, k).item(),
         "doesn't depend on the scores": lambda s, k: torch.ones((), requires_grad=True),
     },
-    show=lambda scores, k: f"balance_loss(scores, k={k}) with scores {rounded(scores)}",
+    show=lambda scores, k: f"balance_loss(scores, k={k}) with scores {shared.rounded(scores)}",
     place=lambda at: "its gradient to the scores" if at and at[0] else "the loss itself",
     name="{:.4f}".format,
 )

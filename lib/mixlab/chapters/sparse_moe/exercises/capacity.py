@@ -86,6 +86,7 @@ def serving(
     serve=lambda queue, capacity, *of: slice(capacity),
     gate=lambda gates, token, rank, e: gates[token, rank, None],
     end=lambda out, x, gates, got: out,
+    begin=torch.zeros_like,
     first=False,
     adds=True,
 ):
@@ -93,11 +94,12 @@ def serving(
 
     Args:
         end: what is made of the sum; `got` is 1 where a choice (tokens, k) was served.
+        begin: what the sum begins with.
         first: the gate goes before the expert.
     """
 
     def layer(x, chosen, gates, experts, capacity):
-        out, got = torch.zeros_like(x), torch.zeros_like(gates)
+        out, got = begin(x), torch.zeros_like(gates)
         for e, expert in enumerate(experts):
             token, rank = torch.where(chosen == e)
             served = serve(token, capacity, gates[token, rank], rank)
@@ -116,7 +118,9 @@ MISTAKES = {
     "token's row is a sum over its experts: add to it.": serving(adds=False),
     "the experts' results are added without their gates.": serving(gate=lambda *given: 1.0),
     "the tokens themselves are in the sum. Begin with zeros: the block that this layer stands in "
-    "adds them, outside it.": lambda x, *rest: x + serving()(x, *rest),
+    "adds them, outside it.": serving(begin=torch.clone),
+    "you collect the results in `x` itself, so that experts read what others have written there. "
+    "Begin with zeros.": serving(begin=lambda x: x),
     "a token that nobody served comes out as it went in. Its row is zeros: the block that this "
     "layer stands in adds the token, outside it.": serving(
         end=lambda out, x, gates, got: out.where(got.any(1, keepdim=True), x)
@@ -129,12 +133,10 @@ MISTAKES = {
     "second choice.": serving(gate=lambda gates, token, rank, e: gates[token, e, None]),
     "you multiplied the tokens by their gates before the expert. An expert isn't linear: its "
     "result is what the gate weights.": serving(first=True),
-    "your gates are a softmax of the gates. They have been through one: take them as they are.": (
-        lambda x, chosen, gates, *rest: serving()(x, chosen, gates.softmax(1), *rest)
-    ),
-    "you run first choices alone: a token's other experts have work to do too.": (
-        lambda x, chosen, gates, *rest: serving()(x, chosen[:, :1], gates[:, :1], *rest)
-    ),
+    "your gates are a softmax of the gates. They have been through one: take them as they "
+    "are.": lambda x, chosen, gates, *rest: serving()(x, chosen, gates.softmax(1), *rest),
+    "you run first choices alone: a token's other experts have work to do "
+    "too.": lambda x, chosen, gates, *rest: serving()(x, chosen[:, :1], gates[:, :1], *rest),
     "the last tokens are served and the first turned away. Tokens are served in their order in the "
     "text.": serving(lambda queue, capacity, *of: slice(max(0, len(queue) - capacity), None)),
     "you serve first choices before second ones. Here tokens are served in the order of the text, "
@@ -162,13 +164,6 @@ MISTAKES = {
 }
 
 
-def advice(x, chosen, gates, up, down, capacity):
-    """What stands out in the case that goes wrong."""
-    if chosen.flatten().bincount().max() <= capacity:
-        return "the limit is not the matter: in this case every token is served by all it chose."
-    return "where nobody is turned away all is right. Here an expert can't serve all who chose it."
-
-
 KNOWN = Known(
     right=(by_queues, serving()),
     mistakes=MISTAKES,
@@ -182,5 +177,9 @@ KNOWN = Known(
     ),
     place=lambda at: f"token {at[0]}, channel {at[1]}" if at else "",
     name="{:.4f}".format,
-    advice=advice,
+    advice=lambda x, chosen, gates, up, down, capacity: (
+        "the limit is not the matter: in this case every token is served by all it chose."
+        if chosen.flatten().bincount().max() <= capacity
+        else "where nobody is turned away all is right. Here an expert can't serve all its tokens."
+    ),
 )

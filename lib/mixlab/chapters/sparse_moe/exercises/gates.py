@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from mixlab.chapters.sparse_moe.exercises import rounded, router_scores
-from mixlab.checks.exercise import Asked, Known
+import mixlab.chapters.sparse_moe.exercises as shared
+from mixlab.chapters.sparse_moe.exercises import router_scores
+from mixlab.checks.exercise import Asked, Known, varied
 from mixlab.checks.messages import Unreadable
 from mixlab.checks.readers import read_reals
 
@@ -84,87 +85,39 @@ def row_by_row(scores, k):
     return table
 
 
-def gating(share, of=lambda scores, k: scores.topk(k, dim=1).indices):
+def gating(share=shared.of_kept, kept=shared.picked):
     """A table by another idea of the kept experts' shares, or of which experts are kept."""
-
-    def gate_table(scores, k):
-        kept = torch.zeros_like(scores).scatter(1, of(scores, k), 1.0) > 0
-        return share(scores, kept)
-
-    return gate_table
-
-
-def of_kept(scores, kept, dim=1, rest=-torch.inf):
-    return scores.where(kept, rest).softmax(dim)
-
-
-def divided(values, kept, by=torch.sum):
-    return (values * kept) / by(values * kept, dim=1, keepdim=True)
+    return lambda scores, k: share(scores, kept(scores, k))
 
 
 def keeping(number):
     """The right gates of as many experts as `number(k)` says."""
-    return gating(of_kept, lambda s, k: s.topk(min(number(k), s.shape[1]), dim=1).indices)
+    return gating(kept=lambda scores, k: shared.picked(scores, number(k)))
 
 
 MISTAKES = {
-    "your gates are the full softmax's own numbers, so they sum to less than 1. Take the softmax "
-    "over the k kept scores alone, or divide by the sum of what you keep.": gating(
-        lambda s, kept: s.softmax(1) * kept
-    ),
     "you gave the other experts the score 0 before the softmax, and e to the 0 is 1. What must "
     "take no part needs a score of -inf.": gating(lambda s, kept: (s * kept).softmax(1)),
     "all experts still have weight: this is the softmax over all of them. Only the k best may have "
     "any.": gating(lambda s, kept: s.softmax(1)),
-    "your columns sum to 1, not your rows. Each token shares out its own weight over its experts: "
-    "dim=1.": (
-        lambda s, k: torch.zeros_like(s).scatter(1, s.topk(k).indices, s.topk(k).values.softmax(0)),
-        gating(lambda s, kept: of_kept(s, kept, dim=0, rest=-1e9) * kept),
-        gating(lambda s, kept: s.softmax(0) * kept),
-        gating(lambda s, kept: s.softmax(0)),
-    ),
+    **varied(gating, "share", shared.WRONG_GATES),
     "you kept the k best tokens of each expert. What is asked are the k best experts of each "
-    "token: dim=1.": lambda s, k: gating(of_kept)(s.T, min(k, len(s))).T,
-    "you kept the best scores of the whole table. Each token has k experts of its own.": (
-        lambda s, k: of_kept(s, s >= s.flatten().topk(k * len(s)).values[-1])
+    "token: dim=1.": lambda s, k: gating()(s.T, min(k, len(s))).T,
+    "you kept the best scores of the whole table. Each token has k experts of its own.": gating(
+        kept=lambda s, k: 1.0 * (s >= s.flatten().topk(k * len(s)).values[-1])
     ),
     "you keep only the best expert of each token: k of them run.": keeping(lambda k: 1),
     "you keep two experts, whatever k is.": keeping(lambda k: 2),
     "you keep k + 1 experts: one too many.": keeping(lambda k: k + 1),
-    "you keep k - 1 experts: the one at the border, with the k-th best score, runs too.": (
-        keeping(lambda k: k - 1)
-    ),
-    "every kept expert gets the gate 1. The gates of a row sum to 1.": gating(
-        lambda s, kept: kept.float()
-    ),
-    "every kept expert gets the same gate. They count by a softmax of their scores.": gating(
-        lambda s, kept: kept / kept.sum(1, keepdim=True)
+    "you keep k - 1 experts: the one at the border, with the k-th best score, runs too.": keeping(
+        lambda k: k - 1
     ),
     "you kept the k lowest scores. The highest ones run.": tuple(
         gating(
-            lambda s, kept, sign=sign: of_kept(sign * s, kept),
-            lambda scores, k: scores.topk(k, dim=1, largest=False).indices,
+            lambda s, kept, sign=sign: shared.of_kept(sign * s, kept),
+            lambda scores, k: shared.picked(-scores, k),
         )
         for sign in (1, -1)
-    ),
-    "these are the kept scores themselves. Gates are a softmax of them.": gating(
-        lambda s, kept: s * kept
-    ),
-    "you divided the kept scores by their sum. Scores may be negative, so that is no share of "
-    "anything: a softmax divides powers of e.": gating(divided),
-    "your kept numbers are powers of e, but they aren't divided by their sum, so a row doesn't sum "
-    "to 1.": (
-        gating(lambda s, kept: s.exp() * kept),
-        gating(lambda s, kept: divided(s.exp(), kept, by=torch.amax)),
-    ),
-    "these are logarithms of gates: `log_softmax` where a softmax is asked.": gating(
-        lambda s, kept: of_kept(s, kept).log().where(kept, 0.0)
-    ),
-    "your gates are sigmoids, each score by itself, divided by their sum. A softmax compares the "
-    "scores with each other.": gating(lambda s, kept: divided(s.sigmoid(), kept)),
-    "your softmax is taken twice: once over all experts, and again over what is kept. The second "
-    "one works on shares instead of scores and makes them too even.": gating(
-        lambda s, kept: of_kept(s.softmax(1), kept)
     ),
     "your gates stand in the first k columns, best first. A column is an expert: each gate goes to "
     "the column of the expert that it belongs to.": lambda scores, k: F.pad(
@@ -175,13 +128,13 @@ MISTAKES = {
 }
 
 KNOWN = Known(
-    right=(row_by_row, gating(of_kept)),
+    right=(row_by_row, gating()),
     mistakes=MISTAKES,
     slips={
-        "have to be exactly 0": gating(lambda s, kept: of_kept(s, kept, rest=-100.0)),
-        "is infinite": gating(lambda s, kept: divided(s.exp(), kept)),
+        "have to be exactly 0": gating(lambda s, kept: shared.of_kept(s, kept, rest=-100.0)),
+        "is infinite": gating(lambda s, kept: shared.divided(s.exp(), kept)),
     },
-    show=lambda scores, k: f"gate_table(scores, k={k}) with scores {rounded(scores)}",
+    show=lambda scores, k: f"gate_table(scores, k={k}) with scores {shared.rounded(scores)}",
     place=lambda at: f"token {at[0]}, expert {at[1]}" if at else "",
     name="{:.4f}".format,
 )

@@ -1,15 +1,13 @@
 """07.5 Find the bug: there and back again."""
 
+from functools import partial
+
 import numpy as np
 import torch
 
-from mixlab.chapters.sparse_moe.exercises import (
-    normal,
-    router_scores,
-    run_expert,
-    weights_of_experts,
-)
-from mixlab.checks.exercise import Asked, Known
+import mixlab.chapters.sparse_moe.exercises as shared
+from mixlab.chapters.sparse_moe.exercises import normal, router_scores, weights_of_experts
+from mixlab.checks.exercise import Asked, Known, varied
 from mixlab.checks.readers import read_reals
 
 
@@ -27,7 +25,7 @@ def draw(rng):
 
 def call(answer, x, scores, k, up, down):
     """Call the answer with a list of experts, each a function of rows."""
-    experts = [lambda rows, e=e: run_expert(rows, up[e], down[e]) for e in range(len(up))]
+    experts = [partial(shared.run_expert, up=u, down=d) for u, d in zip(up, down, strict=True)]
     return answer(x, scores, k, experts)
 
 
@@ -65,31 +63,31 @@ def token_by_token(x, scores, k, experts):
     return torch.stack(out)
 
 
-def there_and_back(**ways):
+def there_and_back(
+    gates=shared.of_kept,
+    there=lambda order, n, k: order // k,
+    back=lambda rows, order: rows[order.argsort()],
+    apart=lambda back, n, k: back.unflatten(0, (n, k)),
+    fit=lambda gates, order: gates,
+):
     """The layer of the exercise, in which some steps go another way.
 
-    Ways: `gates` maps the k best scores, all scores and k to (tokens, k); `there` maps order and
-    sizes to the tokens that the sorted rows come from; `back` maps rows and order to results;
-    `apart` parts these by token, `sums` adds them up.
+    Ways: the gates (tokens, n_experts); which tokens the sorted rows come from; how they go back,
+    and are parted by token; what becomes of the gates (tokens, k) before they meet the results.
     """
 
     def layer(x, scores, k, experts):
-        kept, chosen = scores.topk(k, dim=1)
-        gates = ways.get("gates", lambda kept, scores: kept.softmax(1))(kept, scores)
+        chosen = scores.topk(k, dim=1).indices
+        weights = gates(scores, shared.picked(scores, k)).gather(1, chosen)
         flat = chosen.flatten()
         order = flat.argsort(stable=True)
-        source = ways.get("there", lambda order, n, k: order // k)(order, len(x), k)
-        runs = x[source].split(flat.bincount(minlength=len(experts)).tolist())
+        sizes = flat.bincount(minlength=len(experts)).tolist()
+        runs = x[there(order, len(x), k)].split(sizes)
         rows = torch.cat([expert(run) for expert, run in zip(experts, runs, strict=True)])
-        back = ways.get("back", lambda rows, order: rows[order.argsort()])(rows, order)
-        results = ways.get("apart", lambda back, n, k: back.unflatten(0, (n, k)))(back, len(x), k)
-        return (gates[..., None] * results).sum(dim=1)
+        results = apart(back(rows, order), len(x), k)
+        return (fit(weights, order)[..., None] * results).sum(dim=1)
 
     return layer
-
-
-def full(kept, scores):
-    return scores.softmax(1).topk(kept.shape[1]).values
 
 
 def by_order(rows, order):
@@ -100,72 +98,48 @@ def left_sorted(rows, order):
     return rows
 
 
-WRONG_TOKENS = (
-    "results return to the wrong tokens. Indexing with `order` sorts; doing it twice doesn't undo "
-    "it. What undoes a permutation?"
-)
+def last_alone(scores, kept):
+    """The gates of each token's expert with the highest number, who writes last."""
+    late = kept.cumsum(1) * kept == kept.sum(1, keepdim=True)
+    return shared.of_kept(scores, kept) * late
+
+
 LEFT = (
     "results stay sorted by expert: they are never sent back. Each row belongs to the token that "
     "stood there before the sort."
 )
-BOTH = (
-    "both mistakes are still there: the gates don't sum to 1, and results return to the wrong "
-    "tokens."
-)
+FULL = next(iter(shared.WRONG_GATES.values()))
 MISTAKES = {
-    BOTH: there_and_back(gates=full, back=by_order),
-    "your gates are the full softmax's own numbers, so they sum to less than 1. Take the softmax "
-    "over the k kept scores alone, or divide by the sum of what you keep.": there_and_back(
-        gates=full
-    ),
-    WRONG_TOKENS: there_and_back(back=by_order),
-    f"{LEFT} And the gates don't sum to 1 yet.": there_and_back(gates=full, back=left_sorted),
+    "both mistakes are still there: the gates don't sum to 1, and results return to the wrong "
+    "tokens.": there_and_back(FULL, back=by_order),
+    "results return to the wrong tokens. Indexing with `order` sorts; doing it twice doesn't undo "
+    "it. What undoes a permutation?": there_and_back(back=by_order),
+    f"{LEFT} And the gates don't sum to 1 yet.": there_and_back(FULL, back=left_sorted),
     LEFT: there_and_back(back=left_sorted),
+    **varied(there_and_back, "gates", shared.WRONG_GATES),
     "you turn the rows round. Sorting is undone by its own inverse, whatever the order was.": (
         there_and_back(back=lambda rows, order: rows.flip(0)),
         there_and_back(back=lambda rows, order: rows[order.flip(0)]),
-        there_and_back(gates=full, back=lambda rows, order: rows[order.flip(0)]),
+        there_and_back(FULL, back=lambda rows, order: rows[order.flip(0)]),
         there_and_back(back=lambda rows, order: rows[order.argsort(descending=True)]),
     ),
     "the rows come from the wrong tokens: choice c of the flat list belongs to token c // k, as "
     "each token has k choices in a row.": (
         there_and_back(there=lambda order, n, k: order % n),
-        there_and_back(there=lambda order, n, k: order % n, gates=full),
+        there_and_back(FULL, there=lambda order, n, k: order % n),
     ),
     "the results are parted by rank and then by token. In the flat list a token's k choices stand "
     "side by side.": there_and_back(
         apart=lambda back, n, k: back.unflatten(0, (k, n)).transpose(0, 1)
     ),
-    "your gates are a softmax of a softmax. The second one works on shares instead of scores and "
-    "makes them too even.": there_and_back(gates=lambda *given: full(*given).softmax(1)),
-    "your gates sum to 1 over the tokens. Each token shares out its own weight over its k experts: "
-    "dim=1.": (
-        there_and_back(gates=lambda kept, scores: kept.softmax(0)),
-        there_and_back(gates=lambda *given: full(*given) / full(*given).sum(0)),
+    "the gates are in the order of the text, and the rows that they weight still sorted by expert. "
+    "Sort the gates alike, or send the rows back first.": there_and_back(
+        fit=lambda gates, order: gates.flatten()[order.argsort()].view_as(gates)
     ),
-    "your gates sum to 1 over the whole batch. Those of each token do: divide row by row.": (
-        there_and_back(gates=lambda *given: full(*given) / full(*given).sum())
-    ),
-    "your gates still don't sum to 1 in each row: what they are to be divided by is their sum.": (
-        there_and_back(gates=lambda *given: full(*given) / full(*given).amax(1, keepdim=True)),
-        there_and_back(gates=lambda *given: full(*given) * given[0].shape[1]),
-        there_and_back(gates=lambda kept, scores: kept.exp()),
-    ),
-    "your gates are in another order than the choices: the best expert has the largest.": (
-        there_and_back(gates=lambda kept, scores: kept.softmax(1).flip(1))
-    ),
-    "your gates are divided by k. What they are to be divided by is their sum, in each row.": (
-        there_and_back(gates=lambda *given: full(*given) / given[0].shape[1])
-    ),
-    "your gates are all the same, 1 / k. They count by a softmax of the scores.": there_and_back(
-        gates=lambda kept, scores: torch.full_like(kept, 1 / kept.shape[1])
-    ),
-    "your gates are all 1: the results are added without weights.": there_and_back(
-        gates=lambda kept, scores: torch.ones_like(kept)
-    ),
-    "you divided the kept scores by their sum. Scores may be negative, so that is no share of "
-    "anything: a softmax divides powers of e.": there_and_back(
-        gates=lambda kept, scores: kept / kept.sum(1, keepdim=True)
+    "of each token's results only one is left. Writing to an index that comes twice, by `=` or by "
+    "`+=`, keeps the last: `index_add_` adds.": there_and_back(last_alone),
+    "you took the mean of a token's results. Their gates sum to 1 already: add.": there_and_back(
+        apart=lambda back, n, k: back.unflatten(0, (n, k)) / k
     ),
 }
 

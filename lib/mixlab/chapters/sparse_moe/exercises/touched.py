@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from mixlab.checks.exercise import Asked, Known
+from mixlab.checks.exercise import Asked, Known, varied
 from mixlab.checks.readers import read_real
 
 
@@ -66,49 +66,49 @@ def hit(q, n):
     return 1 - (1 - q) ** n
 
 
-def even(chances, n_tokens):
-    return len(chances) * hit(sum(chances) / len(chances), n_tokens)
-
-
-MISTAKES = {
-    "you gave every expert the average chance. Experts that are rarely chosen stay untouched more "
-    "often than favourites gain: sum over the experts.": even,
-    "you gave every expert the same chance, 1 over their number, as if each token chose one.": (
-        lambda chances, n: len(chances) * hit(1 / len(chances), n)
-    ),
-    "this is the number of all experts. A few tokens leave some untouched.": (
-        lambda chances, n: float(len(chances))
-    ),
-    "you count choices, not experts: an expert that several tokens choose is touched once.": (
-        adding(lambda q, n: n * q)
-    ),
-    "you count choices, up to the number of experts. Tokens often choose the same expert long "
-    "before all are touched.": lambda chances, n: min(len(chances), n * sum(chances)),
+CHANCES = {
+    "you count choices, not experts: an expert that several tokens choose is touched "
+    "once.": lambda q, n: n * q,
     "you count each expert's choices, up to 1. The chance that at least one of n tokens comes is "
-    "less than n times q: sometimes several come at once.": adding(lambda q, n: min(1, n * q)),
-    "this is the expected number of experts that are *not* touched.": adding(
-        lambda q, n: (1 - q) ** n
-    ),
-    "you add the chances that *all* tokens choose an expert. One token is enough.": adding(
-        lambda q, n: q**n
+    "less than n times q: sometimes several come at once.": lambda q, n: min(1, n * q),
+    "this is the expected number of experts that are *not* touched.": lambda q, n: (1 - q) ** n,
+    "you add the chances that *all* tokens choose an expert. One token is enough.": lambda q, n: (
+        q**n
     ),
     "you add the chances that not all tokens choose an expert. Touched means that not all of them "
-    "*miss* it.": adding(lambda q, n: 1 - q**n),
-    "you add the chances that exactly one token chooses an expert. Two or more touch it too.": (
-        adding(lambda q, n: n * q * (1 - q) ** (n - 1))
-    ),
+    "*miss* it.": lambda q, n: 1 - q**n,
+    "you add the chances that exactly one token chooses an expert. Two or more touch it "
+    "too.": lambda q, n: n * q * (1 - q) ** (n - 1),
     "this is the number for a single token. The chance to be missed shrinks with each further one: "
-    "to the power of n.": adding(lambda q, n: q),
-    "your power is n - 1, but all n tokens may miss an expert.": adding(lambda q, n: hit(q, n - 1)),
-    "your power is n + 1, but only n tokens can miss an expert.": adding(
-        lambda q, n: hit(q, n + 1)
+    "to the power of n.": lambda q, n: q,
+    "your power is n - 1, but all n tokens may miss an expert.": lambda q, n: hit(q, n - 1),
+    "your power is n + 1, but only n tokens can miss an expert.": lambda q, n: hit(q, n + 1),
+    "you multiply by n what should be taken to the power of n: all n tokens miss an expert with "
+    "(1 - q) times (1 - q) times …": lambda q, n: 1 - (1 - q) * n,
+    "you weight each expert by its chance. One that is touched counts 1, however rare it "
+    "is.": lambda q, n: q * hit(q, n),
+    "e to the power of -n q is near the chance to be missed where q is small, and only "
+    "there.": lambda q, n: 1 - math.exp(-n * q),
+}
+MISTAKES = {
+    "you gave every expert the average chance. Experts that are rarely chosen stay untouched more "
+    "often than favourites gain: sum over the experts.": lambda chances, n: (
+        len(chances) * hit(sum(chances) / len(chances), n)
     ),
-    "this is the share of experts touched, between 0 and 1. The number is asked.": (
-        lambda chances, n: token_by_token(chances, n) / len(chances)
+    "you gave every expert the same chance, 1 over their number, as if each token chose "
+    "one.": lambda chances, n: len(chances) * hit(1 / len(chances), n),
+    "this is the number of all experts. A few tokens leave some untouched.": lambda chances, n: (
+        float(len(chances))
     ),
-    "you divided by the number of tokens. What the whole batch touches is asked.": (
-        lambda chances, n: token_by_token(chances, n) / n
-    ),
+    **varied(adding, "chance", CHANCES),
+    "you count choices, up to the number of experts. Tokens often choose the same expert long "
+    "before all are touched.": lambda chances, n: min(len(chances), n * sum(chances)),
+    "this is the share of experts touched, between 0 and 1. The number is "
+    "asked.": lambda chances, n: token_by_token(chances, n) / len(chances),
+    "you divided by the number of tokens. What the whole batch touches is "
+    "asked.": lambda chances, n: token_by_token(chances, n) / n,
+    "you divided by k, the sum of the chances. What the whole batch touches is "
+    "asked.": lambda chances, n: token_by_token(chances, n) / sum(chances),
     "you multiply the chances of all experts to be touched: that they *all* are. The expected "
     "number is a sum.": lambda chances, n: math.prod(hit(q, n) for q in chances),
     "you take a power of the chance that a token misses *all* experts at once. Each expert is "
@@ -120,30 +120,16 @@ MISTAKES = {
     "chance q already says how often a token chooses the expert at all.": lambda chances, n: sum(
         hit(q / sum(chances), n * sum(chances)) for q in chances
     ),
-    "you divide the chances by their sum. They sum to k, because a token chooses k experts.": (
-        lambda chances, n: sum(hit(q / sum(chances), n) for q in chances)
-    ),
-    "you take n · k independent choices of chance q. A token's k choices are in q already.": (
-        lambda chances, n: sum(hit(q, n * sum(chances)) for q in chances)
-    ),
+    "you divide the chances by their sum. They sum to k, because a token chooses k "
+    "experts.": lambda chances, n: sum(hit(q / sum(chances), n) for q in chances),
+    "you take n · k independent choices of chance q. A token's k choices are in q "
+    "already.": lambda chances, n: sum(hit(q, n * sum(chances)) for q in chances),
     "that is rounded. An expected number need not be whole: return it as it is.": tuple(
         lambda chances, n, rounded=rounded: rounded(token_by_token(chances, n))
         for rounded in (int, round, lambda x: round(x, 1), lambda x: round(x, 2))
     ),
-    "this is the largest chance of all. The expected number is the sum of the chances.": (
-        lambda chances, n: max(hit(q, n) for q in chances)
-    ),
-    "you multiply by n what should be taken to the power of n: all n tokens miss an expert with "
-    "(1 - q) times (1 - q) times …": adding(lambda q, n: 1 - (1 - q) * n),
-    "you weight each expert by its chance. One that is touched counts 1, however rare it is.": (
-        adding(lambda q, n: q * hit(q, n))
-    ),
-    "e to the power of -n q is near the chance to be missed where q is small, and only there.": (
-        adding(lambda q, n: 1 - math.exp(-n * q))
-    ),
-    "you divided by k, the sum of the chances. What the whole batch touches is asked.": (
-        lambda chances, n: token_by_token(chances, n) / sum(chances)
-    ),
+    "this is the largest chance of all. The expected number is the sum of the "
+    "chances.": lambda chances, n: max(hit(q, n) for q in chances),
 }
 
 KNOWN = Known(
