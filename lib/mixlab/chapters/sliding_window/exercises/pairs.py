@@ -59,25 +59,19 @@ def other_sizes(change):
     return lambda seq, window: two_triangles(*change(seq, window))
 
 
-WITHOUT = (
-    "the triangle at the start has W (W + 1) / 2 pairs, with the diagonal; you have counted it "
-    "without."
-)
 MISTAKES = {
-    "you give every query W keys. The first ones have fewer: query 0 sees only itself.": (
-        lambda s, w: s * w
-    ),
-    "you give every query W keys, or all `seq` when the window is longer. The first ones have "
-    "fewer: query 0 sees only itself.": clipped(lambda s, w: s * w),
+    "you give every query a full window, W keys or the whole text. The first ones have fewer: "
+    "query 0 sees only itself.": (lambda s, w: s * w, clipped(lambda s, w: s * w)),
     "you count all causal pairs, seq (seq + 1) / 2: the window has no effect.": (
         lambda s, w: s * (s + 1) // 2
     ),
     "you count all pairs, seq × seq: neither the future nor what has left the window is hidden.": (
         lambda s, w: s * s
     ),
-    WITHOUT: clipped(counting(lambda s, w: w * (w - 1) // 2)),
-    f"{WITHOUT} And the window may be longer than the sequence.": (
-        counting(lambda s, w: w * (w - 1) // 2, late=lambda s, w: s - w)
+    "the triangle at the start has W (W + 1) / 2 pairs, with the diagonal; you have counted it "
+    "without. (And W is never more than the text has.)": (
+        clipped(counting(lambda s, w: w * (w - 1) // 2)),
+        counting(lambda s, w: w * (w - 1) // 2, late=lambda s, w: s - w),
     ),
     "your count is right while the window fits, and wrong when it is longer than the sequence: "
     "then there are no keys to fill it.": (

@@ -44,6 +44,7 @@ FAMILIES = {
     "W keys; W + 1 where seq = {n}": lambda n, s, w, i: last(i, w + (s == n)),
     "W keys; W + 1 from query {n} on": lambda n, s, w, i: last(i, w + (i >= n)),
     "W keys; 2 where W = 1": lambda n, s, w, i: last(i, w + (w == 1)),
+    "W keys; none where seq = 1": lambda n, s, w, i: last(i, w * (s > 1)),
     "W keys; W - 1 where W = {n}": lambda n, s, w, i: last(i, w - (w == n)),
     "W keys; query 2 the next, too, where seq = {n} and W = 3": (
         lambda n, s, w, i: last(i, w, np.where((s == n) & (w == 3) & (i == 2), 3, NONE))
