@@ -34,7 +34,8 @@ MEANINGS = {
         "gives back."
     ),
     "division by zero": "where there is nothing to divide by, the answer is a case of its own.",
-    "non-empty TensorList": "there is nothing to stack here: a case of its own, with its own shape.",
+    "non-empty TensorList": "nothing is left to stack: a case of its own, with its own shape.",
+    "index out of range": "a place beyond the end. Places count from 0, and the length is none.",
 }
 ASSERTED = "an `assert` ends the test with an error. Return False instead, and True at the end."
 

@@ -132,9 +132,7 @@ def faulty(**how):
 
 MISTAKES = {
     "your test accepts everything. Does it return False anywhere?": lambda _: True,
-    "your test rejects everything, right masks too. Print the first pair it rejects.": lambda _: (
-        False
-    ),
+    "your test rejects everything. Print the first pair that it rejects.": lambda _: False,
     "your verdicts are the wrong way round: True means that the rule is kept.": (
         lambda make_mask: not key_by_key(make_mask)
     ),
