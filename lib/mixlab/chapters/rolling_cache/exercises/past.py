@@ -96,8 +96,10 @@ MISTAKES = {
     "a ring of exactly W tokens is full, too: its oldest row is out of the next token's sight.": (
         lambda ring, length: held(ring, length)[int(length > len(ring)) :]
     ),
-    "you drop a row too early. While the ring isn't full, the next token sees all that was "
-    "written.": lambda ring, length: held(ring, length)[1:],
+    "you drop a row too early: the next token sees all of a ring that isn't full.": (
+        lambda ring, length: held(ring, length)[1:],
+        lambda ring, length: past(ring, length) if length >= len(ring) else ring[: length - 1],
+    ),
     "with a window of 1, `[-(window - 1):]` is `[0:]`, and that is everything. Nothing is to be "
     "seen there.": lambda ring, length: held(ring, length)[-(len(ring) - 1) :],
     "your rows come as the slots lie, not in the order of their positions.": (
