@@ -28,6 +28,14 @@ MEANINGS = {
         "PyTorch multiplies matrices of numbers, not of truth values: `.float()` makes numbers, "
         "`> 0` truth values again."
     ),
+    "allocate": "an array is larger than all memory. Can the result be had without building it?",
+    "'NoneType'": (
+        "something is None here: an argument that may be None, or what a function without `return` "
+        "gives back."
+    ),
+    "division by zero": "where there is nothing to divide by, the answer is a case of its own.",
+    "non-empty TensorList": "nothing is left to stack: a case of its own, with its own shape.",
+    "index out of range": "a place beyond the end. Places count from 0, and the length is none.",
 }
 ASSERTED = "an `assert` ends the test with an error. Return False instead, and True at the end."
 

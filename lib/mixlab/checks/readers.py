@@ -53,7 +53,11 @@ def read_mask(n_dims: int = 2) -> Callable:
             raise Unreadable(f"expected a mask with {_axes(n_dims)}: got {kind_of(value)}")
         if array.dtype.kind != "b":
             if not np.isin(array, (0, 1)).all():
-                asked = " Is it the mask to add to the scores?" if array.min() < -1e3 else ""
+                asked = ""
+                if array.min() < -1e3:
+                    asked = " Is it the mask to add to the scores?"
+                elif array.min() >= 0 and (array == array.round()).all():
+                    asked = " Are they counts? `> 0` makes truth values of them."
                 raise Unreadable(
                     "expected a mask of True and False (or 1 and 0): got other numbers, "
                     f"from {array.min()} to {array.max()}.{asked}"

@@ -2,12 +2,12 @@
 
 import torch
 
-from mixlab.chapters.packed_prompts import exercises as shared
+from mixlab.chapters.packed_prompts.exercises import masks, packs
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.readers import read_mask
 
 ASKED = Asked(
-    draw=shared.draw_blocks,
+    draw=packs.draw_blocks,
     read=read_mask(),
     examples=(([4, 4, 1], [4, 4, 1], 3), ([1, 3], [3, 5], 3), ([2, 1, 3], [2, 4, 6], 2)),
     hints=(
@@ -31,29 +31,27 @@ def by_blocks(q_lengths, k_lengths, window):
 
 
 MISTAKES = {
-    **shared.NEARLY,
-    "rows and columns are swapped: a row is a query, a column is a key.": (
-        lambda *given: shared.by_loops(*given).T
-    ),
+    **masks.NEARLY,
+    "rows and columns are swapped: a row is a query.": lambda *given: masks.by_loops(*given).T,
     "your mask has a column for each query. It has one for each key, cached ones too.": (
-        lambda queries, keys, window: shared.by_loops(queries, queries, window)
+        lambda queries, keys, window: masks.by_loops(queries, queries, window)
     ),
     "your mask has a row for each key. It has one for each query: cached tokens ask nothing.": (
-        lambda queries, keys, window: shared.by_loops(keys, keys, window)
+        lambda queries, keys, window: masks.by_loops(keys, keys, window)
     ),
 }
 
 KNOWN = Known(
-    right=(shared.by_loops, by_blocks, shared.banded(shared.steps)),
+    right=(masks.by_loops, by_blocks, masks.banded(masks.steps)),
     mistakes=MISTAKES,
     slips={
         "the mask to add to the scores": lambda *given: torch.where(
-            shared.by_loops(*given), 0.0, -torch.inf
+            masks.by_loops(*given), 0.0, -torch.inf
         ),
-        "expected a mask with 2 axes": lambda *given: shared.by_loops(*given)[None],
+        "expected a mask with 2 axes": lambda *given: masks.by_loops(*given)[None],
     },
     show=lambda q, k, w: f"packed_mask({q}, {k}, window={w})",
-    place=shared.query_key,
-    name=shared.visible,
-    advice=shared.advice,
+    place=masks.query_key,
+    name=masks.visible,
+    advice=masks.advice,
 )

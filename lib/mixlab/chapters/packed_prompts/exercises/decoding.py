@@ -2,7 +2,7 @@
 
 import torch
 
-from mixlab.chapters.packed_prompts import exercises as shared
+from mixlab.chapters.packed_prompts.exercises import masks
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.readers import read_mask
 
@@ -11,7 +11,7 @@ def draw(rng):
     drawn = []
     for _ in range(6):
         slots = int(rng.integers(2, 8))
-        seen = shared.ints(rng, 1, 4 * slots, int(rng.integers(1, 5)))
+        seen = rng.integers(1, 4 * slots, int(rng.integers(1, 5))).tolist()
         drawn.append((seen, slots, int(rng.integers(1, slots + 1))))
     slots = int(rng.integers(4, 8))
     wrapped = [slots + 2 + int(rng.integers(0, 9)), 1, slots]
@@ -71,93 +71,68 @@ def tiled(seen, slots, window):
     return torch.stack(own).repeat(1, len(seen))
 
 
+# Another idea of the positions that are seen, of n tokens and s slots, and of their columns.
+KEPT = {
+    "every slot is visible, even the empty ones.": (lambda n, s, window: range(s),),
+    "every slot in use is visible. That is right while window equals slots; with a shorter window "
+    "the older ones must be hidden.": (lambda n, s, window: range(min(n, s)),),
+    "you take the last slots in use. A ring that has wrapped isn't in order: slot s holds the last "
+    "position that leaves remainder s.": (lambda n, s, window: last(min(n, s), s, window),),
+    "you take the first slots. They hold the newest keys only by chance: position p is in slot "
+    "p % slots.": (lambda n, s, window: range(min(n, window)), lambda n, s, window: range(window)),
+    "you look for positions up to `seen`, but the query, the newest token, stands at position "
+    "seen - 1: you show the slot of a token that isn't there yet.": (
+        lambda n, s, window: last(n + 1, s, window),
+        lambda n, s, window: range(max(0, n - window), n + 1),
+    ),
+    "your queries don't see themselves: the newest token has been written to its slot before it "
+    "attends.": (
+        lambda n, s, window: range(max(0, n - window), n - 1),
+        lambda n, s, window: last(n - 1, s, window),
+        lambda n, s, window: last(n - 1, s, window - 1),
+    ),
+    "your queries see themselves alone, not the W - 1 before.": (lambda n, s, window: [n - 1],),
+    masks.ONE_MORE: (lambda n, s, window: last(n, s, min(window + 1, s)),),
+    masks.ONE_LESS: (lambda n, s, window: last(n, s, window - 1),),
+    "positions below 0 don't exist: a young sequence shows slots that nothing has been written "
+    "to.": (lambda n, s, window: range(n - window, n),),
+}
+COLUMNS = {
+    "all your sequences read the first ring. The slots of sequence r begin at column r * slots.": (
+        lambda r, p, s, window: p % s,
+    ),
+    "your rings lie `window` columns apart. Each has `slots` slots, however few of them are "
+    "visible.": (lambda r, p, s, window: r * window + p % s,),
+    "your slots begin at 1, not at 0.": (lambda r, p, s, window: r * s + (p + 1) % s,),
+    "you take positions for slots, and so run into the next sequence's ring: position p is in slot "
+    "p % slots.": (
+        lambda r, p, s, window: [at for at in [r * s + p] if at < (r + 1) * s],
+        lambda r, p, s, window: slice(r * s + p, r * s + p + 1),
+    ),
+}
 MISTAKES = {
     "everything is visible: every slot of every ring, to every sequence.": (
         lambda seen, slots, window: torch.ones(len(seen), len(seen) * slots)
     ),
-    "every slot is visible, even those that no token has been written to.": marking(
-        lambda n, slots, window: range(slots)
-    ),
-    "every slot in use is visible. That is right while window equals slots; with a shorter window "
-    "the older ones must be hidden.": marking(lambda n, slots, window: range(min(n, slots))),
-    "you take the last slots in use. A ring that has wrapped isn't in order: slot s holds the last "
-    "position that leaves remainder s.": marking(
-        lambda n, slots, window: last(min(n, slots), slots, window)
-    ),
-    "you take the first slots. They hold the newest keys only by chance: position p is in slot "
-    "p % slots.": (
-        marking(lambda n, slots, window: range(min(n, window))),
-        marking(lambda n, slots, window: range(window)),
-    ),
-    "you look for positions up to `seen`, but the query, the newest token, stands at position "
-    "seen - 1: you show the slot of a token that isn't there yet.": (
-        marking(lambda n, slots, window: last(n + 1, slots, window)),
-        marking(lambda n, slots, window: range(max(0, n - window), n + 1)),
-    ),
-    "your queries don't see themselves: the newest token has been written to its slot before it "
-    "attends.": (
-        marking(lambda n, slots, window: range(max(0, n - window), n - 1)),
-        marking(lambda n, slots, window: last(n - 1, slots, window)),
-        marking(lambda n, slots, window: last(n - 1, slots, window - 1)),
-    ),
-    "your queries see themselves alone: the keys up to W - 1 steps back are visible too.": marking(
-        lambda n, slots, window: [n - 1]
-    ),
-    "your window has W + 1 keys. It counts the token itself: distances 0 to W - 1 are visible.": (
-        marking(lambda n, slots, window: last(n, slots, min(window + 1, slots)))
-    ),
-    "your window has W - 1 keys. It counts the token itself: distances 0 to W - 1.": marking(
-        lambda n, slots, window: last(n, slots, window - 1)
-    ),
-    "positions below 0 don't exist: a young sequence shows slots that nothing has been written "
-    "to.": marking(lambda n, slots, window: range(n - window, n)),
+    **{words: tuple(map(marking, ideas)) for words, ideas in KEPT.items()},
+    **{words: tuple(marking(column=idea) for idea in ideas) for words, ideas in COLUMNS.items()},
     "every sequence sees the slots of all the others too: row r may only see columns r * slots to "
     "(r + 1) * slots - 1.": tiled,
-    "all your sequences read the first ring. The slots of sequence r begin at column r * slots.": (
-        marking(column=lambda row, position, slots, window: position % slots)
-    ),
-    "your rings lie `window` columns apart. Each has `slots` slots, however few of them are "
-    "visible.": marking(
-        column=lambda row, position, slots, window: row * window + position % slots
-    ),
-    "your slots begin at 1. Position 0 is in slot 0.": marking(
-        column=lambda row, position, slots, window: row * slots + (position + 1) % slots
-    ),
-    "you take positions for slots, and so run into the next sequence's ring: position p is in slot "
-    "p % slots.": (
-        marking(
-            column=lambda row, position, slots, window: [
-                at for at in [row * slots + position] if at < (row + 1) * slots
-            ]
-        ),
-        marking(
-            column=lambda row, position, slots, window: slice(
-                row * slots + position, row * slots + position + 1
-            )
-        ),
-    ),
     "the columns of slot 0 of all rings come first in your mask, then those of slot 1. What is "
     "asked are all slots of the first ring, then of the second.": lambda seen, slots, window: (
-        written_down(seen, slots, window)
-        .unflatten(1, (len(seen), slots))
-        .transpose(1, 2)
-        .flatten(1)
+        written_down(seen, slots, window).unflatten(1, (-1, slots)).transpose(1, 2).flatten(1)
     ),
     "your mask has the slots of one ring. It needs a column for each slot of every ring.": (
         lambda seen, slots, window: torch.cat([written_down([n], slots, window) for n in seen])
     ),
-    "your mask is True where the key is hidden. Here True means visible.": (
-        lambda *given: ~written_down(*given)
-    ),
+    masks.INVERTED: lambda *given: ~written_down(*given),
 }
 
 
 def advice(seen, slots, window):
     """What stands out in the case that goes wrong."""
     if window == slots:
-        return (
-            "the window is the whole ring in this case: which slots are in use, and where are they?"
-        )
+        return "the window is the whole ring here: which slots are in use, and where are they?"
     return "all is right where the window is the whole ring. A shorter one hides older keys, too."
 
 
@@ -167,6 +142,6 @@ KNOWN = Known(
     slips={"expected a mask with 2 axes": lambda *given: written_down(*given).flatten()},
     show=lambda seen, slots, window: f"decode_mask(seen={seen}, slots={slots}, window={window})",
     place=lambda at: f"sequence {at[0]}, column {at[1]}" if at else "",
-    name=shared.visible,
+    name=masks.visible,
     advice=advice,
 )

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from mixlab.chapters.packed_prompts import exercises as shared
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.messages import Unreadable
 from mixlab.checks.readers import kind_of, read_reals
@@ -15,11 +14,11 @@ def draw(rng):
     drawn = []
     for _ in range(6):
         prompts = int(rng.integers(1, 6))
-        drawn.append((shared.ints(rng, 0, 30, prompts), shared.ints(rng, 1, 9, prompts)))
+        drawn.append((rng.integers(0, 30, prompts).tolist(), rng.integers(1, 9, prompts).tolist()))
     prompts = int(rng.integers(3, 6))
-    lengths = shared.ints(rng, 1, 7, prompts)
+    lengths, seen = rng.integers(1, 7, prompts).tolist(), rng.integers(0, 9, prompts).tolist()
     lengths[int(rng.integers(prompts))] = 0
-    drawn += [(shared.ints(rng, 0, 9, prompts), lengths), ([0] * prompts, [1] * prompts)]
+    drawn += [(seen, lengths), ([0] * prompts, [1] * prompts)]
     return [*drawn, ([3, 0], [0, 0]), ([100, 250], [140, 170])]  # the last beyond 8 bits
 
 
@@ -84,68 +83,67 @@ def laying(of_prompt=lambda past, n, start: range(past, past + n), bounds=runnin
     return layout
 
 
-MISTAKES = {
+# Another idea of one prompt's positions, and of the bounds.
+POSITIONS = {
     "your positions run on through the whole pack. Each prompt counts for itself.": (
-        laying(lambda past, n, start: range(start, start + n)),
-        laying(lambda past, n, start: range(past + start, past + start + n)),
+        lambda past, n, start: range(start, start + n),
+        lambda past, n, start: range(past + start, past + start + n),
     ),
     "your positions start at 0 in every chunk. A prompt that has seen 4 tokens goes on at position "
-    "4: its cached keys have been rotated to 0, 1, 2 and 3.": laying(
-        lambda past, n, start: range(n)
-    ),
-    "your positions start one too far: after 4 tokens, 0 to 3, the next one is 4.": laying(
-        lambda past, n, start: range(past + 1, past + n + 1)
-    ),
+    "4: its cached keys have been rotated to 0, 1, 2 and 3.": (lambda past, n, start: range(n),),
     "your positions go one too far: `range` leaves out its end, so a prompt that has seen 4 and "
-    "brings 3 ends with position 6.": laying(lambda past, n, start: range(past, past + n + 1)),
-    "your positions start one too early: after 4 tokens, 0 to 3, the next one is 4.": laying(
-        lambda past, n, start: range(max(0, past - 1), max(0, past - 1) + n)
+    "brings 3 ends with position 6.": (lambda past, n, start: range(past, past + n + 1),),
+    "your positions are one off: after 4 tokens, 0 to 3, the next one is 4.": (
+        lambda past, n, start: range(past + 1, past + n + 1),
+        lambda past, n, start: range(max(0, past - 1), max(0, past - 1) + n),
     ),
     "your ranges end at the number of new tokens. A prompt that has seen 4 and brings 3 ends with "
-    "position 6.": laying(lambda past, n, start: range(past, n)),
-    "you give positions to the cached tokens too. They are not in this pack.": laying(
-        lambda past, n, start: range(past + n)
+    "position 6.": (lambda past, n, start: range(past, n),),
+    "you give positions to the cached tokens too. They are not in this pack.": (
+        lambda past, n, start: range(past + n),
     ),
     "all tokens of a prompt have one position in your list, the first one's. They count on.": (
-        laying(lambda past, n, start: [past] * n),
-        laying(lambda past, n, start: [past]),
+        lambda past, n, start: [past] * n,
+        lambda past, n, start: [past],
     ),
-    "your positions count down. A prompt's tokens stand in the order of the text.": laying(
-        lambda past, n, start: range(past + n)[past:][::-1]
+    "your positions count down. A prompt's tokens stand in the order of the text.": (
+        lambda past, n, start: range(past + n)[past:][::-1],
     ),
+}
+BOUNDS = {
+    "your bounds lack the last one, the end of the pack: B prompts have B + 1 bounds.": (
+        lambda seen, n: running_sum(seen, n)[:-1],
+    ),
+    "your bounds lack the first one, 0: B prompts have B + 1.": (lambda seen, n: np.cumsum(n),),
+    "your bounds are the lengths themselves. A bound says how many tokens lie before it: sum up as "
+    "you go.": (lambda seen, n: n, lambda seen, n: [0, *n]),
+    "your bounds are the places of the prompts' last tokens. A bound lies behind these: it is "
+    "where the next prompt begins.": (
+        lambda seen, n: [0, *np.maximum(np.cumsum(n) - 1, 0)],
+        lambda seen, n: np.maximum(np.cumsum(n) - 1, 0),
+    ),
+    "a prompt without a token has no bound in your list. It still is a prompt: its start and its "
+    "end are the same number.": (lambda seen, n: running_sum(seen, [one for one in n if one]),),
+    "your bounds count the cached tokens too. They bound this pack, which holds only the new "
+    "ones.": (
+        lambda seen, n: running_sum(seen, np.add(seen, n)),
+        lambda seen, n: [0, *np.add(seen, n)],
+        lambda seen, n: np.add(seen, n),
+        lambda seen, n: [*seen, sum(n)],
+        lambda seen, n: running_sum(seen, seen),
+    ),
+    "your bounds are those of the pack alone, from 0 to its end. Each prompt has its own between "
+    "them.": (lambda seen, n: [0, sum(n)],),
+}
+MISTAKES = {
+    **{words: tuple(map(laying, ideas)) for words, ideas in POSITIONS.items()},
+    **{words: tuple(laying(bounds=idea) for idea in ideas) for words, ideas in BOUNDS.items()},
     "every prompt starts where the first one does. Each has seen a number of tokens of its own.": (
         lambda seen, lengths: prompt_by_prompt(seen[:1] * len(seen), lengths)
     ),
-    "you return the bounds first: `return positions, bounds`.": lambda *given: prompt_by_prompt(
-        *given
-    )[::-1],
-    "your bounds lack the last one, the end of the pack: B prompts have B + 1 bounds.": laying(
-        bounds=lambda seen, n: running_sum(seen, n)[:-1]
+    "you return the bounds first: `return positions, bounds`.": (
+        lambda *given: prompt_by_prompt(*given)[::-1]
     ),
-    "your bounds lack the first one: the pack starts at 0, so B prompts have B + 1.": laying(
-        bounds=lambda seen, n: np.cumsum(n)
-    ),
-    "your bounds are the lengths themselves. A bound says how many tokens lie before it: sum up as "
-    "you go.": (laying(bounds=lambda seen, n: n), laying(bounds=lambda seen, n: [0, *n])),
-    "your bounds are the places of the prompts' last tokens. A bound lies behind these: it is "
-    "where the next prompt begins.": (
-        laying(bounds=lambda seen, n: [0, *np.maximum(np.cumsum(n) - 1, 0)]),
-        laying(bounds=lambda seen, n: np.maximum(np.cumsum(n) - 1, 0)),
-    ),
-    "a prompt without a token has no bound in your list. It still is a prompt: its start and its "
-    "end are the same number.": laying(
-        bounds=lambda seen, n: running_sum(seen, [one for one in n if one])
-    ),
-    "your bounds count the cached tokens too. They bound this pack, which holds only the new "
-    "ones.": (
-        laying(bounds=lambda seen, n: running_sum(seen, np.add(seen, n))),
-        laying(bounds=lambda seen, n: [0, *np.add(seen, n)]),
-        laying(bounds=lambda seen, n: np.add(seen, n)),
-        laying(bounds=lambda seen, n: [*seen, sum(n)]),
-        laying(bounds=lambda seen, n: running_sum(seen, seen)),
-    ),
-    "your bounds are those of the pack alone, from 0 to its end. Each prompt has its own between "
-    "them.": laying(bounds=lambda seen, n: [0, sum(n)]),
 }
 
 
@@ -153,9 +151,7 @@ def advice(seen, lengths):
     """What stands out in the case that goes wrong."""
     if not any(seen):
         return "no prompt has seen a token in this case: each counts its own from 0."
-    return (
-        "all is right where no prompt has seen a token. What has been seen moves positions alone."
-    )
+    return "all is right where no prompt has seen a token, and that moves positions alone."
 
 
 KNOWN = Known(

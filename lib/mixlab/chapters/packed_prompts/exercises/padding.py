@@ -2,7 +2,6 @@
 
 from fractions import Fraction
 
-from mixlab.chapters.packed_prompts import exercises as shared
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.readers import read_real
 
@@ -10,11 +9,12 @@ from mixlab.checks.readers import read_real
 def draw(rng):
     drawn = []
     for _ in range(7):
-        lengths = shared.ints(rng, 1, 60, int(rng.integers(2, 15)))
+        lengths = rng.integers(1, 60, int(rng.integers(2, 15))).tolist()
         drawn.append((lengths, int(rng.integers(1, 6))))
     same = int(rng.integers(2, 40))
-    drawn += [([same] * 5, 3), (shared.ints(rng, 1, 60, 7), 3), (shared.ints(rng, 1, 60, 6), 50)]
-    return [*drawn, (shared.ints(rng, 1, 9000, 9), 4)]
+    special = (60, 7, 3), (60, 6, 50), (9000, 9, 4)
+    drawn += [(rng.integers(1, longest, n).tolist(), batch) for longest, n, batch in special]
+    return [*drawn, ([same] * 5, 3)]
 
 
 ASKED = Asked(
@@ -68,28 +68,27 @@ def each_alone(mean):
     )
 
 
-def in_that_many(lengths, batch):
-    size = -(-len(lengths) // batch)
-    return in_turn(lengths, size)
+def whole_ones(lengths, batch):
+    return in_turn(lengths[: len(lengths) // batch * batch], batch)
 
 
+def how_many(lengths, batch):
+    return -(-len(lengths) // batch)
+
+
+# Another idea of a share, by tokens and slots.
+SHARES = {
+    "that is the share of tokens. Padding is the rest.": lambda t, s: t / s,
+    "that is the share in percent: a share lies between 0 and 1.": lambda t, s: 100 * (1 - t / s),
+    "that is the number of padded slots. Which share of all are they?": lambda t, s: s - t,
+    "you divide whole numbers with `//`, which rounds down.": lambda t, s: (s - t) // s,
+    "you divide padding by tokens. The share is of all slots.": lambda t, s: s / t - 1,
+}
 MISTAKES = {
-    "that is the share of tokens. Padding is the rest.": sharing(share=lambda t, s: t / s),
-    "that is the share in percent: a share lies between 0 and 1.": sharing(
-        share=lambda t, s: 100 * (1 - t / s)
-    ),
-    "that is the number of slots that hold padding. Which share of all slots are they?": sharing(
-        share=lambda t, s: s - t
-    ),
+    **{words: sharing(share=share) for words, share in SHARES.items()},
     "that is rounded. Return the share as it is.": tuple(
         sharing(share=lambda t, s, digits=digits: round(1 - t / s, digits))
         for digits in (1, 2, 3, 4)
-    ),
-    "you divide whole numbers with `//`, which rounds down.": sharing(
-        share=lambda t, s: (s - t) // s
-    ),
-    "you divide padding by tokens. The share is of all slots, tokens and padding.": sharing(
-        share=lambda t, s: s / t - 1
     ),
     "you pad every batch to the longest prompt of all. Each has a longest of its own.": (
         sharing(width=lambda part, lengths: max(lengths)),
@@ -117,36 +116,25 @@ MISTAKES = {
         sum(1 - Fraction(n, max(part)) for part in in_turn(lengths, batch) for n in part)
         / len(lengths)
     ),
-    "you add up the batches' shares. Add up their slots and tokens, and divide then.": each_alone(
-        sum
-    ),
+    "you add up the batches' shares: add up slots and tokens, then divide.": each_alone(sum),
     "that is the share of one batch. All batches together are asked.": (
         each_alone(lambda shares: shares[0]),
         each_alone(lambda shares: shares[-1]),
         each_alone(max),
     ),
-    "your last, shorter batch is missing.": sharing(
-        lambda lengths, batch: [part for part in in_turn(lengths, batch) if len(part) == batch]
-    ),
+    "your last, shorter batch is missing.": sharing(whole_ones),
     "you divide the tokens of all prompts by the slots of the whole batches alone.": (
         lambda lengths, batch: (
-            1
-            - sum(lengths)
-            / sharing(
-                lambda lengths, batch: [
-                    part for part in in_turn(lengths, batch) if len(part) == batch
-                ],
-                share=lambda t, s: s,
-            )(lengths, batch)
+            1 - sum(lengths) / sharing(whole_ones, share=lambda t, s: s)(lengths, batch)
         )
     ),
     "`batch` is how many prompts a batch has. You make that many batches.": (
-        sharing(in_that_many),
+        sharing(lambda lengths, batch: in_turn(lengths, how_many(lengths, batch))),
         sharing(lambda lengths, batch: [lengths[at::batch] for at in range(batch)]),
     ),
     "the prompts of a batch come one after the other. You deal them out, like cards.": sharing(
         lambda lengths, batch: [
-            lengths[at :: -(-len(lengths) // batch)] for at in range(-(-len(lengths) // batch))
+            lengths[at :: how_many(lengths, batch)] for at in range(how_many(lengths, batch))
         ]
     ),
 }

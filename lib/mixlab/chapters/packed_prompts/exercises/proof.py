@@ -8,7 +8,7 @@ from itertools import chain
 
 import torch
 
-from mixlab.chapters.packed_prompts.exercises import FAMILIES, NUMBERS, VOCAB, layer_of
+from mixlab.chapters.packed_prompts.exercises.layers import FAMILIES, NUMBERS, VOCAB, layer_of
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.readers import read_verdict
 
@@ -49,7 +49,7 @@ def different(lengths):
     return torch.arange(sum(lengths)) * 7 % VOCAB
 
 
-def judging(packs=EVERY, tokens=different, judged=slice(None), rows=slice(None), atol=1e-9):
+def judging(packs=EVERY, tokens=different, judged=slice(None), rows=lambda off: off, atol=1e-9):
     """A test that compares some rows of some prompts of some packs with the prompts alone."""
 
     def judge(layer):
@@ -57,7 +57,7 @@ def judging(packs=EVERY, tokens=different, judged=slice(None), rows=slice(None),
             ids = tokens(lengths)
             packed, alone = layer(ids, lengths).split(lengths), ids.split(lengths)
             for got, part in list(zip(packed, alone, strict=True))[judged]:
-                if ((got - layer(part, [len(part)]))[rows].abs() > atol).any():
+                if (rows(got - layer(part, [len(part)])).abs() > atol).any():
                     return False
         return True
 
@@ -68,11 +68,8 @@ def by_lists(layer):
     def listed(ids, lengths):
         return [round(x, 6) for row in layer(ids, lengths).tolist() for x in row]
 
-    for parts in (
-        ([5, 1, 9], [2], [8, 7, 7, 30, 6], [4, 3, 0]),
-        ([3, 2], [1, 4]),
-        ([6], [5], [4, 0]),
-    ):
+    packs = ([5, 1, 9], [2], [8, 7, 7, 30, 6], [4, 3, 0]), ([3, 2], [1, 4]), ([6], [5], [4, 0])
+    for parts in packs:
         alone = [x for part in parts for x in listed(part, [len(part)])]
         if listed([*chain(*parts)], [*map(len, parts)]) != alone:
             return False
@@ -118,18 +115,20 @@ MISTAKES = {
     ),
     "your test changes one prompt and looks at the others, and finds every leak. But a prompt must "
     "get what it would get alone, and a layer that adds absolute positions and doesn't start them "
-    "anew fails that without leaking.": (
-        by_influence,
-        lambda layer: by_influence(layer, ONE),
-    ),
+    "anew fails that without leaking.": (by_influence, lambda layer: by_influence(layer, ONE)),
     "your test looks at the last prompt only. A prompt may also see the one after it.": tuple(
         judging(packs, judged=slice(-1, None)) for packs in (EVERY, ONE, [[3, 2, 4, 2]])
     ),
     "your test looks at the first prompt only, and that one has nobody before it.": tuple(
         judging(packs, judged=slice(0, 1)) for packs in (EVERY, ONE)
     ),
-    "your test looks at the first token of each prompt only.": judging(rows=slice(0, 1)),
-    "your test looks at the last token of each prompt only.": judging(rows=slice(-1, None)),
+    "your test looks at the first token of each prompt only.": judging(rows=lambda off: off[:1]),
+    "your test looks at the last token of each prompt only.": judging(rows=lambda off: off[-1:]),
+    "your test adds numbers up, and the right ones may stand at the wrong tokens.": (
+        judging(rows=lambda off: off.sum(0)),
+        judging(rows=torch.sum),
+    ),
+    "your test takes a small leak for rounding.": (judging(atol=0.1), judging(atol=1.0)),
 }
 
 TWO = [[n, m] for n in range(1, 6) for m in range(1, 6)]

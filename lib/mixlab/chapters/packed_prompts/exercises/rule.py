@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from mixlab.chapters.packed_prompts import exercises as shared
+from mixlab.chapters.packed_prompts.exercises import masks, packs
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.messages import Unreadable
 from mixlab.checks.readers import kind_of, read_mask
@@ -61,7 +61,7 @@ def read_seen(rule, query, key):
 
 
 ASKED = Asked(
-    draw=shared.draw_blocks,
+    draw=packs.draw_blocks,
     read=read_mask(),
     call=call,
     examples=(([2, 3], [2, 3], 2), ([1, 3], [3, 5], 3), ([2, 1, 3], [2, 4, 6], 2)),
@@ -97,11 +97,8 @@ def measured(distance=lambda to_q_end, to_k_end: to_k_end - to_q_end, right=(Tru
         def sees(batch, head, query, key):
             q_prompt = torch.bucketize(query, q_ends, right=right[0])
             k_prompt = torch.bucketize(key, k_ends, right=right[1])
-            far = (
-                query - key
-                if distance is None
-                else distance(q_ends[q_prompt] - query, k_ends[k_prompt] - key)
-            )
+            to_ends = q_ends[q_prompt] - query, k_ends[k_prompt] - key
+            far = distance(*to_ends) if distance else query - key
             return (q_prompt == k_prompt) & (far >= 0) & (far < window)
 
         return sees
@@ -110,37 +107,33 @@ def measured(distance=lambda to_q_end, to_k_end: to_k_end - to_q_end, right=(Tru
 
 
 MISTAKES = {
-    "both mistakes are still there: the border between prompts, and the distance.": measured(
-        None, right=(False, False)
-    ),
-    shared.PACKED: measured(None),
-    "the first token of each prompt still belongs to the prompt before it: bucketize puts a number "
-    "that equals a border to its left, unless it is told otherwise.": measured(
-        right=(False, False)
-    ),
+    "both mistakes are still there, border and distance.": measured(None, right=(False, False)),
+    masks.PACKED: measured(None),
+    "the first token of each prompt still belongs to the prompt before it: bucketize puts what "
+    "equals a border to its left, unless told otherwise.": measured(right=(False, False)),
     "one of the two borders is mended: queries and keys are both put into prompts.": (
         measured(right=(True, False)),
         measured(right=(False, True)),
     ),
     **{
-        words: tuple(map(looked_up, masks if isinstance(masks, tuple) else (masks,)))
-        for words, masks in shared.NEARLY.items()
-        if words != shared.PACKED
+        words: tuple(map(looked_up, made if isinstance(made, tuple) else (made,)))
+        for words, made in masks.NEARLY.items()
+        if words != masks.PACKED
     },
 }
 
 KNOWN = Known(
-    right=(looked_up(shared.by_loops), measured()),
+    right=(looked_up(masks.by_loops), measured()),
     mistakes=MISTAKES,
     slips={
-        "expected the function `sees`": shared.by_loops,
-        "when it is asked from the end": lambda *given: lambda *places: shared.by_loops(*given),
+        "expected the function `sees`": masks.by_loops,
+        "when it is asked from the end": lambda *given: lambda *places: masks.by_loops(*given),
         "one truth value, and a tensor has many": lambda *given: (
             lambda batch, head, query, key: bool(query >= key and query - key < 3)
         ),
     },
     show=lambda q, k, w: f"the rule of packed_rule({q}, {k}, window={w})",
-    place=shared.query_key,
-    name=shared.visible,
-    advice=shared.advice,
+    place=masks.query_key,
+    name=masks.visible,
+    advice=masks.advice,
 )

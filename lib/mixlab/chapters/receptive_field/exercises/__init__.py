@@ -24,7 +24,7 @@ def band(window, step=1):
 
 
 def blocks(size):
-    """Mask (LONGEST, LONGEST): each token reads its own block."""
+    """Mask: each token reads its own block."""
     return POSITION[:, None] // size == POSITION // size
 
 
@@ -109,20 +109,11 @@ def from_one_channel(x, mask, generator):
 
 
 def layer(from_start, from_end=None, last=None):
-    """Three tables (3, LONGEST, LONGEST) of one layer, good for texts of any length.
-
-    Args:
-        from_start: the mask, keys counted from the start.
-        from_end: what is seen beside it, keys counted from the end.
-        last: what the last token sees, by the text's length less 1.
+    """One layer's tables (3, LONGEST, LONGEST): its mask, keys counted from the start; what is seen
+    beside it, keys counted from the end; what the last token sees, by the text's length less 1.
     """
-    return torch.stack(
-        (
-            from_start,
-            torch.zeros_like(from_start) if from_end is None else from_end,
-            from_start if last is None else last,
-        )
-    )
+    from_end = torch.zeros_like(from_start) if from_end is None else from_end
+    return torch.stack((from_start, from_end, from_start if last is None else last))
 
 
 def reading_from_the_end(window):
@@ -154,14 +145,7 @@ def visible(tables, seq):
 
 
 def stack_of(tables, mix, seed, says):
-    """A stack of layers, as a function from states to states.
-
-    Args:
-        tables: (layers, 3, LONGEST, LONGEST), the first layer first.
-        mix: one layer.
-        seed: of its weights.
-        says: what it is, in words; for messages.
-    """
+    """A stack of layers: `mix` with each one's tables, weights by a seed, and its own words."""
 
     def stack(x):
         if not torch.is_tensor(x) or x.dim() != 2 or x.shape[1] != DIM or len(x) > LONGEST:

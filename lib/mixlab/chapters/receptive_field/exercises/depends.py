@@ -1,6 +1,5 @@
 """03.4 Find the bug: a test that is easily fooled."""
 
-from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -96,10 +95,6 @@ def above(threshold):
     return lambda gradient: gradient.norm(dim=1) > threshold
 
 
-def channel(number, dim):
-    return torch.eye(dim)[number]
-
-
 LEFT = {
     "the states are still zeros, and at 0 a ReLU passes nothing on and a product is flat": {
         "start": torch.zeros
@@ -149,7 +144,7 @@ OTHERS = {
     ),
     "you read one channel. Another may know more: in some of these stacks a single channel looks "
     "around.": tuple(
-        by_gradient(direction=partial(channel, number)) for number in range(shared.DIM)
+        by_gradient(direction=lambda dim, c=c: torch.eye(dim)[c]) for c in range(shared.DIM)
     ),
     "you look at one channel of each input. The last output may depend on another of them.": tuple(
         by_gradient(found=lambda gradient, c=c: gradient[:, c] != 0) for c in range(shared.DIM)
@@ -157,9 +152,7 @@ OTHERS = {
     "you ask that all channels of an input have an effect. One is enough.": (
         by_gradient(found=lambda gradient: (gradient != 0).all(dim=1)),
     ),
-    "you read the first token's output. Asked for is the last one's.": (
-        by_gradient(row=lambda y: y[0]),
-    ),
+    "you read the first token's output, not the last's.": (by_gradient(row=lambda y: y[0]),),
     "you say that the last token depends on every token. Do you read all tokens, and not the last "
     "one alone? What that one never sees has a derivative of exactly 0. (If you put NaN into a "
     "token: a hidden one has weight 0, and 0 times NaN is NaN.)": (
@@ -167,6 +160,9 @@ OTHERS = {
     ),
     "your mask is True where there is no dependence: True means that it depends.": (
         by_gradient(found=lambda gradient: (gradient == 0).all(dim=1)),
+    ),
+    "you gather over the tokens, and one value a channel is left: it is to be one a token.": (
+        by_gradient(found=lambda gradient: (gradient != 0).any(dim=0)),
     ),
 }
 MISTAKES = {
@@ -181,7 +177,6 @@ KNOWN = Known(
     slips={
         "got other numbers": by_gradient(found=lambda gradient: gradient.norm(dim=1)),
         "expected a mask with 1 axis": by_gradient(found=lambda gradient: gradient != 0),
-        "expected shape": by_gradient(found=lambda gradient: (gradient != 0).any(dim=0)),
     },
     show=lambda f, seq, dim: f"depends_on(f, seq={seq}, dim={dim}), f being {f.__doc__}",
     place=lambda at: f"token {at[0]}" if at else "",

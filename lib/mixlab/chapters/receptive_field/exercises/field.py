@@ -7,7 +7,7 @@ from mixlab.checks.readers import read_count
 
 
 def draw(rng):
-    """Stacks with and without windows, early and late in a text; Mistral's own size."""
+    """Stacks with and without windows, early and late in a text; a deep one."""
 
     def stack(n_layers, none):
         windows = [int(w) for w in rng.integers(1, 9, n_layers)]
@@ -19,21 +19,17 @@ def draw(rng):
     drawn += [(stack(int(rng.integers(1, 6)), True), int(rng.integers(3, 60))) for _ in range(3)]
     drawn += [(stack(int(rng.integers(4, 9)), False), int(rng.integers(0, 9))) for _ in range(3)]
     drawn += [([2, None, 3], int(rng.integers(9, 40))), ([None, 2], int(rng.integers(9, 40)))]
-    mistral = [4096] * int(rng.integers(20, 40)), int(rng.integers(200_000, 300_000))
+    deep = [16] * int(rng.integers(20, 40)), int(rng.integers(600, 700))
     exact = stack(5, False)
-    return [*drawn, mistral, ([1, 1, 1], 7), ([None], 0), ([6], 30), (exact, sum(exact) - 5)]
+    return [*drawn, deep, ([1, 1, 1], 7), ([None], 0), ([6], 30), (exact, sum(exact) - 5)]
 
 
 ASKED = Asked(
     draw=draw,
     read=read_count,
     examples=(
-        ([3, 3], 10),
-        ([4, 2, 1], 30),
-        ([5, None], 6),
-        ([4, 4], 3),
-        ([None, 2], 9),
-        ([2, None, 3], 8),
+        *(([3, 3], 10), ([4, 2, 1], 30), ([5, None], 6)),
+        *(([4, 4], 3), ([None, 2], 9), ([2, None, 3], 8)),
     ),
     hints=(
         "Do one layer in your head: a window of 4 adds three tokens to what was known. A second "
@@ -85,12 +81,11 @@ MISTAKES = {
         counting(sum),
         counting(lambda w: sum(w) + 1),
         counting(lambda w: sum(w) - 1),
+        counting(sum, most=endless),
     ),
     "you take the larger of two limits. A token reaches no further than the smaller one.": (
         lambda windows, position: max(position + 1, walk_down(windows, position))
     ),
-    "you add the windows up, and more tokens than there are. Each window counts the token itself, "
-    "which was known before.": counting(sum, most=endless),
     "you count the tokens before it, and forget the token itself.": (
         lambda windows, position: walk_down(windows, position) - 1,
         counting(lambda w: right_reach(w) - 1),
@@ -101,20 +96,22 @@ MISTAKES = {
         lambda windows, position: walk_down(windows, position) + 1,
     ),
     "early in a text there are fewer tokens than a stack could reach: token `position` has only "
-    "position + 1.": counting(right_reach, most=endless),
+    "position + 1.": (
+        counting(right_reach, most=endless),
+        lambda windows, p: 1 + sum(p if w is None else w - 1 for w in windows),
+    ),
+    "you return where the farthest token stands. Asked for is how many there are from it on.": (
+        lambda windows, position: position + 1 - walk_down(windows, position)
+    ),
     "token `position` is counted from 0, so up to it there are position + 1 tokens.": (
         counting(right_reach, most=lambda p: p, full=lambda p: p),
         counting(right_reach, most=lambda p: p),
         counting(right_reach, full=lambda p: p),
     ),
-    "you take the first layer's window for all layers. Each adds its own.": (
-        lambda windows, position: walk_down([windows[0]] * len(windows), position)
-    ),
-    "you take the last layer's window for all layers. Each adds its own.": (
-        lambda windows, position: walk_down([windows[-1]] * len(windows), position)
-    ),
-    "you take the largest window for all layers. Each adds its own.": (
-        counting(lambda w: right_reach([max(w)] * len(w)))
+    "you take one layer's window for all, the first, the last or the largest. Each adds its own.": (
+        lambda windows, position: walk_down(windows[:1] * len(windows), position),
+        lambda windows, position: walk_down(windows[-1:] * len(windows), position),
+        counting(lambda w: right_reach([max(w)] * len(w))),
     ),
     "you take one window alone, the largest or the last. What a layer reads has looked back "
     "already: their steps add up.": (counting(max), counting(lambda w: w[-1])),

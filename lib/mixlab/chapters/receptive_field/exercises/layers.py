@@ -22,31 +22,16 @@ def draw(rng):
     drawn += [far(int(rng.integers(1002, 5000)), int(rng.integers(100, 300)), n) for n in (1, 999)]
     drawn += [far(2, int(rng.integers(256, 290)), 0)]  # as many layers as tokens, beyond 8 bits
     i = int(rng.integers(3, 60))
-    return [
-        *drawn,
-        (i, i, 4),
-        (i, i, 1),
-        (i, i - 2, 1),
-        (i - 2, i, 5),
-        (i - 2, i, 1),
-        (i, i - 3, 2),
-    ]
+    drawn += [(i, i, 4), (i, i, 1), (i, i - 2, 1), (i - 2, i, 5), (i - 2, i, 1), (i, i - 3, 2)]
+    return drawn
 
 
 ASKED = Asked(
     draw=draw,
     read=read_count,
     examples=(
-        (10, 3, 4),
-        (9, 3, 4),
-        (10, 0, 3),
-        (5, 5, 4),
-        (6, 2, 1),
-        (2, 9, 4),
-        (8, 8, 1),
-        (12, 0, 5),
-        (11, 3, 4),
-        (3, 8, 1),
+        *((10, 3, 4), (9, 3, 4), (10, 0, 3), (5, 5, 4), (6, 2, 1)),
+        *((2, 9, 4), (8, 8, 1), (12, 0, 5), (11, 3, 4), (3, 8, 1)),
     ),
     hints=(
         "Make a table for a window of 4: which distances does one layer bridge? Which two?",
@@ -70,12 +55,8 @@ def step_by_step(i, j, window):
 
 
 def needing(rounds=math.ceil, step=lambda window: window - 1, same=0, ahead=-1, alone=-1, more=0):
-    """The distance over a step, rounded, with another idea of this or of the cases without one.
-
-    Args:
-        same, ahead, alone: for the token itself, a later one, and a window of 1; where it is None,
-            the division is made.
-        more: layers added to a division.
+    """The distance over a step, rounded, and `more`; with another idea of this, or of the token
+    itself (`same`), a later one (`ahead`) and a window of 1 (`alone`): for None it is divided too.
     """
 
     def layers_needed(i, j, window):
@@ -115,13 +96,14 @@ MISTAKES = {
         needing(more=1, same=1),
         needing(more=1),
         needing(same=1),
+        lambda i, j, w: -1 if w == 1 else needing(same=1)(i, j, w),
     ),
     "you count one layer too few, as if the input were one.": needing(more=-1),
-    "later tokens are never reached, and you count layers to them.": (
-        lambda i, j, w: step_by_step(max(i, j), min(i, j), w)
-    ),
     "your count is right except for later tokens, which no number of layers reaches: there the "
-    "answer is -1.": needing(ahead=None),
+    "answer is -1.": (
+        needing(ahead=None),
+        lambda i, j, w: step_by_step(max(i, j), min(i, j), w),
+    ),
     "a later token is never reached: that is -1, not 0 layers.": (
         needing(ahead=0),
         lambda i, j, w: -1 if w == 1 and i != j else needing(ahead=0)(i, j, w),
@@ -138,9 +120,7 @@ MISTAKES = {
         needing(ahead=-2, alone=-2),
         needing(ahead=10**9, alone=10**9),
     ),
-    "you count tokens, and not layers: a layer bridges W - 1 of them at once.": (
-        needing(step=lambda w: 1)
-    ),
+    "you count tokens. A layer bridges W - 1 of them at once.": needing(step=lambda w: 1),
 }
 
 KNOWN = Known(

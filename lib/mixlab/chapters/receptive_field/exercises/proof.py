@@ -49,8 +49,6 @@ NUMBERS = {  # that a family may have; the first is for the examples
     "token {n} + k (W - 1) reading the next, and not its farthest": (0, 1),
 }
 MIXES = (shared.attention, shared.averages, shared.convolution)
-
-
 SIZES = [(2, 4), (1, 5), (3, 3), (3, 1), (2, 9), (1, 40)]  # layers and window, of the examples
 
 
@@ -95,21 +93,19 @@ ASKED = Asked(
 @cache
 def dependence(model, seq):
     """Whether token i (row) depends on token j (column): exchange one after the other."""
-    x = torch.randn(
-        seq, shared.DIM, dtype=torch.float64, generator=torch.Generator().manual_seed(5)
-    )
+    x = torch.from_numpy(np.random.default_rng(5).standard_normal((seq, shared.DIM)))
     changed = [model(x + (P[:seq, None] == j)) != model(x) for j in range(seq)]
     return torch.stack(changed, dim=1).any(dim=2).numpy()
 
 
-def judging(looks=lambda i, j, seq, far: i >= 0, longer=5, reach=lambda n, w: n * (w - 1)):
-    """A test of a text so much longer than the reach, that looks at some pairs (i, j) only."""
+def judging(looks=lambda i, *_: i >= 0, longer=5, reach=lambda n, w: n * (w - 1), reads=np.array):
+    """A test of a text so much longer than the reach, of some pairs (i, j), or of their number."""
 
     def has_reach(model, n_layers, window):
         far, seq = reach(n_layers, window), min(LONGEST, n_layers * (window - 1) + longer)
         i, j = np.ogrid[:seq, :seq]
-        wrong = dependence(model, seq) != ((i - j >= 0) & (i - j <= far))
-        return not (wrong & looks(i, j, seq, far)).any()
+        tables = dependence(model, seq), (i - j >= 0) & (i - j <= far)
+        return np.array_equal(*(reads(table & looks(i, j, seq, far)) for table in tables))
 
     return has_reach
 
@@ -125,12 +121,13 @@ def by_gradient(model, n_layers, window):
 MISTAKES = {
     "your test accepts everything.": lambda model, n, w: True,
     "your test rejects everything, right models too. Print the first pair it rejects. (If it puts "
-    "NaN into a token: a hidden one has weight 0, and 0 times NaN is NaN.)": lambda model, n, w: (
-        False
-    ),
+    "NaN into a token: a hidden one has weight 0, and 0 times NaN is NaN.)": lambda *_: False,
     "your verdicts are the wrong way round: True is for this reach.": lambda *a: not judging()(*a),
     "you take n_layers × window for the reach. A window counts the token itself, so each layer "
     "adds W - 1.": tuple(judging(reach=lambda n, w: n * w, longer=more) for more in (5, 40)),
+    "your reach counts the token itself. The farthest stands n_layers × (window - 1) before it.": (
+        judging(reach=lambda n, w: n * (w - 1) + 1)
+    ),
     "your sequence is not longer than the reach, so nothing lies beyond it.": judging(longer=1),
     "your test looks at the last token only. Some models are right there and wrong at an earlier "
     "one.": judging(lambda i, j, s, far: i == s - 1),
@@ -141,9 +138,7 @@ MISTAKES = {
     ),
     "your test looks at the two edges of the reach only. Some models have the right edge, and "
     "holes or a glimpse of something else.": judging(lambda i, j, _, far: (i - j - far) // 2 == 0),
-    "your test never asks whether a token depends on a later one.": (
-        judging(lambda i, j, *_: i >= j)
-    ),
+    "your test never asks about a later token.": judging(lambda i, j, *_: i >= j),
     "your test asks that nothing beyond the reach has an effect, and not that everything within "
     "has one: it accepts models that reach less.": (
         judging(lambda i, j, s, far: (i - j > far) | (i < j))
@@ -153,8 +148,10 @@ MISTAKES = {
         judging(lambda i, j, s, far: (i >= j) & (i - j <= far))
     ),
     "your test counts how many tokens matter, and the right number can be made of the wrong ones: "
-    "compare pair by pair.": lambda model, n, w: (
-        dependence(model, n * (w - 1) + 5)[-1].sum() == n * (w - 1) + 1
+    "compare pair by pair.": (
+        judging(lambda i, j, s, far: i == s - 1, reads=np.sum),
+        judging(reads=lambda table: table.sum(1)),
+        judging(reads=np.sum),
     ),
 }
 

@@ -1,5 +1,7 @@
 """03.3 Reach through any masks: products of who sees whom."""
 
+from operator import itemgetter
+
 import numpy as np
 import torch
 
@@ -61,6 +63,10 @@ def token_by_token(masks):
     return [[j in known[i] for j in range(len(known))] for i in range(len(known))]
 
 
+def itself(table):
+    return np.eye(len(table), dtype=bool)
+
+
 def through(mask, known):
     """What each token is told by those that it sees."""
     return mask.astype(float) @ known > 0
@@ -69,7 +75,7 @@ def through(mask, known):
 def layered(
     step=lambda mask, known: known | through(mask, known),
     order=lambda masks: masks,
-    start=lambda masks: np.eye(len(masks[0]), dtype=bool),
+    start=lambda masks: itself(masks[0]),
     end=lambda known: known,
 ):
     """Layer by layer, with another idea of a layer, of which come, of the start or the end."""
@@ -90,37 +96,33 @@ def in_place(mask, known):
     return known
 
 
-def until_nothing_changes(masks):
-    return [np.any(masks, axis=0)] * len(masks[0])
-
-
 def counting(kind, known_where):
-    """Paths counted in so many bits, which wrap around."""
-
-    def step(mask, paths):
-        return (mask | np.eye(len(mask), dtype=bool)).astype(kind) @ paths
-
+    """Paths counted in numbers of a kind, which has an end."""
     return layered(
-        step, start=lambda m: np.eye(len(m[0]), dtype=kind), end=lambda p: known_where(p, 0)
+        lambda mask, paths: torch.from_numpy(mask | itself(mask)).to(kind) @ paths,
+        start=lambda masks: torch.from_numpy(itself(masks[0])).to(kind),
+        end=lambda paths: known_where(paths, 0),
     )
 
 
 MISTAKES = {
     "the product runs the wrong way round. The first layer's mask stands on the right: mask_2 @ "
     "mask_1.": layered(order=lambda masks: masks[::-1]),
-    "the residual is missing. A token whose mask hides it still keeps what it knew.": (
-        layered(through)
+    "the residual is missing, after the first layer or in all. A token whose mask hides it still "
+    "keeps what it knew.": (
+        layered(through),
+        layered(through, lambda masks: masks[1:], start=lambda masks: masks[0] | itself(masks[0])),
     ),
     "the residual is missing, and the product runs the wrong way round: mask_2 @ mask_1.": (
         layered(through, order=lambda masks: masks[::-1])
     ),
     "your residual keeps the token itself, and not what else it knew.": layered(
-        lambda mask, known: through(mask, known) | np.eye(len(mask), dtype=bool)
+        lambda mask, known: through(mask, known) | itself(mask)
     ),
     "the residual is there from the second layer on, or at the end, and not in the first: begin "
     "with the identity, not with the first mask.": (
-        layered(order=lambda masks: masks[1:], start=lambda masks: masks[0]),
-        layered(through, end=lambda known: known | np.eye(len(known), dtype=bool)),
+        layered(order=lambda masks: masks[1:], start=itemgetter(0)),
+        layered(through, end=lambda known: known | itself(known)),
     ),
     "you use the first mask for every layer.": layered(order=lambda m: m[:1] * len(m)),
     "you use the last mask for every layer.": layered(order=lambda m: m[-1:] * len(m)),
@@ -132,21 +134,21 @@ MISTAKES = {
     ),
     "you join the masks, as if all stood in one layer. The second layer reads what the first has "
     "gathered: that takes a product.": (
-        layered(lambda mask, known: known | mask),
-        layered(lambda mask, known: known | mask, start=lambda m: m[0]),
+        layered(np.logical_or),
+        layered(np.logical_or, start=itemgetter(0)),
     ),
     "you follow the masks in any order, and again and again. Each layer is passed once, the first "
     "layer first.": (
-        layered(order=until_nothing_changes),
         layered(order=lambda masks: [np.any(masks, axis=0)] * len(masks)),
+        layered(order=lambda masks: [np.any(masks, axis=0)] * len(masks[0])),
     ),
     "you keep only pairs that every mask shows. The second layer reads what the first has "
     "gathered: that takes a product.": (
-        layered(lambda mask, known: known & mask, start=lambda m: m[0])
+        layered(np.logical_and, start=itemgetter(0)),
+        layered(np.logical_and, start=itemgetter(0), end=lambda known: known | itself(known)),
     ),
-    "your tables are multiplied place by place, so nothing is passed on. A token knows what any "
-    "token knows that it sees: that takes `@`.": layered(
-        lambda mask, known: known | (mask & known)
+    "your tables are multiplied place by place, so nothing is passed on: that takes `@`.": (
+        layered(lambda mask, known: known | (mask & known))
     ),
     "rows and columns are swapped: a row is the token that knows.": layered(end=np.transpose),
     "you read each mask's columns as its rows: the row is the token that sees.": (
@@ -154,14 +156,15 @@ MISTAKES = {
     ),
     "a layer changes what it is still reading: a token takes over what another has learnt in the "
     "same layer. Keep what was known before the layer.": layered(in_place),
-    "you hide what is ahead. These masks need not be causal: take them as they are.": (
-        layered(end=np.tril)
-    ),
-    "every layer is right, and seventy of them are not: the number of paths outgrows 64 bits and "
-    "turns negative, or 0. Make it True and False after every layer.": tuple(
-        counting(kind, where)
-        for kind in (np.int64, np.int32, np.int16, np.int8, np.uint8)
-        for where in (np.greater, np.not_equal)
+    "you hide what is ahead. These masks need not be causal.": layered(end=np.tril),
+    "every layer is right, and seventy of them are not: so many paths fit in no number, and become "
+    "negative, 0 or NaN. Make them True and False after every layer.": (
+        counting(torch.float32, torch.gt),
+        *(counting(kind, torch.gt) for kind in (torch.int64, torch.int32, torch.int16, torch.int8)),
+        *(
+            counting(kind, torch.ne)
+            for kind in (torch.int64, torch.int32, torch.int16, torch.uint8)
+        ),
     ),
 }
 
@@ -176,9 +179,7 @@ KNOWN = Known(
     right=(token_by_token, layered()),
     mistakes=MISTAKES,
     slips={
-        "expected a mask of True and False": layered(
-            lambda mask, known: known + mask @ (1 * known)
-        ),
+        "Are they counts?": layered(lambda mask, paths: paths + mask @ (1 * paths)),
         "multiplies matrices of numbers, not of truth values": lambda masks: masks[0] @ masks[-1],
         "expected shape": lambda masks: token_by_token(masks)[-1:],
     },

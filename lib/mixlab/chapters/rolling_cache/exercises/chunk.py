@@ -24,8 +24,7 @@ def draw(rng):
 
 def qkv(rng, seq, head_dim=8):
     """Random queries, keys and values of one head, (seq, head_dim) each."""
-    shape = (seq, head_dim)
-    return [torch.from_numpy(1.5 * rng.standard_normal(shape)).float() for _ in range(3)]
+    return list(torch.from_numpy(1.5 * rng.standard_normal((3, seq, head_dim))).float())
 
 
 def call(answer, window, chunks, q, k, v):
@@ -46,9 +45,11 @@ def call(answer, window, chunks, q, k, v):
             for position in range(max(0, length - window), length):
                 slot = position % window  # the outputs alone wouldn't tell
                 if not torch.allclose(ring[slot], rows[position], atol=1e-5):
+                    there = [p for p in range(length) if torch.allclose(ring[slot], rows[p])]
+                    holds = f"holds position {there[0]}" if there else "doesn't"
                     raise Unreadable(
                         f"after the chunk of positions {length - n} to {length - 1}, slot {slot} "
-                        f"of `{name}` should hold position {position}, and doesn't. Change the "
+                        f"of `{name}` should hold position {position}, and {holds}. Change the "
                         "rings that came in, in place, and keep position p in slot p % window"
                     )
     return np.concatenate(parts)
@@ -142,7 +143,10 @@ MISTAKES = {
         lambda i, j, start, w: (j >= 0) & (j <= i) & (i - j < w), finds=written
     ),
     "you attend before you write, and over the slots as they lie, while your mask takes them to "
-    "be in order. Unrotate the ring first.": attending(finds=as_they_lie),
+    "be in order. Unrotate the ring first.": (
+        attending(finds=as_they_lie),
+        attending(finds=lambda ring, rows, length: as_they_lie(ring[:length], rows, length)),
+    ),
     "your first tokens also attend to slots that were never written. A key of zeros scores 0, not "
     "-inf, so the softmax gives it weight: leave it out.": attending(
         finds=lambda ring, rows, length: as_they_lie(ring.roll(-length, 0), rows, length)
@@ -151,13 +155,14 @@ MISTAKES = {
         attending(lambda i, j, start, w: (j <= i) & (i - j <= w))
     ),
     "your queries see everything in the ring, also what has left their window: the mask must hide "
-    "distances of W and more.": attending(lambda i, j, start, w: j <= i),
+    "distances of W and more.": (
+        attending(lambda i, j, start, w: j <= i),
+        attending(lambda i, j, start, w: (j <= i) & (j > start - w)),
+    ),
     "your window has W - 1 keys. It counts the token itself: distances 0 to W - 1.": attending(
         lambda i, j, start, w: (j <= i) & (i - j < max(1, w - 1))
     ),
-    "the tokens of a chunk also see later ones of the same chunk.": attending(
-        lambda i, j, start, w: i - j < w
-    ),
+    "a chunk's tokens see later ones of it.": attending(lambda i, j, start, w: i - j < w),
     "the tokens of a chunk see each other and not the ring.": attending(
         lambda i, j, start, w: (j >= start) & (j <= i) & (i - j < w)
     ),
@@ -165,9 +170,7 @@ MISTAKES = {
         lambda i, j, start, w: ((j < start) | (j == i)) & (i - j < w)
     ),
     "the scores are not divided by √head_dim, so the softmax is too sharp.": scaled(0.5),
-    "the scores are divided by head_dim and not by its root, so the softmax is too flat.": scaled(
-        -0.5
-    ),
+    "the scores are divided by head_dim and not by its root.": scaled(-0.5),
 }
 
 KNOWN = Known(

@@ -64,12 +64,11 @@ MISTAKES = {
     "you have it the wrong way round: True means that the ring still holds all that is needed.": (
         lambda *given: not by_sets(*given)
     ),
-    "you ask whether the tokens that go, position `new` the first of them, are still in the ring. "
-    "What matters are those that stay: the next token must find the W - 1 before it.": (
-        lambda length, new, window: length - new <= window
+    "you ask whether the tokens that go are few enough to be in the ring still. What matters are "
+    "those that stay: the next token must find the W - 1 before it.": (
+        lambda length, new, window: length - new <= window,
+        lambda length, new, window: length - new < window,
     ),
-    "you ask whether the tokens that go are fewer than W. What matters are those that stay: the "
-    "next token must find the W - 1 before it.": lambda length, new, window: length - new < window,
     "a ring that has never wrapped can go back anywhere, and you say so. But one that has wrapped "
     "can still take back its last token, and start anew.": (
         lambda length, new, window: length <= window,
@@ -79,17 +78,24 @@ MISTAKES = {
     "you let one token be taken back, and no more. A ring that has never wrapped still holds "
     "everything.": lambda length, new, window: new >= length - 1,
     "you ask whether what stays would fit into the ring. It has to be in there still.": (
-        lambda length, new, window: new <= window
+        lambda length, new, window: new <= window,
+        lambda length, new, window: new <= window or length - new <= 1,
     ),
     "a full ring holds W positions, `length - window` the oldest: you think it is overwritten.": (
         lambda length, new, window: oldest_is_held(length + 1, new, window)
     ),
     "you call a ring of exactly W tokens wrapped. Its last write filled the last free slot, and "
     "nothing has been overwritten yet.": (
-        lambda length, new, window: length < window or by_cases(length + 0.5, new, window)
+        lambda length, new, window: length < window or by_cases(length + 0.5, new, window),
+        lambda length, new, window: (
+            length < window or window == 1 or new in (0, length) or new == length - 1
+        ),
     ),
     "you let a wrapped ring go back by two tokens. The second one has overwritten a key that the "
-    "next token needs.": lambda length, new, window: by_cases(length - 1, new, window),
+    "next token needs.": (
+        lambda length, new, window: by_cases(length - 1, new, window),
+        lambda length, new, window: by_cases(length, new, window) or length - new <= 2,
+    ),
     "you never let a wrapped ring go back. Its last token has overwritten a key that the next one "
     "does not need any more.": lambda length, new, window: (
         length <= window or window == 1 or new in (0, length)

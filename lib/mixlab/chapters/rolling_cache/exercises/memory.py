@@ -69,14 +69,15 @@ def paired(windows, lengths, *rest):
 
 MISTAKES = {
     "you count the keys and not the values.": lambda *given: cache_bytes(*given) // 2,
-    "you count a key and a value for every query head. Query heads share them: a cache holds "
-    "`n_kv_heads` of each.": lambda w, t, h, kv, d, b: cache_bytes(w, t, h, h, d, b),
-    "your windows have no effect: a layer with a window holds at most that many.": holding(
-        lambda n, w: n
+    "you count query heads. They share keys and values: a cache holds `n_kv_heads` of each.": (
+        lambda w, t, h, kv, d, b: cache_bytes(w, t, h, h, d, b),
+        lambda w, t, h, kv, d, b: cache_bytes(w, t, h, h + kv, d, b),
     ),
-    "you count every slot of a ring, also those that a short sequence leaves empty.": holding(
-        lambda n, w: w or n
+    "query heads over key/value heads says how many share one, and not how many are held.": (
+        lambda w, t, h, kv, d, b: cache_bytes(w, t, h, h // kv, d, b)
     ),
+    "your windows have no effect: a ring holds at most W tokens.": holding(lambda n, w: n),
+    "you count every slot of a ring, also those left empty.": holding(lambda n, w: w or n),
     "you hold W - 1 tokens in a full ring. The newest token's own key is in it too.": holding(
         lambda n, w: n if w is None or n < w else w - 1
     ),
@@ -92,12 +93,8 @@ MISTAKES = {
     ),
     "you pair layers with sequences, the first with the first. Every layer keeps keys of every "
     "sequence.": paired,
-    "you count a layer without a window as if it held nothing; it holds everything.": holding(
-        lambda n, w: min(n, w or 0)
-    ),
-    "you leave out how many numbers a head has.": lambda w, t, h, kv, d, b: cache_bytes(
-        w, t, h, kv, 1, b
-    ),
+    "a layer without a window holds all, not nothing.": holding(lambda n, w: min(n, w or 0)),
+    "you leave out how many numbers a head has.": lambda *a: cache_bytes(*a[:4], 1, a[5]),
     "you count numbers and not bytes.": lambda *given: cache_bytes(*given[:-1], 1),
     "you count the larger of window and length. A ring never holds more than W, nor more than was "
     "written.": holding(lambda n, w: n if w is None else max(n, w)),
@@ -105,14 +102,22 @@ MISTAKES = {
         lambda w, t, *rest: cache_bytes(w, t[:1], *rest),
         lambda w, t, *rest: cache_bytes(w, (min(t),) * len(t), *rest),
     ),
-    "you count one layer: each keeps its own keys and values.": lambda w, *rest: cache_bytes(
-        w[:1], *rest
-    ),
+    "you count one layer: each keeps its own.": lambda w, *rest: cache_bytes(w[:1], *rest),
     "you count bits: `bytes_per_number` is in bytes already.": lambda *a: 8 * cache_bytes(*a),
     "you count one layer's window for all layers: each has its own.": (
         lambda w, *rest: cache_bytes(w[:1] * len(w), *rest)
     ),
 }
+
+
+def advice(*given):
+    """What is special about these sizes."""
+    if cache_bytes(*given) > 2**24:
+        return (
+            "is your count right where it is small? int32 ends at 2^31, float32 rounds from 2^24."
+        )
+    return "write down how many tokens each layer holds of each sequence, and add them up."
+
 
 KNOWN = Known(
     right=(cache_bytes, in_numpy),
@@ -122,4 +127,5 @@ KNOWN = Known(
         f"cache_bytes({w}, {t}, n_heads={h}, n_kv_heads={kv}, head_dim={d}, bytes_per_number={b})"
     ),
     name="{:,}".format,
+    advice=advice,
 )

@@ -50,17 +50,13 @@ ASKED = Asked(
 # --- kept back while grading ---
 
 
+def rows(ring, first, end, order=list):
+    """The rows of the positions from `first`, or 0, to before `end`."""
+    return ring[order(position % len(ring) for position in range(max(0, first), end))]
+
+
 def past(ring, length):
-    positions = range(max(0, length - len(ring) + 1), length)
-    return ring.double().numpy()[[p % len(ring) for p in positions]].reshape(-1, ring.shape[1])
-
-
-def past_cut(ring, length):
-    window = len(ring)
-    if length < window:
-        return ring[:length]
-    cut = length % window
-    return torch.cat((ring[cut:], ring[:cut]))[1:]
+    return rows(ring, length - len(ring) + 1, length)
 
 
 def past_rolled(ring, length):
@@ -74,39 +70,41 @@ def held(ring, length):
     return ring.roll(-length, dims=0) if length > len(ring) else ring[:length]
 
 
-def in_slot_order(ring, length):
-    positions = range(max(0, length - len(ring) + 1), length)
-    return ring[sorted(p % len(ring) for p in positions)]
-
-
 def turned_the_wrong_way(ring, length):
     return past(ring, length) if length < len(ring) else ring.roll(length, dims=0)[1:]
 
 
-def last_of(ring, length):
-    """`[-(window - 1):]`, which is everything where window is 1."""
-    return held(ring, length)[-(len(ring) - 1) :]
-
-
 def without_zeros(ring, length):
-    rows = held(ring, length)
-    return rows[rows.abs().sum(1) > 0][int(length >= len(ring)) :]
+    found = held(ring, length)
+    return found[found.abs().sum(1) > 0][int(length >= len(ring)) :]
 
 
 MISTAKES = {
     "you return all W rows of a full ring. The next token is itself one of the W that it sees, so "
     "the oldest row is out of its sight.": held,
-    "you return W - 2 rows of a full ring. The window counts the next token itself once.": (
-        lambda ring, length: past(ring, length)[int(length >= len(ring)) :]
+    "you return W - 2 rows at most. The window counts the next token itself once.": (
+        lambda ring, length: past(ring, length)[int(length >= len(ring)) :],
+        lambda ring, length: rows(ring, length - len(ring) + 2, length),
     ),
-    "your last row is the slot that the next token will be written to.": lambda ring, length: ring[
-        [p % len(ring) for p in range(max(0, length - len(ring) + 1), length + 1)]
-    ],
-    "you drop a row too early. While the ring isn't full, the next token sees all that was "
-    "written.": lambda ring, length: held(ring, length)[1:],
+    "your last row is the slot that the next token will be written to.": (
+        lambda ring, length: rows(ring, length - len(ring) + 1, length + 1),
+        lambda ring, length: rows(ring, length - len(ring) + 2, length + 1),
+    ),
+    "you leave out the newest row of a full ring. The oldest is the one out of sight.": (
+        lambda ring, length: held(ring, length)[: len(ring) - 1]
+    ),
+    "a ring of exactly W tokens is full, too: its oldest row is out of the next token's sight.": (
+        lambda ring, length: held(ring, length)[int(length > len(ring)) :]
+    ),
+    "you drop a row too early: the next token sees all of a ring that isn't full.": (
+        lambda ring, length: held(ring, length)[1:],
+        lambda ring, length: past(ring, length) if length >= len(ring) else ring[: length - 1],
+    ),
     "with a window of 1, `[-(window - 1):]` is `[0:]`, and that is everything. Nothing is to be "
-    "seen there.": last_of,
-    "your rows come as the slots lie, not in the order of their positions.": in_slot_order,
+    "seen there.": lambda ring, length: held(ring, length)[-(len(ring) - 1) :],
+    "your rows come as the slots lie, not in the order of their positions.": (
+        lambda ring, length: rows(ring, length - len(ring) + 1, length, order=sorted)
+    ),
     "you return the slots as they lie, and all of them. Leave out what is empty or about to leave "
     "the window, and begin with the oldest.": lambda ring, length: ring,
     "you return the slots as they lie, as far as they are written. Begin with the oldest; and the "
@@ -114,16 +112,13 @@ MISTAKES = {
         lambda ring, length: ring[:length],
         lambda ring, length: ring[: min(length, len(ring) - 1)],
     ),
-    "your rows are the right ones, newest first. Begin with the oldest.": lambda ring, length: past(
-        ring, length
-    )[::-1],
+    "your rows are the right ones, newest first. Begin with the oldest.": (
+        lambda ring, length: past(ring, length).flip(0)
+    ),
     "you also turn a ring that isn't full, and so return slots that were never written. Before "
-    "the first wrap, slot and position are the same.": lambda ring, length: ring.roll(
-        -length, dims=0
-    )[1:],
-    "you also turn a ring that isn't full, and so return slots that were never written; and the "
-    "next token is itself one of the W that it sees.": lambda ring, length: ring.roll(
-        -length, dims=0
+    "the first wrap, slot and position are the same.": (
+        lambda ring, length: ring.roll(-length, dims=0)[1:],
+        lambda ring, length: ring.roll(-length, dims=0),
     ),
     "you turn the ring the wrong way round: the oldest row stands in slot `length % window`, and "
     "has to come first.": turned_the_wrong_way,
@@ -132,7 +127,7 @@ MISTAKES = {
 }
 
 KNOWN = Known(
-    right=(past, past_cut, past_rolled),
+    right=(past, past_rolled),
     mistakes=MISTAKES,
     slips={
         "expected real numbers in 2 axes": lambda ring, length: str(past(ring, length)),

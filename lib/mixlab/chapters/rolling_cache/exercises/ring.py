@@ -39,10 +39,8 @@ def call(answer, window, items):
 def as_number(item):
     if item is None:
         return NOTHING
-    if isinstance(item, bool) or not isinstance(item, int | np.integer):
+    if isinstance(item, bool) or not isinstance(item, int | np.integer) or item == NOTHING:
         raise Unreadable(f"expected an item that was written, or None: got {kind_of(item)}")
-    if item == NOTHING:
-        raise Unreadable(f"expected an item that was written, or None: got {item}")
     return int(item)
 
 
@@ -123,14 +121,11 @@ MISTAKES = {
     ),
     "your slots are right, but `write` returns nothing. Keep what stood in the slot before you "
     "overwrite it.": ring(returned=lambda self, old, item: None),
-    "your slots are right, but an overwritten 0 is returned as None: `0 or None` is None, and "
-    "`if 0` is false. Return what stood there as it is.": ring(
+    "an overwritten 0 is returned as None: `0 or None` is None, and `if 0` is false.": ring(
         returned=lambda self, old, item: old or None
     ),
-    "you put an item into the slot `item % window`. The slot comes from the item's position, from "
-    "how many were written before, and not from the item.": ring(
-        slot=lambda self, item: item % len(self.slots)
-    ),
+    "you put an item into the slot `item % window`. The slot comes from how many were written "
+    "before, and not from the item.": ring(slot=lambda self, item: item % len(self.slots)),
     "your items move: each write shifts the others by one place. In a ring an item stays in its "
     "slot until it is overwritten; only the place of the next write moves on.": (
         ring(write=shift),
@@ -161,8 +156,15 @@ MISTAKES = {
         slot=lambda self, item: self.length if self.length < len(self.slots) else 0
     ),
     f"your rings count their items together: {OF_ONE_RING}": CountingForAll,
-    "your count never moves on, so every item goes to slot 0: count each item that is written.": (
-        ring(slot=lambda self, item: 0)
+    "every item goes to slot 0: count what is written.": ring(slot=lambda self, item: 0),
+    "your ring begins anew after W - 1 items, and its last slot stays empty.": ring(
+        slot=lambda self, item: self.length % max(1, len(self.slots) - 1)
+    ),
+    "an item that stands in the ring isn't written again with you. The same may come twice.": ring(
+        write=lambda self, item: None if item in self.slots else Ring.write(self, item)
+    ),
+    "you return the slot's number. Asked for is what stood in it.": ring(
+        returned=lambda self, old, item: (self.length - 1) % len(self.slots)
     ),
 }
 
@@ -175,7 +177,7 @@ KNOWN = Known(
         "first wrong place: write 3": ring(
             slot=lambda self, item: self.length % len(self.slots[:3])
         ),
-        "or None: got -1": ring(returned=lambda self, old, item: -1 if old is None else old),
+        "or None: got int -1": ring(returned=lambda self, old, item: -1 if old is None else old),
     },
     show=lambda w, items: (
         f"Ring({w}), then write({'), write('.join(map(str, items[:30]))})"

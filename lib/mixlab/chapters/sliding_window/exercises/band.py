@@ -94,10 +94,10 @@ def over(keys=lambda i, window: slice(max(0, i - window + 1), i + 1)):
     return banded
 
 
-def gathered(q, k, v, window):
+def gathered(q, k, v, window, axis=1):
     key = torch.arange(len(q))[:, None] - torch.arange(min(window, len(q)))  # (seq, window)
     scores = torch.einsum("qd, qwd -> qw", q, k[key.clamp(min=0)]) / q.shape[1] ** 0.5
-    weights = scores.masked_fill(key < 0, -torch.inf).softmax(1)
+    weights = scores.masked_fill(key < 0, -torch.inf).softmax(axis)
     return torch.einsum("qw, qwd -> qd", weights, v[key.clamp(min=0)])
 
 
@@ -139,8 +139,7 @@ MISTAKES = {
     "every query sees every key: nothing is hidden, neither later keys nor what has left the "
     "window.": full(lambda d, w: d == d),
     "the window has no effect: every query still sees all earlier keys.": full(lambda d, w: d >= 0),
-    "you take blocks without a mask: a query sees all keys of its block's windows, later ones too. "
-    "Each has a window of its own.": tuple(
+    "you take blocks without a mask: a query sees all that its block sees, later keys too.": tuple(
         over(partial(of_a_block, size=size)) for size in (0, 2, 3, 4, 8, 16, 32)
     ),
     "your blocks are walls: no query sees a key before its own block. A window reaches back "
@@ -153,22 +152,22 @@ MISTAKES = {
     "a hidden key scores 0, not -inf, with you.": full(weigh=lambda s, seen: shares(s * seen)),
     "hidden keys took part in the softmax, so the weights of the visible ones don't sum to 1: hide "
     "a key before the softmax, not after it.": full(weigh=lambda s, seen: shares(s) * seen),
-    "the scores serve as weights as they are. A softmax makes them add up to 1.": (
-        full(weigh=lambda s, seen: s * seen)
-    ),
-    "your weights don't add up to 1: divide each exp(score) by their sum.": (
-        full(weigh=lambda s, seen: np.exp(s) * seen)
-    ),
+    "the scores are the weights with you, without a softmax.": full(weigh=lambda s, seen: s * seen),
+    "your weights don't add up to 1: divide by their sum.": full(weigh=lambda s, m: np.exp(s) * m),
     "your softmax runs over the queries. Each query shares its weight out among its keys.": (
-        full(weigh=lambda s, seen: shares(s, seen, axis=0))
+        full(weigh=lambda s, seen: shares(s, seen, axis=0)),
+        partial(gathered, axis=0),
+    ),
+    "the last queries, which fill no block of W, are left out. `seq` may be any number.": (
+        lambda q, k, v, w: over()(q, k, v, w)[: len(q) // w * w],
+        lambda q, k, v, w: over()(q, k, v, w) * (torch.arange(len(q)) < len(q) // w * w)[:, None],
     ),
     "all seen keys weigh the same with you.": full(weigh=lambda s, seen: shares(0 * s, seen)),
     "inputs have changed places: q is scored with k, and v is added up.": (
         lambda q, k, v, w: over()(q, k, k, w),
         lambda q, k, v, w: over()(k, q, v, w),
     ),
-    "the first queries are left out, as if only a full window counted. They attend to the keys "
-    "that there are.": (
+    "the first queries, whose window isn't full, are left out. They attend to what there is.": (
         lambda q, k, v, w: over()(q, k, v, w)[w - 1 :],
         lambda q, k, v, w: over()(q, k, v, w) * (torch.arange(len(q)) >= w - 1)[:, None],
     ),

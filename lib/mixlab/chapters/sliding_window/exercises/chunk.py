@@ -106,12 +106,8 @@ MISTAKES = {
     ),
     "your mask has rows for the cached tokens too. The chunk's queries are the last `n_queries` "
     "rows of it.": lambda n, past, w: shared.keeps(shared.distances(n + past), w),
-    "rows and columns are swapped: a row is a query, a column is a key.": (
-        lambda *sizes: ruled()(*sizes).T
-    ),
-    "your queries don't see themselves. Distance 0, the token itself, is inside every window.": (
-        ruled(lambda d, w: (d > 0) & (d < w))
-    ),
+    "rows and columns are swapped: a row is a query.": lambda *sizes: ruled()(*sizes).T,
+    "distance 0, the token itself, is in every window.": ruled(lambda d, w: (d > 0) & (d < w)),
     **{
         words: tuple(map(ruled, rules))
         for words, rules in shared.RULES.items()

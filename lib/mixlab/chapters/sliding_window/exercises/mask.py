@@ -69,9 +69,7 @@ def by_position(sees):
 MISTAKES = {
     **{words: tuple(map(masked, rules)) for words, rules in shared.RULES.items()},
     shared.FROM_THE_END: from_the_end,
-    "rows and columns are swapped: a row is a query, a column is a key.": (
-        lambda seq, window: row_by_row(seq, window).T
-    ),
+    "rows and columns are swapped: a row is a query.": lambda *size: row_by_row(*size).T,
     "every row of yours has W keys, and so the first queries see later ones. They have fewer: "
     "query 0 sees only itself.": w_in_every_row,
     "you cut the text into blocks of W tokens. Every query has a window of its own, which ends at "

@@ -7,11 +7,8 @@ from mixlab.checks.readers import read_count
 
 
 def draw(rng):
-    """Short texts, and long ones whose counts float32 can't hold.
-
-    Of the last two counts one is odd, and from 2^24 on float32 has no odd numbers: there such an
-    answer shows, and shows here, not only when it is graded on other inputs. They are as small as
-    that allows, so that a loop over the pairs ends.
+    """Short texts, and two long ones of an odd and an even count: float32 has no odd numbers from
+    2^24 on. They are as small as that allows, so that a loop over the pairs ends.
     """
     small = [(int(rng.integers(1, 40)), int(rng.integers(1, 60))) for _ in range(6)]
     equal = int(rng.integers(2, 40))
@@ -59,25 +56,15 @@ def other_sizes(change):
     return lambda seq, window: two_triangles(*change(seq, window))
 
 
-WITHOUT = (
-    "the triangle at the start has W (W + 1) / 2 pairs, with the diagonal; you have counted it "
-    "without."
-)
 MISTAKES = {
-    "you give every query W keys. The first ones have fewer: query 0 sees only itself.": (
-        lambda s, w: s * w
-    ),
-    "you give every query W keys, or all `seq` when the window is longer. The first ones have "
-    "fewer: query 0 sees only itself.": clipped(lambda s, w: s * w),
-    "you count all causal pairs, seq (seq + 1) / 2: the window has no effect.": (
-        lambda s, w: s * (s + 1) // 2
-    ),
-    "you count all pairs, seq × seq: neither the future nor what has left the window is hidden.": (
-        lambda s, w: s * s
-    ),
-    WITHOUT: clipped(counting(lambda s, w: w * (w - 1) // 2)),
-    f"{WITHOUT} And the window may be longer than the sequence.": (
-        counting(lambda s, w: w * (w - 1) // 2, late=lambda s, w: s - w)
+    "you give every query a full window, W keys or the whole text. The first ones have fewer: "
+    "query 0 sees only itself.": (lambda s, w: s * w, clipped(lambda s, w: s * w)),
+    "you count all causal pairs: the window has no effect.": lambda s, w: s * (s + 1) // 2,
+    "you count all pairs: neither later keys nor old ones are hidden.": lambda s, w: s * s,
+    "the triangle at the start has W (W + 1) / 2 pairs, with the diagonal; you have counted it "
+    "without. (And W is never more than the text has.)": (
+        clipped(counting(lambda s, w: w * (w - 1) // 2)),
+        counting(lambda s, w: w * (w - 1) // 2, late=lambda s, w: s - w),
     ),
     "your count is right while the window fits, and wrong when it is longer than the sequence: "
     "then there are no keys to fill it.": (

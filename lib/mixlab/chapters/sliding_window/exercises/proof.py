@@ -44,6 +44,7 @@ FAMILIES = {
     "W keys; W + 1 where seq = {n}": lambda n, s, w, i: last(i, w + (s == n)),
     "W keys; W + 1 from query {n} on": lambda n, s, w, i: last(i, w + (i >= n)),
     "W keys; 2 where W = 1": lambda n, s, w, i: last(i, w + (w == 1)),
+    "W keys; none where seq = 1": lambda n, s, w, i: last(i, w * (s > 1)),
     "W keys; W - 1 where W = {n}": lambda n, s, w, i: last(i, w - (w == n)),
     "W keys; query 2 the next, too, where seq = {n} and W = 3": (
         lambda n, s, w, i: last(i, w, np.where((s == n) & (w == 3) & (i == 2), 3, NONE))
@@ -131,9 +132,7 @@ def faulty(**how):
 
 MISTAKES = {
     "your test accepts everything. Does it return False anywhere?": lambda _: True,
-    "your test rejects everything, right masks too. Print the first pair it rejects.": lambda _: (
-        False
-    ),
+    "your test rejects everything. Print the first pair that it rejects.": lambda _: False,
     "your verdicts are the wrong way round: True means that the rule is kept.": (
         lambda make_mask: not key_by_key(make_mask)
     ),
