@@ -61,7 +61,9 @@ class Box:
     """A context: while it lasts, kernels may be asked for at `control`.
 
     `parent` is where its folder is made; short of name, as a socket's path has room for 107 bytes.
-    `examiner` is the zip from which a kernel's examiner is made; without it there is none.
+    `examiner` is the zip from which a kernel's examiner is made; without it there is none. `core`
+    is the only one that anything inside runs on: kernel and examiner talk in turn, and between two
+    cores each would sleep and be woken for every word.
     """
 
     libraries: tuple[Path, ...]
@@ -70,6 +72,7 @@ class Box:
     limits: Limits = field(default_factory=Limits)
     imports: tuple[str, ...] = ()
     examiner: Path | None = None
+    core: int | None = None
 
     def __enter__(self) -> "Box":
         return self.open()
@@ -147,6 +150,7 @@ class Box:
         temporary = ["/tmp"] if bubblewrap() else []
         work, sockets = str(self.work), str(self.sockets_inside)
         return {
+            "core": self.core,
             "work": work,
             "sweep": [work, sockets, *temporary],
             "in_memory": [work, *temporary] if bubblewrap() else [],

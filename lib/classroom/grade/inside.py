@@ -194,10 +194,12 @@ def _without_debugger() -> None:
 
 
 def main() -> None:
-    """`inside.py FACTS`: facts as JSON with the listener's and the lifeline's numbers; the folders
-    to work in, to sweep, to keep, in memory, to read, to write and for sockets; whether to use
-    Landlock; what to import."""
+    """`inside.py FACTS`: facts as JSON with the listener's and the lifeline's numbers; the core to
+    run on, or None; the folders to work in, to sweep, to keep, in memory, to read, to write and for
+    sockets; whether to use Landlock; what to import."""
     facts = json.loads(sys.argv[1])
+    if facts["core"] is not None:
+        os.sched_setaffinity(0, {facts["core"]})
     threading.Thread(target=end_with, args=[facts["lifeline"]], daemon=True).start()
     _prctl(PR_SET_DUMPABLE, 0)  # a kernel must not look into this process
     for name in (

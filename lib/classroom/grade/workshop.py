@@ -17,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 
 from classroom.environment import kernel_environment, own_folders
@@ -69,6 +70,11 @@ class Referee:
             self.process.wait()
 
 
+def _cores() -> list[int | None]:
+    """Those that this process may run on; [None] where a process can't be kept to one."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_setaffinity") else [None]
+
+
 @dataclass
 class Workshop:
     """A context: the boxes and referees of a run's graded notebooks, or of those that teach.
@@ -84,6 +90,7 @@ class Workshop:
     examiner: Path | None
     _idle: dict[Hashable, list] = field(default_factory=lambda: defaultdict(list))
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _cores: Iterator[int | None] = field(default_factory=lambda: cycle(_cores()))
 
     def __enter__(self) -> "Workshop":
         return self
@@ -104,7 +111,7 @@ class Workshop:
 
         def make() -> Box:
             facts = (self.scratch, self.hidden, self.limits, self.imports, self.examiner)
-            return Box(libraries, *facts).open()
+            return Box(libraries, *facts, next(self._cores)).open()
 
         with self._lend(libraries, make, again=bool(bubblewrap())) as box:
             yield box
