@@ -44,15 +44,9 @@ from mixlab.chapters.pipeline_parallelism.figures import Chart
 from mixlab.chapters.stage.host import piece
 from mixlab.parallel.pipeline import Answering, Reading, Stage, Training, run_stage
 from mixlab.parallel.processes import Ranks
-from mixlab.parallel.schedules import (
-    Action,
-    Timeline,
-    forward_only,
-    gpipe,
-    kept_after,
-    one_f_one_b,
-    simulate,
-)
+from mixlab.parallel.schedules import Action, forward_only, gpipe, kept_after, one_f_one_b
+from mixlab.parallel.simulator import simulate
+from mixlab.parallel.timeline import Timeline
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.model import Transformer, next_token_loss
 

@@ -15,8 +15,10 @@ from torch import distributed as dist
 
 from mixlab.parallel.communicator import Communicator
 from mixlab.parallel.pipeline import Training, run_stage
-from mixlab.parallel.schedules import Timeline, gpipe, one_f_one_b, simulate
+from mixlab.parallel.schedules import gpipe, one_f_one_b
+from mixlab.parallel.simulator import simulate
 from mixlab.parallel.stage import Stage
+from mixlab.parallel.timeline import Timeline
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.model import Transformer, next_token_loss
 

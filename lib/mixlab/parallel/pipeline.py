@@ -29,8 +29,9 @@ from jaxtyping import Int
 from torch import Tensor
 
 from mixlab.parallel.communicator import Communicator
-from mixlab.parallel.schedules import FORWARD, Action, Schedule, Span, waits_for
+from mixlab.parallel.schedules import FORWARD, Action, Schedule, waits_for
 from mixlab.parallel.stage import Stage
+from mixlab.parallel.timeline import Span
 from mixlab.transformer.model import next_token_loss
 
 

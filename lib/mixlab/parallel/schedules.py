@@ -1,10 +1,9 @@
-"""Pipeline schedules: what each stage does, in which order, and when it can.
+"""Pipeline schedules: what each stage does, in which order, and what waits for what.
 
 A *stage* is a run of a model's layers on a device of its own. A schedule is a list of actions for
-each stage: F3 carries microbatch 3 forward, B3 carries its gradient back. When an action can begin
-follows from two rules: a stage does one thing at a time, in the order of its list, and an action
-waits for those that make what it takes in (`waits_for`). `simulate` applies them and nothing else,
-so that a schedule's time, its idle share and what it keeps in memory are computed, not assumed.
+each stage: F3 carries microbatch 3 forward, B3 carries its gradient back. A stage does one thing at
+a time, in the order of its list, and an action waits for those that make what it takes in
+(`waits_for`). When each can begin follows from these two rules, and `simulator` computes it.
 
 P is the number of stages, M of microbatches.
 
@@ -18,14 +17,12 @@ P is the number of stages, M of microbatches.
 Sources: Huang et al., "GPipe" (2019), section 2.3 and figure 2; Narayanan et al., "PipeDream"
 (2019), section 3.2, for the order one forward, one backward; Narayanan et al., "Efficient
 Large-Scale Language Model Training on GPU Clusters" (2021), section 2.2, for that order with a
-flush, which is meant by 1F1B here, and for the second definition of the bubble. Left out: stages
-in several parts a device (interleaved), and the backward pass split in two (zero bubble).
+flush, which is meant by 1F1B here. Left out: stages in several parts a device (interleaved), and
+the backward pass split in two (zero bubble).
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from itertools import chain
-from numbers import Real
 from typing import NamedTuple
 
 FORWARD, BACKWARD = "F", "B"
@@ -142,62 +139,6 @@ def waits_for(action: Action, n_stages: int, n_requests: int | None = None) -> l
     return []
 
 
-class Span(NamedTuple):
-    """An action and when it was done."""
-
-    action: Action
-    start: Real
-    end: Real
-
-
-@dataclass(frozen=True)
-class Timeline:
-    """When each stage did what: computed by `simulate`, or measured.
-
-    Attributes:
-        stages: for each stage its spans, in order.
-    """
-
-    stages: list[list[Span]]
-
-    @property
-    def length(self) -> Real:
-        """From the first start to the last end."""
-        return max(s.end for s in self._spans()) - min(s.start for s in self._spans())
-
-    @property
-    def bubble(self) -> Real:
-        """The idle share of all stages' time: "GPipe", section 2.3.
-
-        >>> round(simulate(gpipe(4, 4)).bubble, 4)  # 3/7
-        0.4286
-        """
-        return 1 - self._busy() / (len(self.stages) * self.length)
-
-    @property
-    def bubble_to_work(self) -> Real:
-        """Idle time against time that is of use: "Efficient Large-Scale …" (2021), section 2.2.
-
-        >>> simulate(gpipe(4, 4)).bubble_to_work
-        0.75
-        """
-        return len(self.stages) * self.length / self._busy() - 1
-
-    def in_flight(self) -> list[int]:
-        """For each stage the most microbatches whose activations it keeps at a time.
-
-        >>> simulate(gpipe(4, 6)).in_flight(), simulate(one_f_one_b(4, 6)).in_flight()
-        ([6, 6, 6, 6], [4, 3, 2, 1])
-        """
-        return [max(kept_after(span.action for span in spans)) for spans in self.stages]
-
-    def _spans(self) -> Iterator[Span]:
-        return chain.from_iterable(self.stages)
-
-    def _busy(self) -> Real:
-        return sum(span.end - span.start for span in self._spans())
-
-
 def kept_after(actions: Iterable[Action]) -> list[int]:
     """How many microbatches' activations a stage keeps after each of its actions.
 
@@ -209,61 +150,3 @@ def kept_after(actions: Iterable[Action]) -> list[int]:
         kept += 1 if action.kind == FORWARD else -1
         counts.append(kept)
     return counts
-
-
-def simulate(
-    schedule: Schedule,
-    forward: Real | Sequence[Real] = 1,
-    backward: Real | Sequence[Real] = 1,
-    n_requests: int | None = None,
-) -> Timeline:
-    """Start every action as soon as its stage is free and what it waits for is there.
-
-    Args:
-        schedule: for each stage its actions, in order.
-        forward, backward: what an action takes, in any unit of time; one number for all stages, or
-            one a stage.
-        n_requests: as in `waits_for`.
-
-    Raises:
-        ValueError: if the schedule stands still before its end, each stage waiting for another.
-
-    >>> simulate(gpipe(4, 1)).length, simulate(gpipe(4, 4)).length
-    (8, 14)
-    """
-    n_stages = len(schedule)
-    takes = {FORWARD: _each(forward, n_stages), BACKWARD: _each(backward, n_stages)}
-    ends: dict[Action, Real] = {}
-    spans: list[list[Span]] = [[] for _ in schedule]
-    moved = True
-    while moved:
-        moved = False
-        for stage, actions in enumerate(schedule):
-            while len(spans[stage]) < len(actions):
-                action = actions[len(spans[stage])]
-                needed = waits_for(action, n_stages, n_requests)
-                if not all(one in ends for one in needed):
-                    break
-                free = spans[stage][-1].end if spans[stage] else 0
-                start = max([free, *(ends[one] for one in needed)])
-                ends[action] = start + takes[action.kind][stage]
-                spans[stage].append(Span(action, start, ends[action]))
-                moved = True
-    _check_finished(schedule, spans, ends, n_requests)
-    return Timeline(spans)
-
-
-def _each(durations: Real | Sequence[Real], n_stages: int) -> Sequence[Real]:
-    return durations if isinstance(durations, Sequence) else [durations] * n_stages
-
-
-def _check_finished(schedule, spans, ends, n_requests) -> None:
-    waiting = []
-    for stage, (actions, done) in enumerate(zip(schedule, spans, strict=True)):
-        if len(done) < len(actions):
-            action = actions[len(done)]
-            needed = waits_for(action, len(schedule), n_requests)
-            missing = next(one for one in needed if one not in ends)
-            waiting.append(f"stage {stage} can't do {action} before {missing} of {missing.stage}")
-    if waiting:
-        raise ValueError(f"this schedule stands still: {'; '.join(waiting)}")

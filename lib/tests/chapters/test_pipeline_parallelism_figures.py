@@ -3,7 +3,9 @@
 from mixlab.chapters.kit import theme
 from mixlab.chapters.pipeline_parallelism import figures
 from mixlab.chapters.pipeline_parallelism.figures import Chart
-from mixlab.parallel.schedules import Span, Timeline, forward_only, gpipe, kept_after, simulate
+from mixlab.parallel.schedules import forward_only, gpipe, kept_after
+from mixlab.parallel.simulator import simulate
+from mixlab.parallel.timeline import Span, Timeline
 
 
 def bars(shown) -> list:

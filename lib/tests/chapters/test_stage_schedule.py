@@ -9,14 +9,14 @@ import pytest
 from mixlab.chapters.stage import host
 from mixlab.parallel.schedules import (
     Action,
-    Timeline,
     forward_only,
     gpipe,
     kept_after,
     one_f_one_b,
-    simulate,
     waits_for,
 )
+from mixlab.parallel.simulator import simulate
+from mixlab.parallel.timeline import Timeline
 from tests.chapters.stage_page import AS_WIDGET, finish, said
 from tests.thorough import often
 

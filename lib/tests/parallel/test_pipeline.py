@@ -8,8 +8,9 @@ import torch
 from mixlab.generate import generate
 from mixlab.parallel.pipeline import Answering, Reading, Training, run_stage
 from mixlab.parallel.processes import RankError, Ranks
-from mixlab.parallel.schedules import Timeline, forward_only, gpipe, one_f_one_b, waits_for
+from mixlab.parallel.schedules import forward_only, gpipe, one_f_one_b, waits_for
 from mixlab.parallel.stage import Stage
+from mixlab.parallel.timeline import Timeline
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.model import Transformer, next_token_loss
 

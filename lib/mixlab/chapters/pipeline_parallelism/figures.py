@@ -23,7 +23,7 @@ class Chart:
 
     Attributes:
         title: above it, in HTML.
-        timeline: a `Timeline` of `mixlab.parallel.schedules`.
+        timeline: a `mixlab.parallel.timeline.Timeline`.
         name: words on an action; its kind and microbatch by default.
         color: of an action; that of its kind by default.
     """

@@ -1,5 +1,5 @@
-// Pipeline schedules and when their actions begin and end, as mixlab.parallel.schedules has them: a
-// schedule is a list of actions for each stage, and an action has a stage, a kind (F or B) and a microbatch.
+// Pipeline schedules and when their actions begin and end, as schedules and simulator of mixlab.parallel
+// have them: a schedule is a list of actions a stage, an action a stage, a kind (F or B) and a microbatch.
 
 const numbered = (stage, kinds) => {
   const done = { F: 0, B: 0 };
