@@ -427,12 +427,12 @@ print("0.1 + (0.2 + 0.3) =", 0.1 + (0.2 + 0.3), "and (0.1 + 0.2) + 0.3 =", 0.1 +
 # neither; what is asserted here is arithmetic.
 
 # %% [markdown] slide="slide"
-# ## All-reduce: a ring
+# ## All-reduce, in a circle
 #
 # Every rank has a summand of the whole vector, and all need the sum: an *all-reduce*. Rank 0 could
 # collect and send it back, but its wire would carry $R - 1$ vectors each way. So cut the vector into $R$
-# pieces, and let the ranks stand in a *ring*. In each round everybody sends one piece to the next rank,
-# which adds it to its own.
+# pieces, and let the ranks stand in a circle: a *ring all-reduce*, whose ring isn't the cache's. In each
+# round everybody sends one piece to the next rank, which adds it to its own.
 #
 # **Predict** for four ranks: after how many rounds is a piece complete? And when have all everything?
 
@@ -608,7 +608,7 @@ for pid in pids:  # nobody is left
 #
 # 1. 10 layers on 4 ranks, by Mistral's slicing: who holds which?
 # 2. $R = 8$, $d = 4096$, two bytes: what does one all-reduce of a token cost a rank?
-# 3. Three ranks in a ring all send to the next before they take. What happens?
+# 3. Three ranks in a circle all send to the next before they take. What happens?
 #
 # <details><summary>Answers</summary>
 #

@@ -6,15 +6,15 @@ messages here, so what the ledger counts is what was sent, by the kind of operat
 
     send, isend           n bytes, one message
     broadcast             the root sends its n bytes to each of the others
-    all_gather            a ring: every rank passes on world_size - 1 pieces of n bytes
-    all_reduce            a ring: 2 (world_size - 1) / world_size · n bytes a rank
+    all_gather            around a circle of ranks: each passes on world_size - 1 times n bytes
+    all_reduce            twice around it, in pieces: 2 (world_size - 1) / world_size · n bytes
     all_to_all            to each of the others what is meant for it, and before, 8 bytes: how much
 
 PyTorch's own collectives over gloo give the same results by ways of their own; these are here to be
 read and counted. No operation changes the tensor it is given. Sources: Patarasuk and Yuan,
-"Bandwidth optimal all-reduce algorithms for clusters of workstations" (2009), section 3 (the ring);
-`torch.distributed`, which carries the messages. Left out: groups of some of the ranks, and
-reductions other than the sum.
+"Bandwidth optimal all-reduce algorithms for clusters of workstations" (2009), section 3 (the *ring
+all-reduce*, a ring of ranks and not the cache's ring of slots); `torch.distributed`, which carries
+the messages. Left out: groups of some of the ranks, and reductions other than the sum.
 """
 
 from collections import defaultdict
@@ -129,7 +129,7 @@ class Communicator:
     def all_reduce(self, x: Anything) -> Anything:
         """The sum of every rank's x (*shape), the same to the last bit on every rank.
 
-        x is cut into world_size pieces. In the first round a piece travels once around the ring
+        x is cut into world_size pieces. In the first round a piece travels once around the circle
         and every rank adds its own numbers; in the second the finished pieces go around.
         """
         with self._in("all_reduce", ""):
@@ -158,7 +158,7 @@ class Communicator:
             return received
 
     def _around(self, x: Tensor, shape: Sequence[int]) -> Tensor:
-        """Send x (*shape) to the next rank of the ring, and take one from the rank before."""
+        """Send x (*shape) to the next rank of the circle, and take one from the rank before."""
         after, before = (self.rank + 1) % self.world_size, (self.rank - 1) % self.world_size
         return self.exchange(x, after, shape, before)
 

@@ -1,8 +1,8 @@
 """What each rank holds and what a token costs on the way, counted from a configuration.
 
-Three cuts, as in `sharding`: "layers", "tensors", "experts". Sources: as there; the ring's share of
-an all-reduce is that of Patarasuk and Yuan, "Bandwidth optimal all-reduce algorithms for clusters
-of workstations" (2009), section 3.
+Three cuts, as in `sharding`: "layers", "tensors", "experts". Sources: as there; what a ring
+all-reduce sends is counted as in Patarasuk and Yuan, "Bandwidth optimal all-reduce algorithms for
+clusters of workstations" (2009), section 3.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Figures of chapter 09: what devices hold, who stays empty, who is read, what a ring brings.
+"""Figures of chapter 09: what devices hold, who stays empty, who is read, who has summed what.
 
 Each takes plain arrays, made by a cell or by ranks, and returns a Plotly figure. How a cut model's
 parts lie on devices, and how a token travels between them, is a piece of the stage, `ranks`.

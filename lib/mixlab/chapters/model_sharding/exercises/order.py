@@ -10,7 +10,7 @@ DOES = ("send", "recv")
 
 
 def draw(rng):
-    """Pairs, rings, all to all, one to all, nothing at all, and random messages."""
+    """Pairs, circles, all to all, one to all, nothing at all, and random messages."""
     cases = [
         (2, []),
         (5, [(r, (r + 1) % 5) for r in range(5)]),
@@ -73,8 +73,8 @@ ASKED = Asked(
         (4, [(3, 1), (0, 2), (1, 3), (2, 0), (1, 0)]),
     ),
     hints=(
-        "Draw three ranks that all send first, in a ring. Who can go on? What if one of them takes "
-        "first?",
+        "Draw three ranks that all send first, in a circle. Who can go on? What if one of them "
+        "takes first?",
         "Ranks hang when each waits for one that waits for another, and so round. If everybody "
         "follows **one** list of messages, can the first message that isn't done yet be stuck?",
         "Go through `transfers` once: a send to the source's list, a recv to the other's.",
@@ -122,13 +122,13 @@ MISTAKES = {
         sorted_by(lambda step, me: step[0] == "send")
     ),
     "even ranks send first and odd ones take first. That is right for neighbours, and hangs in a "
-    "ring of three: 2 and 0 both send.": (
+    "circle of three: 2 and 0 both send.": (
         sorted_by(lambda step, me: (step[0] == "recv") == (me % 2 == 0))
     ),
-    "odd ranks send first and even ones take first. In a ring of three, 0 and 2 both take.": (
+    "odd ranks send first and even ones take first. In a circle of three, 0 and 2 both take.": (
         sorted_by(lambda step, me: (step[0] == "recv") == (me % 2 == 1))
     ),
-    "one rank begins the other way round than the others. That opens one ring, not every one.": (
+    "one rank begins the other way round than the others. That opens one circle, not every one.": (
         sorted_by(lambda step, me: (step[0] == "recv") == (me == 0)),
         sorted_by(lambda step, me: (step[0] == "send") == (me == 0)),
         lambda n, t: [

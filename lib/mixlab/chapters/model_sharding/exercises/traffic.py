@@ -41,7 +41,7 @@ ASKED = Asked(
         (9, 2, 6, 1, 3),
     ),
     hints=(
-        "How many borders do R ranks in a row have? How many vectors go over all wires in a ring's "
+        "How many borders do R ranks in a row have? How many vectors go over all wires in a ring "
         "all-reduce, if each of R ranks sends 2 (R - 1) pieces of 1/R?",
         "All ranks together: 2 (R - 1) hidden states an all-reduce. One is for attention, one for "
         "the feed-forward layer. And a token that went to an expert wants to come home.",
@@ -58,8 +58,8 @@ def token_bytes(R, n_layers, dim, b, away):
 
 
 def piece_by_piece(R, n_layers, dim, b, away):
-    ring = sum(dim / R for _ in range(R) for _ in range(2 * (R - 1)))
-    return sum(dim for _ in range(1, R)) * b, 2 * n_layers * ring * b, (away + away) * dim * b
+    summed = sum(dim / R for _ in range(R) for _ in range(2 * (R - 1)))
+    return sum(dim for _ in range(1, R)) * b, 2 * n_layers * summed * b, (away + away) * dim * b
 
 
 def but(layers=None, tensors=None, experts=None):
@@ -100,10 +100,14 @@ MISTAKES = {
         but(tensors=lambda R, n, d, b, away: 4 * n * (R - 1) * d * b // R),
         but(tensors=lambda R, n, d, b, away: 4 * n * d * b),
     ),
-    "by tensors every rank sends its whole vector to every other. A ring sends pieces: 2 (R - 1) / "
-    "R of a vector a rank.": but(tensors=lambda R, n, d, b, away: 2 * n * R * (R - 1) * d * b),
-    "by tensors each rank sends two whole vectors. In a ring it is 2 (R - 1) / R of one: nobody "
-    "sends a piece to itself.": but(tensors=lambda R, n, d, b, away: 4 * n * R * d * b),
+    "by tensors every rank sends its whole vector to every other. A ring all-reduce sends "
+    "pieces: 2 (R - 1) / R of a vector a rank.": but(
+        tensors=lambda R, n, d, b, away: 2 * n * R * (R - 1) * d * b
+    ),
+    "by tensors each rank sends two whole vectors. In a ring all-reduce it is 2 (R - 1) / R "
+    "of one: nobody sends a piece to itself.": but(
+        tensors=lambda R, n, d, b, away: 4 * n * R * d * b
+    ),
     "by tensors you count the way to one collecting rank, and not what comes back.": but(
         tensors=lambda R, n, d, b, away: 2 * n * R * d * b
     ),
