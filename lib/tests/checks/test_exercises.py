@@ -43,6 +43,13 @@ def test_of_all_each_exercise_has_a_file_and_each_file_an_exercise():
     assert found == asked  # the first line of an exercise's file begins with its id
 
 
+def test_of_all_no_two_files_claim_one_exercise():
+    """As the file of one that was replaced would, if it were left behind."""
+    texts = (ROOT / "lib/mixlab/chapters").glob("*/exercises/*.py")
+    heads = [re.match(r'"""(\d\d\.\d+) ', path.read_text(encoding="utf-8")) for path in texts]
+    assert sorted(head[1] for head in heads if head) == list(files())
+
+
 @pytest.mark.parametrize("exercise", files())
 def test_right_answers_share_one_line_and_stay_within_the_tolerance(exercise, capsys):
     """Far within, or an unlucky seed would fail a class."""
