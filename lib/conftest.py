@@ -15,5 +15,15 @@ logging.getLogger("xformers").setLevel(logging.ERROR)
 
 # Every jaxtyped signature of the library is verified at run time under pytest. Not the exercises':
 # their answers make functions by the thousand, and each would be wrapped anew.
-PARTS = ("common", "transformer", "ssm", "kernels", "generate", "parallel", "weights", "traces")
+PARTS = (
+    "common",
+    "transformer",
+    "ssm",
+    "kernels",
+    "compiled",
+    "generate",
+    "parallel",
+    "weights",
+    "traces",
+)
 install_import_hook([f"mixlab.{part}" for part in PARTS], "beartype.beartype")

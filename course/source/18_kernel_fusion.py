@@ -692,7 +692,8 @@ figures.roofs(here, points, {}, title=title, least=0.2, most=100)
 # (3 minutes.) Between once and three times, for eight times the tokens. Common answers: eight times;
 # "no longer". That is why servers write many texts at once, why fewer bits a weight make writing
 # faster, and why Mamba's step, whose state is small, reads its weights and little else. One text reaches
-# a good part of what memory allows; nothing but fewer bytes would help it.
+# a good part of what memory allows. The rest is calling many small operations; `mixlab.compiled` fuses
+# these on a CPU, and then nothing but fewer bytes helps.
 
 # %% [markdown] slide="slide"
 # ## Takeaways

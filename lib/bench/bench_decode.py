@@ -11,14 +11,15 @@ from torch import Tensor, nn
 
 from bench.models import MIXTRAL, SMOLLM2, WIDE, describe, pair, random_tokens, ways
 from bench.row import Contest, Peer, Row, Size, largest_difference
-from mixlab.common.columns import by_columns
+from mixlab.compiled import compiled
+from mixlab.generate import StatefulModel
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.rolling_cache import cache_bytes
 
 FEW_TOKENS = ("grouped_mm", "batched_mm", "eager")
 
 
-def our_steps(model: nn.Module, prompt: Tensor, following: Tensor) -> Callable[[], Tensor]:
+def our_steps(model: StatefulModel, prompt: Tensor, following: Tensor) -> Callable[[], Tensor]:
     """A callable that feeds `following` token by token: logits (n_tokens, vocab). Repeatable."""
     n_prompt = prompt.shape[1]
     with torch.inference_mode():
@@ -63,23 +64,16 @@ def their_steps(
     return run
 
 
-def decode(shape: dict, columns: bool = False):
-    """The `setup` of a row that decodes with a model of `shape`.
-
-    Args:
-        columns: lay our weights out by columns first, as `mixlab.common.columns` advises for
-            narrow models.
-    """
+def decode(shape: dict):
+    """The `setup` of a row that decodes with a model of `shape`, its steps compiled."""
 
     def setup(size: Size) -> Contest:
         n_prompt, n_tokens = {"full": (512, 32), "quick": (128, 8), "tiny": (12, 4)}[size]
         ours, theirs = pair(shape, size)
-        if columns:
-            by_columns(ours)
         vocab_size = theirs.config.vocab_size
         tokens = random_tokens(n_prompt + n_tokens, vocab_size)
         prompt, following = tokens[:, :n_prompt], tokens[:, n_prompt:]
-        run = our_steps(ours, prompt, following)
+        run = our_steps(compiled(ours), prompt, following)
         peers = [
             Peer(
                 "transformers",
@@ -146,19 +140,19 @@ ROWS = [
         "decode_mistral",
         "Mistral writes, batch 1",
         {"transformers": 2.0},
-        decode(WIDE, columns=True),
+        decode(WIDE),
     ),
     Row(
         "decode_smollm2",
         "SmolLM2's shape writes, batch 1",
         {"transformers": 2.0},
-        decode(SMOLLM2, columns=True),
+        decode(SMOLLM2),
     ),
     Row(
         "decode_mixtral",
         "Mixtral writes, batch 1",
         {"transformers": 2.0},
-        decode(MIXTRAL, columns=True),
+        decode(MIXTRAL),
     ),
     Row(
         "decode_memory",

@@ -1,7 +1,7 @@
 """SmolLM2 itself, beside engines in C++: reading a prompt and writing after it.
 
-In float32 everyone must choose the same tokens. In 8 bits each rounds in its own way, llama.cpp its
-inputs too, so what must agree is how probable the likeliest next token is: within 0.3 of its
+In float32 everyone must choose the same tokens. In 8 bits we round weights once more, llama.cpp its
+inputs, so what must agree is how probable the likeliest next token is: within 0.3 of its
 logarithm, in the mean over six places.
 """
 
@@ -15,7 +15,7 @@ from bench.bench_decode import bytes_a_token, our_steps
 from bench.engines import Apart, CTranslate2, LlamaCpp, stored_as
 from bench.models import describe, random_tokens
 from bench.row import Contest, Peer, Row, Size
-from mixlab.common.columns import by_columns
+from mixlab.compiled import compiled
 from mixlab.generate import generate
 
 SIZES: dict[Size, tuple[int, int]] = {"full": (512, 32), "quick": (128, 8), "tiny": (12, 4)}
@@ -36,7 +36,7 @@ def write_float32(size: Size) -> Contest:
     llama, translate = float32_peers()
     n_prompt, n_tokens = SIZES[size]
     prompt = ordinary_tokens(n_prompt)
-    model = by_columns(mixlab.load(mixlab.smollm2()))
+    model = compiled(mixlab.load(mixlab.smollm2()))
     ours = generate(model, [prompt], max_tokens=n_tokens)[0]
     following = torch.tensor([prompt[-1:] + ours[:-1]])
 
@@ -92,7 +92,7 @@ def write_quantised(file: Callable[[], Path], kind: str):
         llama = Apart(LlamaCpp, file())
         n_prompt, n_tokens = SIZES[size]
         prompt = ordinary_tokens(n_prompt)
-        model = mixlab.load(file(), keep_quantised=True)
+        model = compiled(mixlab.load(file(), keep_quantised=True))
         ours = generate(model, [prompt], max_tokens=n_tokens)[0]
         following = torch.tensor([prompt[-1:] + ours[:-1]])
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import mixlab
 from bench.models import random_tokens
 from bench.row import Contest, Peer, Row, Size, largest_difference, require
-from mixlab.common.columns import by_columns
+from mixlab.compiled import compiled
 from mixlab.ssm.config import MambaConfig
 from mixlab.ssm.mamba import Mamba
 from mixlab.ssm.scan import linear_recurrence
@@ -108,12 +108,12 @@ def decode(size: Size) -> Contest:
     tokens = random_tokens(n_prompt + n_tokens, ours.config.vocab_size)
     prompt, following = tokens[:, :n_prompt], tokens[:, n_prompt:]
     _, state = ours.prefill(prompt)
-    stack = in_mambapy(ours)
+    stack, fast = in_mambapy(ours), compiled(ours)
 
     def run() -> Tensor:
         here, steps = state, []
         for token in following.T:
-            logits, here = ours.step(token, here)
+            logits, here = fast.step(token, here)
             steps.append(logits)
         return torch.cat(steps)
 
@@ -146,7 +146,7 @@ def decode(size: Size) -> Contest:
             largest_difference(from_nothing, mambapy()),
         )
 
-    contest = Contest(
+    return Contest(
         ours=run,
         peers=[
             Peer("transformers", transformers(n_prompt), "cached"),
@@ -156,8 +156,6 @@ def decode(size: Size) -> Contest:
         note=f"{n_tokens} tokens after {n_prompt}, {describe(ours.config)}.",
         bytes_read=n_tokens * 4 * (layer_weights(ours) + ours.output.weight.numel()),
     )
-    by_columns(ours)
-    return contest
 
 
 def layer_weights(model: nn.Module) -> int:

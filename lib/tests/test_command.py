@@ -10,6 +10,11 @@ def test_a_question_is_answered(capsys):
     assert capsys.readouterr().out == "The capital of France is Paris.\n"
 
 
+def test_a_compiled_model_says_the_same(capsys):
+    assert main(["smollm2", "What is the capital of France?", "--compiled"]) == 0
+    assert capsys.readouterr().out == "The capital of France is Paris.\n"
+
+
 def test_how_tokens_are_chosen(capsys):
     question = "What is the capital of France?"
     assert main(["smollm2", question, "--temperature", "9", "--top-k", "1"]) == 0

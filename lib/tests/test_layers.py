@@ -10,12 +10,14 @@ LIB = Path(__file__).parents[1]
 # What each part of mixlab may import from mixlab. A part may always import itself; chapters, and
 # their exercises, have rules of their own below.
 MAY_IMPORT = {
-    "common": set(),
-    "transformer": {"common", "kernels"},
-    "ssm": {"common", "kernels"},
+    "loops": set(),
+    "common": {"loops"},
+    "transformer": {"common", "loops", "kernels"},
+    "ssm": {"common", "loops", "kernels"},
     # A kernel follows the rules that stand once, such as the window's: it may read its twin's
     # package, which imports it only inside functions.
     "kernels": {"common", "transformer", "ssm"},
+    "compiled": {"transformer", "ssm", "generate"},
     "generate": {"common", "transformer", "ssm", "kernels"},
     "parallel": {"common", "transformer", "kernels"},
     "weights": {"common", "transformer", "ssm", "kernels"},
@@ -28,7 +30,7 @@ MAY_IMPORT = {
         *("common", "transformer", "ssm", "kernels", "generate", "parallel", "weights"),
         *("traces", "small_mixtral", "checks", "examination"),
     },
-    "__init__": {"generate", "weights"},
+    "__init__": {"compiled", "generate", "weights"},
     # The command line stands above what a student imports.
     "__main__": {"__init__", "generate", "weights"},
 }

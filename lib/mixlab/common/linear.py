@@ -9,8 +9,8 @@ stay with `F.linear`, and so do gradients, for which its operator has no formula
 For a single token, every weight is read once and used once, so the work is reading. MKL leaves it
 to one core, whatever the number of threads. A batch of products, though, it shares among cores: so
 the weight is cut into as many equal parts as there are threads, views that copy nothing, and their
-products are one batch. On the same processor that is twice as fast, near the rate of memory.
-`mixlab.common.columns` turns the weights' layout where that is faster still.
+products are one batch. On the same processor that is twice as fast. What still costs is calling:
+`mixlab.compiled` writes a token without it.
 """
 
 from math import gcd
@@ -110,27 +110,18 @@ def _parts(x: Tensor, weight: Tensor) -> int:
         or weight.numel() < _MIN_WEIGHTS
         or not x.is_cpu
         or x.dtype != torch.float32
+        or not weight.is_contiguous()
         or torch.compiler.is_compiling()
     ):
         return 1
-    if weight.is_contiguous():
-        return gcd(torch.get_num_threads(), weight.shape[0])
-    return gcd(torch.get_num_threads(), weight.shape[1]) if weight.t().is_contiguous() else 1
+    return gcd(torch.get_num_threads(), len(weight))
 
 
 def _in_parts(x: Tensor, weight: Tensor, parts: int) -> Tensor:
-    """One token's product, shared among cores: each takes some outputs, or some inputs.
-
-    Where rows lie one after another, a core takes some rows, and their results stand side by side.
-    Where columns do, it takes some columns with their numbers of x, and the results are added.
-    """
+    """One token's product, shared among cores: each takes some rows of the weight."""
     dim_out, dim_in = weight.shape
-    if weight.is_contiguous():
-        rows = weight.view(parts, -1, dim_in)
-        out = torch.bmm(x.reshape(1, 1, dim_in).expand(parts, 1, dim_in), rows.mT)
-    else:
-        columns = weight.t().view(parts, -1, dim_out)
-        out = torch.bmm(x.reshape(parts, 1, -1), columns).sum(dim=0)
+    rows = weight.view(parts, -1, dim_in)
+    out = torch.bmm(x.reshape(1, 1, dim_in).expand(parts, 1, dim_in), rows.mT)
     return out.view(*x.shape[:-1], dim_out)
 
 

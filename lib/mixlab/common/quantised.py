@@ -1,33 +1,27 @@
-"""Linear layers whose weights stay in memory as 8-bit integers, multiplied as integers.
+"""Linear layers whose weights stay in memory as 8-bit integers.
 
 A row of W is kept as whole numbers from -127 to 127 and one scale, a quarter of float32's bytes.
-Decoding reads every weight once a token, so fewer bytes are less time. The numbers of x must be
-integers too, and 7 bits of them are few where one is fifty times as large as the others, as in
-language models. So each vector goes in twice: rounded to 7 bits of its own largest number, and what
-that rounding left, at 126 times the resolution. The weights are read once for both, and x counts as
-if it had 13 bits. Every vector has a scale of its own: what comes of it doesn't depend on the
-others in the pass, so chunks and batches are what they were.
+Writing a token reads every weight once, so fewer bytes are less time. Only weights are rounded:
+x keeps its numbers, of which language models have some that are fifty times as large as the others.
 
 Sources: Jacob et al., "Quantization and Training of Neural Networks for Efficient
 Integer-Arithmetic-Only Inference" (2018), section 2.1; Dettmers et al., "LLM.int8()" (2022),
-section 3.1, for one scale a row and a vector, and section 4 for the large numbers.
+section 3.1, for one scale a row, and section 4 for the large numbers.
 """
-
-import warnings
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-_LARGEST_WEIGHT = 127
-# Meta's FBGEMM adds two 8-bit products in 16 bits: 2 * 63 * 127 stays below 2**15, twice 127 * 127
-# wouldn't, so x gets 7 bits.
-_LARGEST_INPUT = 63
-_FINER = 2 * _LARGEST_INPUT  # a rounding leaves at most a half
-_SMALLEST = torch.finfo(torch.float32).tiny  # of a unit: a vector of zeros has none
+from mixlab.common.linear import linear
+
+_LARGEST = 127
+_SMALLEST = torch.finfo(torch.float32).tiny  # of a scale: a row of zeros has none
 _ROWS = 4096
-_HAS_FBGEMM = "fbgemm" in torch.backends.quantized.supported_engines
+_FEW_TOKENS = 8  # for which a weight is read once, as it is; for more it is made float first
+_SHARED = 2**16  # numbers of a weight that one core alone reads
+_IN_CACHE = 2**17  # numbers of a weight that are floats at one time
 
 
 def round_rows(
@@ -51,32 +45,11 @@ def round_rows(
 
 def _row_scale(weight: Float[Tensor, "rows dim"]) -> Float[Tensor, " rows"]:
     low, high = torch.aminmax(weight, dim=1)
-    return torch.maximum(high, -low).div_(_LARGEST_WEIGHT).clamp_min_(_SMALLEST)
-
-
-def split(
-    x: Float[Tensor, "rows dim"],
-) -> tuple[Float[Tensor, "twice dim"], Float[Tensor, "rows 1"]]:
-    """Each vector as whole numbers, then 126 times what that rounding left; and its unit.
-
-    >>> numbers, unit = split(torch.tensor([[63.0, 10.25]]))
-    >>> numbers
-    tensor([[63.0000, 10.0000],
-            [ 0.0000, 31.5000]])
-    >>> unit * (numbers[0] + numbers[1] / 126)
-    tensor([[63.0000, 10.2500]])
-    """
-    unit = x.abs().amax(dim=1, keepdim=True).mul_(1 / _LARGEST_INPUT).clamp_min_(_SMALLEST)
-    inner = x / unit
-    coarse = inner.round()
-    return torch.cat((coarse, inner.sub_(coarse).mul_(_FINER))), unit
+    return torch.maximum(high, -low).div_(_LARGEST).clamp_min_(_SMALLEST)
 
 
 class QuantisedLinear(nn.Module):
     """x Wᵀ with W in 8 bits; several weights that read one x may be stacked into one.
-
-    On processors of the x86 kind the product is FBGEMM's, in integers. Elsewhere it is the same
-    sum in float32, which is slower than an ordinary layer.
 
     >>> layer = QuantisedLinear(torch.tensor([[1.0, 0.5], [0.0, -2.0]]))
     >>> layer(torch.tensor([1.0, 1.0]))
@@ -87,52 +60,55 @@ class QuantisedLinear(nn.Module):
         super().__init__()
         self.out_features, self.in_features = weight.shape
         numbers, scale = round_rows(weight)
-        self.packed = None
-        if _HAS_FBGEMM:
-            self.packed, numbers, scale = _pack(numbers, scale), None, None
         self.register_buffer("numbers", numbers, persistent=False)
         self.register_buffer("scale", scale, persistent=False)
 
     def forward(self, x: Float[Tensor, "*batch dim_in"]) -> Float[Tensor, "*batch dim_out"]:
         """Multiply each vector of `x` by the weight."""
         rows = x.reshape(-1, self.in_features)
-        numbers, unit = split(rows)
-        if self.packed is not None:
-            # Scale 1 and a zero at 64: FBGEMM takes its inputs from 0 to 127.
-            products = _FBGEMM(numbers, 1.0, _LARGEST_INPUT + 1, self.packed)
-        else:
-            products = integer_product(numbers, self.numbers, self.scale)
-        both = products.view(2, len(rows), self.out_features)  # split() would take 10 µs more
-        return both[0].add(both[1], alpha=1 / _FINER).mul_(unit).view(*x.shape[:-1], -1)
+        few = len(rows) <= _FEW_TOKENS and rows.dtype == torch.float32 and rows.is_cpu
+        followed = torch.is_grad_enabled() and x.requires_grad
+        multiply = products_of_few if few and not followed else products
+        return multiply(rows, self.numbers, self.scale).view(*x.shape[:-1], -1)
 
 
-def integer_product(
-    numbers: Float[Tensor, "rows dim"],
-    weight: Int[Tensor, "dim_out dim"],
+def products(
+    x: Float[Tensor, "tokens dim_in"],
+    numbers: Int[Tensor, "dim_out dim_in"],
     scale: Float[Tensor, " dim_out"],
-) -> Float[Tensor, "rows dim_out"]:
-    """The product of rounded numbers, times each output's scale. FBGEMM's readable twin.
+) -> Float[Tensor, "tokens dim_out"]:
+    """x Wᵀ, some rows of W made float at a time. The readable twin of `products_of_few`.
 
-    >>> weight = torch.tensor([[2, -1]], dtype=torch.int8)
-    >>> integer_product(torch.tensor([[3.2, 5.0]]), weight, torch.tensor([0.5]))
+    >>> numbers = torch.tensor([[2, -1]], dtype=torch.int8)
+    >>> products(torch.tensor([[3.0, 5.0]]), numbers, torch.tensor([0.5]))
     tensor([[0.5000]])
     """
-    return F.linear(numbers.round(), weight.to(numbers.dtype)) * scale
+    pieces = numbers.split(max(1, _IN_CACHE // max(1, x.shape[1])))
+    return torch.cat([linear(x, piece.to(x.dtype)) for piece in pieces], dim=1) * scale
 
 
-_FBGEMM = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32
+def products_of_few(
+    x: Float[Tensor, "tokens dim_in"],
+    numbers: Int[Tensor, "dim_out dim_in"],
+    scale: Float[Tensor, " dim_out"],
+) -> Float[Tensor, "tokens dim_out"]:
+    """The same by a compiled loop, which reads the weight once and makes no floats of it.
 
+    Raises:
+        ValueError: for vectors of another size than the weight's rows.
+    """
+    from mixlab.common.threads import threads  # Numba takes half a second to import
+    from mixlab.loops import add_products
 
-def _pack(numbers: Tensor, scale: Tensor):
-    """The weight in the order in which FBGEMM reads it."""
-    with warnings.catch_warnings():
-        # PyTorch means to drop its quantised dtypes in some later release; this one has them, and
-        # FBGEMM takes a scale a row in no other form.
-        warnings.simplefilter("ignore")
-        weight = torch._make_per_channel_quantized_tensor(
-            numbers, scale.double(), torch.zeros(len(scale), dtype=torch.long), 0
+    if x.shape[1] != numbers.shape[1]:
+        raise ValueError(
+            f"a weight of {tuple(numbers.shape)} multiplies vectors of {numbers.shape[1]} numbers: "
+            f"got {x.shape[1]}"
         )
-        return torch.ops.quantized.linear_prepack(weight, None)
+    out = x.new_zeros(len(x), len(numbers))
+    with threads(several=numbers.numel() > _SHARED):
+        add_products(*(part.numpy(force=True) for part in (x.contiguous(), numbers, scale, out)))
+    return out
 
 
 class QuantisedEmbedding(nn.Module):

@@ -153,19 +153,29 @@ class Mamba(nn.Module):
             ValueError: for tokens that the model doesn't know (on a CPU) or of another shape, and
                 for the state of another batch or model.
         """
-        if tokens.dim() != 1:
-            raise ValueError(
-                "a step takes one token a sequence, along one axis: got tokens of shape "
-                f"{tuple(tokens.shape)}. Several tokens of a sequence go to prefill"
-            )
-        self._check_state(len(tokens), state)
-        x = self._embed(tokens)
+        x = self.begin_step(tokens, state)
         layers = []
         for layer, layer_state in zip(self.layers, state.layers, strict=True):
             x, layer_state = layer.step(x, layer_state)
             layers.append(layer_state)
         logits = self.output(self.norm(x.to(self.norm.weight.dtype)))
         return logits, MambaState(tuple(layers))
+
+    def begin_step(
+        self, tokens: Int[Tensor, " batch"], state: MambaState
+    ) -> Float[Tensor, "batch dim"]:
+        """What enters the first layer in a step.
+
+        Raises:
+            ValueError: as `step`.
+        """
+        if tokens.dim() != 1:
+            raise ValueError(
+                "a step takes one token a sequence, along one axis: got tokens of shape "
+                f"{tuple(tokens.shape)}. Several tokens of a sequence go to prefill"
+            )
+        self._check_state(len(tokens), state)
+        return self._embed(tokens)
 
     def hidden(
         self,
