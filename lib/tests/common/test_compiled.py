@@ -1,6 +1,7 @@
 """What compiled steps compute, held against the models' own: both kinds, every cache and batch."""
 
 import copy
+import os
 import shutil
 import subprocess
 import sys
@@ -8,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jaxtyping
-import numba
 import pytest
 import torch
 
@@ -280,11 +280,19 @@ def test_a_copy_goes_with_the_models_copy():
     same(got, fast.model(torch.tensor([[7]]))[:, 0])
 
 
-def test_numbas_own_threads_are_left_alone():
-    before = numba.get_num_threads()
-    fast = mixlab.compiled(transformer())
-    fast.step(torch.tensor([7]), fast.init_state(1))
-    assert numba.get_num_threads() == before
+def test_numbers_of_threads_are_left_alone():
+    """Numba's own, and PyTorch's, which one OpenMP would set for both: in a new process."""
+    code = (
+        "import torch, mixlab, numba\n"
+        "from mixlab.transformer.config import TransformerConfig\n"
+        "from mixlab.transformer.model import Transformer\n"
+        "fast = mixlab.compiled(Transformer(TransformerConfig.tiny()).eval())\n"
+        "fast.step(torch.tensor([7]), fast.init_state(1))\n"
+        "assert torch.get_num_threads() == 1\n"
+        "assert numba.get_num_threads() == 2\n"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "2"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
 
 
 def test_two_threads_of_python_take_turns():
