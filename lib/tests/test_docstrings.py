@@ -23,7 +23,15 @@ SHAPE_IN_WORDS = re.compile(
 # Their ideas are this library's own, or everyone's: no paper to name.
 NO_PAPER = {
     f"common/{stem}.py"
-    for stem in ("arrays", "checkpoint", "linear", "perplexity", "threads", "tokens")
+    for stem in (
+        "arrays",
+        "checkpoint",
+        "compiled_model",
+        "linear",
+        "perplexity",
+        "threads",
+        "tokens",
+    )
 }
 NO_PAPER |= {"ssm/packing.py", "parallel/processes.py", "parallel/rank.py"}
 PLACE = re.compile(r"section|equation|algorithm|figure|table|theorem|appendi|chapter|`\w+\.\w+")

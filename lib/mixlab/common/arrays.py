@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from mixlab.common.linear import Linear
 from mixlab.common.quantised import QuantisedLinear
 
-LARGEST_BATCH = 8  # beyond, a product of matrices makes more of each number that it reads
 Matrix = tuple[np.ndarray, np.ndarray]  # numbers, row after row, and the scale of each row
 
 

@@ -19,7 +19,7 @@ from mixlab.common.linear import linear
 _LARGEST = 127
 _SMALLEST = torch.finfo(torch.float32).tiny  # of a scale: a row of zeros has none
 _ROWS = 4096
-_FEW_TOKENS = 8  # for which a weight is read once, as it is; for more it is made float first
+FEW_TOKENS = 8  # beyond, a product of matrices makes more of each number that it reads
 _SHARED = 2**16  # numbers of a weight that one core alone reads
 _IN_CACHE = 2**17  # numbers of a weight that are floats at one time
 
@@ -66,7 +66,7 @@ class QuantisedLinear(nn.Module):
     def forward(self, x: Float[Tensor, "*batch dim_in"]) -> Float[Tensor, "*batch dim_out"]:
         """Multiply each vector of `x` by the weight."""
         rows = x.reshape(-1, self.in_features)
-        few = len(rows) <= _FEW_TOKENS and rows.dtype == torch.float32 and rows.is_cpu
+        few = len(rows) <= FEW_TOKENS and rows.dtype == torch.float32 and rows.is_cpu
         followed = torch.is_grad_enabled() and x.requires_grad
         multiply = products_of_few if few and not followed else products
         return multiply(rows, self.numbers, self.scale).view(*x.shape[:-1], -1)

@@ -6,18 +6,17 @@ state, so one may go on where the other stopped; they differ by rounding.
 Source: the formulas of `mamba_block.MambaMixer`, as loops in `mixlab.loops`.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from numpy import float32
 from torch import Tensor, nn
 
-from mixlab.common.arrays import LARGEST_BATCH, by_kind, matrix
-from mixlab.common.threads import is_large, threads
-from mixlab.loops import add_products, mix, normalise
-from mixlab.ssm.config import MambaConfig
+from mixlab.common.arrays import by_kind, matrix
+from mixlab.common.compiled_model import CompiledModel
+from mixlab.common.quantised import FEW_TOKENS
+from mixlab.common.threads import threads
+from mixlab.loops import mix
 from mixlab.ssm.mamba import Mamba, MambaState
 from mixlab.ssm.mamba_block import Block, LayerState
 
@@ -53,39 +52,12 @@ def _bias(layer: nn.Linear | nn.Conv1d) -> np.ndarray:
     return layer.bias.detach().numpy()
 
 
-class CompiledMamba:
-    """A Mamba whose steps are compiled; see `mixlab.compiled`.
-
-    Attributes:
-        model: what it was made from, with which it shares the weights.
-    """
+class CompiledMamba(CompiledModel):
+    """A Mamba whose steps are compiled; see `mixlab.compiled`."""
 
     def __init__(self, model: Mamba):
-        self.model, self._is_large = model, is_large(model)
+        super().__init__(model)
         self._layers = [_Layer(block) for block in model.layers]
-        self._norm, self._output = model.norm.weight.detach().numpy(), matrix(model.output)
-
-    def __reduce__(self):
-        return type(self), (self.model,)  # a copy goes with the model's copy
-
-    @property
-    def config(self) -> MambaConfig:
-        """The model's."""
-        return self.model.config
-
-    def init_state(self, batch: int) -> MambaState:
-        """As `Mamba.init_state`."""
-        return self.model.init_state(batch)
-
-    def prefill(
-        self,
-        prompts: Sequence[Sequence[int]] | Int[Tensor, "batch seq"],
-        state: MambaState | None = None,
-        mask: Bool[Tensor, "batch seq"] | None = None,
-        chunk_size: int | None = None,
-    ) -> tuple[Float[Tensor, "batch vocab"], MambaState]:
-        """As `Mamba.prefill`, and by it."""
-        return self.model.prefill(prompts, state, mask, chunk_size)
 
     @torch.no_grad()
     def step(
@@ -96,13 +68,11 @@ class CompiledMamba:
         Raises:
             ValueError: as that does.
         """
-        if tokens.dim() == 1 and len(tokens) > LARGEST_BATCH:
+        if tokens.dim() == 1 and len(tokens) > FEW_TOKENS:
             return self.model.step(tokens, state)
         x = self.model.begin_step(tokens, state).numpy(force=True)
-        normal, logits = np.empty_like(x), np.zeros((len(x), self.config.vocab_size), float32)
-        with threads(several=self._is_large):
+        with threads(several=self.is_large):
             pairs = zip(self._layers, state.layers, strict=True)
             layers = tuple(layer.step(x, before) for layer, before in pairs)
-            normalise(x, self._norm, self.model.norm.eps, normal)
-            add_products(normal, *self._output, logits)
-        return torch.from_numpy(logits), MambaState(layers)
+            logits = self.read_out(x)
+        return logits, MambaState(layers)

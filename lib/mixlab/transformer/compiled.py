@@ -7,7 +7,7 @@ Source: the formulas of `attention.dense_attention` and `feed_forward.swiglu`, a
 `mixlab.loops`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -15,13 +15,14 @@ from jaxtyping import Float, Int
 from numpy import float32
 from torch import Tensor, nn
 
-from mixlab.common.arrays import LARGEST_BATCH, Matrix, by_kind, matrix
-from mixlab.common.threads import is_large, threads
+from mixlab.common.arrays import Matrix, by_kind, matrix
+from mixlab.common.compiled_model import CompiledModel
+from mixlab.common.quantised import FEW_TOKENS
+from mixlab.common.threads import threads
 from mixlab.common.tokens import embed
-from mixlab.loops import add_products, attend, feed, normalise
+from mixlab.loops import attend, feed, normalise
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.model import Block, Transformer
-from mixlab.transformer.packing import Packed
 from mixlab.transformer.quantised import QuantisedAttention, QuantisedFeedForward, QuantisedMoE
 from mixlab.transformer.rolling_cache import RollingCache
 from mixlab.transformer.rolling_layer import Chunk, RollingLayer
@@ -84,40 +85,12 @@ def _experts(forward: nn.Module) -> Iterable[tuple[Matrix, Matrix, Matrix]]:
     return [tuple(map(matrix, (forward.w1, forward.w2, forward.w3)))]
 
 
-class CompiledTransformer:
-    """A transformer whose steps are compiled; see `mixlab.compiled`.
-
-    Attributes:
-        model: what it was made from, with which it shares the weights.
-    """
+class CompiledTransformer(CompiledModel):
+    """A transformer whose steps are compiled; see `mixlab.compiled`."""
 
     def __init__(self, model: Transformer):
-        self.model, self._is_large = model, is_large(model)
+        super().__init__(model)
         self._layers = [_Layer(block) for block in model.layers]
-        self._norm, self._output = model.norm.weight.detach().numpy(), matrix(model.output)
-
-    def __reduce__(self):
-        return type(self), (self.model,)  # a copy goes with the model's copy
-
-    @property
-    def config(self) -> TransformerConfig:
-        """The model's."""
-        return self.model.config
-
-    def init_state(
-        self, batch: int, capacity: int | None = None, static: bool = False
-    ) -> RollingCache:
-        """As `Transformer.init_state`."""
-        return self.model.init_state(batch, capacity, static)
-
-    def prefill(
-        self,
-        prompts: Sequence[Sequence[int]] | Int[Tensor, "batch seq"] | Packed,
-        cache: RollingCache | None = None,
-        chunk_size: int | None = None,
-    ) -> tuple[Float[Tensor, "batch vocab"], RollingCache]:
-        """As `Transformer.prefill`, and by it: long products are PyTorch's strength."""
-        return self.model.prefill(prompts, cache, chunk_size)
 
     @torch.no_grad()
     def step(
@@ -128,18 +101,19 @@ class CompiledTransformer:
         Raises:
             ValueError: as that does.
         """
-        alone = tokens.dim() == 1 and len(tokens) <= LARGEST_BATCH
+        alone = tokens.dim() == 1 and len(tokens) <= FEW_TOKENS
         if not alone or not _is_plain(cache):
             return self.model.step(tokens, cache)
         x = embed(self.model.tok_embeddings, tokens).numpy(force=True)
         chunk = cache.begin((1,) * len(x), self.config)
-        with threads(several=self._is_large) as n_threads:
-            logits = self._run(x, chunk, cache, n_threads)
+        with threads(several=self.is_large) as n_threads:
+            self._run(x, chunk, cache, n_threads)
+            logits = self.read_out(x)
         cache.advance(chunk)
-        return torch.from_numpy(logits), cache
+        return logits, cache
 
-    def _run(self, x: np.ndarray, chunk: Chunk, cache: RollingCache, n_threads: int) -> np.ndarray:
-        """From embedded tokens, which it changes, to logits."""
+    def _run(self, x: np.ndarray, chunk: Chunk, cache: RollingCache, n_threads: int) -> None:
+        """Through the layers, in place."""
         config = self.config
         table = rope_table(chunk.positions, config.head_dim, config.rope_theta)
         turns = tuple(part.numpy() for part in table)
@@ -151,10 +125,6 @@ class CompiledTransformer:
             ring = layer.keys.numpy(), layer.values.numpy()
             ours.attend(x, turns, ring, slots[layer.window], rooms)
             ours.feed(x, normal)
-        normalise(x, self._norm, self.model.norm.eps, normal)
-        logits = np.zeros((len(x), config.vocab_size), float32)
-        add_products(normal, *self._output, logits)
-        return logits
 
 
 def _is_plain(cache: RollingCache) -> bool:
