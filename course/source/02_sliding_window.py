@@ -46,6 +46,7 @@ from mixlab import load, smollm2, tokenizer
 from mixlab.chapters.kit import series
 from mixlab.chapters.sliding_window import figures, traces
 from mixlab.chapters.stage.host import piece
+from mixlab.traces.costs import measured
 from mixlab.transformer.attention import banded_attention, dense_attention
 from mixlab.transformer.window import n_visible_pairs, window_mask
 
@@ -402,19 +403,22 @@ def band(q, k, v, window, block):
 
 
 q, k, v = torch.randn(3, 55, 16)  # 7 queries before the first full window, then 6 blocks of 8
-expected = dense_attention(q[None, None], k[None, None], v[None, None], window=8)[0, 0]
+one_head = [x[None, None] for x in (q, k, v)]
+expected = dense_attention(*one_head, window=8)[0, 0]
 assert torch.allclose(band(q, k, v, window=8, block=8), expected[7:], atol=1e-5)
+assert measured(band, q, k, v, 8, 8).exponentials == 6 * 8 * (8 + 8 - 1)  # counted as it runs
+assert measured(dense_attention, *one_head, 8).exponentials == 55**2  # a mask spares nothing
 assert torch.arange(8).unfold(0, 4, 2).tolist() == [[0, 1, 2, 3], [2, 3, 4, 5], [4, 5, 6, 7]]
 assert k.unfold(0, 15, 8).untyped_storage().data_ptr() == k.untyped_storage().data_ptr()
 for window in range(1, 60):  # the library's band: any length, any window
-    args = q[None, None], k[None, None], v[None, None], window
+    args = *one_head, window
     assert torch.allclose(banded_attention(*args), dense_attention(*args), atol=1e-5)
 
 # %% [markdown] slide="notes"
 # Neighbouring stretches share $W - 1$ keys, and `unfold` gives that overlap for nothing: the cell asks
-# whether both tensors start at one address, and whether band and dense agree for every window. What
-# doesn't fill a block the library computes by itself. On a CUDA GPU it hands the job to xformers,
-# whose kernel walks over square tiles of the table and skips those outside the band.
+# whether both tensors start at one address. It counts the scores as they are computed: 720 by the
+# band, all 3,025 under the mask. What doesn't fill a block the library computes by itself. On a CUDA
+# GPU it hands the job to xformers, whose kernel skips square tiles of the table outside the band.
 #
 # What is $B$? Of a block's $B\,(B + W - 1)$ scores, $B\,W$ are seen: 8 of 15 in the picture. Smaller
 # blocks waste less, and make smaller products, which are slower. The library takes 64.

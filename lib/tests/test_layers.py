@@ -25,7 +25,7 @@ MAY_IMPORT = {
     # A model that the course ships, with its text and its training.
     "small_mixtral": {"common", "transformer", "kernels", "weights", "traces"},
     "checks": set(),
-    "examination": {"checks"},
+    "examination": {"checks", "traces"},
     "chapters": {
         *("common", "transformer", "ssm", "kernels", "generate", "parallel", "weights"),
         *("traces", "small_mixtral", "checks", "examination"),

@@ -169,7 +169,12 @@ class Box:
                 *("torch", "ipykernel.kernelapp", "ipykernel.zmqshell"),
                 *("IPython.core.completerlib", "IPython.core.debugger", "psutil"),
                 *("IPython.extensions.storemagic", "tornado.platform.asyncio"),
-                *("multiprocessing.connection", "torch.utils._pytree", "importlib.resources"),
+                *(
+                    "multiprocessing.connection",
+                    "torch.utils._pytree",
+                    "importlib.resources",
+                    "msgpack",
+                ),
                 *self.imports,
             ],
         }

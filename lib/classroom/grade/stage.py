@@ -46,17 +46,20 @@ CHECKS = '''"""Checks while an answer is graded: the examiner is another process
 from mixlab.examination.candidate import CheckFailed, check, final_check, hint  # noqa: F401
 '''
 CUT = "# --- kept back while grading ---"  # in an exercise's file: below it stands what is right
-BOTH = ("channel.py", "derivatives.py", "measuring.py", "scans.py", "wire.py")
-# What of a package each part gets.
+BOTH = ("channel.py", "derivatives.py", "scans.py", "wire.py")
+# What of a package each part gets; of the last, which is the library's, the rest are stubs.
 CANDIDATE = {
     "checks": ("messages.py", "ready_made.py"),
     "examination": ("__init__.py", "candidate.py", *BOTH),
+    "traces": ("costs.py",),
 }
 EXAMINER = {
     "checks": ("exercise.py", "messages.py", "readers.py"),
     "examination": ("examiner.py", "results.py", *BOTH),
+    "traces": ("costs.py",),
 }
 TRUSTED_ONLY = ("candidate.py", "examiner.py", "expected.py", "results.py")
+WITHHELD = ("checks", "examination")  # of these not even the names
 FACTS = "examined.json"  # in the examiner's zip
 
 
@@ -77,7 +80,7 @@ def stage_library(
             text = CHECKS
         elif _is_seen(path.relative_to(source), topic):
             text = path.read_text(encoding="utf-8")
-        elif path.parent.name in CANDIDATE:
+        elif path.parent.name in WITHHELD:
             continue
         else:
             text = _stub(path, ".".join(path.relative_to(library).with_suffix("").parts))
@@ -93,8 +96,10 @@ def stage_library(
 
 def _is_seen(path: Path, topic: str | None) -> bool:
     part = str(path.parent)
+    if part in WITHHELD and topic is not None:
+        return path.name not in TRUSTED_ONLY
     if part in CANDIDATE:
-        return path.name in CANDIDATE[part] if topic is None else path.name not in TRUSTED_ONLY
+        return path.name in CANDIDATE[part]
     return topic is not None and path.parent == Path("chapters", topic, "exercises")
 
 

@@ -12,15 +12,13 @@ from mixlab.checks.patience import patience
 from mixlab.checks.readers import read_verdict
 
 # What an error's text says to who has met it before.
+_ONE_TRUTH = (
+    "`and`, `or` and `0 <= x < w` ask for one truth value, and a tensor or array has many. Write "
+    "`(x >= 0) & (x < w)`, with the brackets."
+)
 MEANINGS = {
-    "Boolean value of Tensor with more than one value": (
-        "`and`, `or` and `0 <= x < w` ask for one truth value, and a tensor has many. Write "
-        "`(x >= 0) & (x < w)`, with the brackets."
-    ),
-    "ambiguous. Use a.any()": (
-        "`and`, `or` and `0 <= x < w` ask for one truth value, and an array has many. Write "
-        "`(x >= 0) & (x < w)`, with the brackets."
-    ),
+    "Boolean value of Tensor with more than one value": _ONE_TRUTH,
+    "ambiguous. Use a.any()": _ONE_TRUTH,
     "Subtraction, the `-` operator, with two bool tensors": (
         "truth values can't be subtracted. Combine them with `&` and `~`, or subtract numbers."
     ),
@@ -51,33 +49,33 @@ def examine(exercise: str, asked: Asked, known: Known, answer, arguments: tuple)
             message names the call, the first wrong place and a known mistake.
     """
     call = known.show(*arguments)
+    begins = f"{exercise} is not right yet: {call}"
     try:
         with patience(exercise, call):
             got = asked.outcome(answer, arguments)
     except CheckFailed:
         raise
     except Unreadable as error:
-        raise CheckFailed(f"{exercise} is not right yet: {call}\n  {error}") from None
+        raise CheckFailed(f"{begins}\n  {error}") from None
     except Exception as error:
         if isinstance(error, NotImplementedError) and _unanswered(exercise, error):
             # The student's own line is all there is to see: no frames of ours above it.
             shown = [f"NotImplementedError: {error}"]
             error._render_traceback_ = lambda: shown
             raise
-        lines = [f"{exercise} is not right yet: {call}", *_raised(error, asked)]
-        lines.append(f'  hint("{exercise}") helps a step further.')
-        raise CheckFailed("\n".join(lines)) from error
-    expected = asked.outcome(known.right[0], arguments)
-    if agree(got, expected, asked.atol):
-        return
-    lines = [f"{exercise} is not right yet: {call}", *_difference(known, got, expected, asked.atol)]
-    said = mistake_of(exercise, asked, known, answer)
-    if said is None and known.advice:
-        said = known.advice(*arguments)
-    if said:
-        lines.append(f"  Probably: {said}")
-    lines.append(f'  hint("{exercise}") helps a step further.')
-    raise CheckFailed("\n".join(lines))
+        lines, cause = _raised(error, asked), error
+    else:
+        expected = asked.outcome(known.right[0], arguments)
+        if agree(got, expected, asked.atol):
+            return
+        lines, cause = _difference(known, got, expected, asked.atol), None
+        said = mistake_of(exercise, asked, known, answer)
+        if said is None and known.advice:
+            said = known.advice(*arguments)
+        if said:
+            lines.append(f"  Probably: {said}")
+    helps = f'  hint("{exercise}") helps a step further.'
+    raise CheckFailed("\n".join([begins, *lines, helps])) from cause
 
 
 def _unanswered(exercise: str, error: NotImplementedError) -> bool:

@@ -3,6 +3,7 @@
 from textwrap import wrap
 
 WIDTH = 90  # JupyterLab breaks longer lines anywhere, in the middle of a word too
+_HOW = dict(width=WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def wrapped(text: str) -> str:
@@ -14,18 +15,9 @@ def wrapped(text: str) -> str:
     """
     lines = []
     for line in text.splitlines():
-        if len(line) <= WIDTH:
-            lines.append(line)
-            continue
-        indent = " " * (len(line) - len(line.lstrip()))
-        lines += wrap(
-            line.strip(),
-            WIDTH,
-            initial_indent=indent,
-            subsequent_indent=indent + "  ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
+        begin = " " * (len(line) - len(line.lstrip()))
+        wide = wrap(line.strip(), initial_indent=begin, subsequent_indent=f"{begin}  ", **_HOW)
+        lines += [line] if len(line) <= WIDTH else wide
     return "\n".join(lines)
 
 

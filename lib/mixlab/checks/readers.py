@@ -1,6 +1,7 @@
 """Read what an answer returned: anything that means the same is the same array."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from fractions import Fraction
 
@@ -29,12 +30,24 @@ def _array(value) -> np.ndarray:
         return value.float().numpy() if value.dtype == torch.bfloat16 else value.numpy()
     if isinstance(value, Fraction | Decimal):
         value = int(value) if value == int(value) else float(value)
+    if isinstance(value, bytes | bytearray):
+        return np.frombuffer(value, np.uint8)
     if isinstance(value, list | tuple):
         value = [_array(part) if isinstance(part, _NESTED) else part for part in value]
     return np.asarray(value)
 
 
-_NESTED = list | tuple | torch.Tensor | Fraction | Decimal
+_NESTED = list | tuple | bytes | bytearray | torch.Tensor | Fraction | Decimal
+
+
+def _numbers(value, kinds: str, n_dims: int | None, wanted: str) -> np.ndarray:
+    """Numbers of these kinds with so many axes, or in any case one number alone."""
+    with suppress(TypeError, ValueError, OverflowError):
+        array = _array(value)
+        as_wanted = array.size == 1 if n_dims is None else array.ndim == n_dims
+        if array.dtype.kind in kinds and as_wanted:
+            return array
+    raise Unreadable(f"expected {wanted}: got {kind_of(value)}")
 
 
 def _axes(count: int) -> str:
@@ -45,40 +58,28 @@ def read_mask(n_dims: int = 2) -> Callable:
     """A reader of masks: truth values, or numbers that are all 0 or 1."""
 
     def read(value) -> np.ndarray:
-        try:
-            array = _array(value)
-        except (TypeError, ValueError):
-            array = None
-        if array is None or array.dtype.kind not in "biuf" or array.ndim != n_dims:
-            raise Unreadable(f"expected a mask with {_axes(n_dims)}: got {kind_of(value)}")
-        if array.dtype.kind != "b":
-            if not np.isin(array, (0, 1)).all():
-                asked = ""
-                if array.min() < -1e3:
-                    asked = " Is it the mask to add to the scores?"
-                elif array.min() >= 0 and (array == array.round()).all():
-                    asked = " Are they counts? `> 0` makes truth values of them."
-                raise Unreadable(
-                    "expected a mask of True and False (or 1 and 0): got other numbers, "
-                    f"from {array.min()} to {array.max()}.{asked}"
-                )
-            array = array.astype(bool)
-        return array
+        array = _numbers(value, "biuf", n_dims, f"a mask with {_axes(n_dims)}")
+        if not np.isin(array, (0, 1)).all():
+            asked = ""
+            if array.min() < -1e3:
+                asked = " Is it the mask to add to the scores?"
+            elif array.min() >= 0 and (array == array.round()).all():
+                asked = " Are they counts? `> 0` makes truth values of them."
+            raise Unreadable(
+                "expected a mask of True and False (or 1 and 0): got other numbers, "
+                f"from {array.min()} to {array.max()}.{asked}"
+            )
+        return array.astype(bool)
 
     return read
 
 
 def read_count(value) -> np.ndarray:
     """A reader of one whole number; 12.0 is taken for 12."""
-    try:
-        array = _array(value)
-    except (TypeError, ValueError, OverflowError):
-        array = None
-    if array is not None and array.dtype.kind == "O" and isinstance(array.item(), int):
-        raise Unreadable(f"expected a smaller number: got one of {len(str(array.item()))} digits")
-    if array is None or array.dtype.kind not in "iuf" or array.size != 1:
-        raise Unreadable(f"expected one whole number: got {kind_of(value)}")
-    number = array.reshape(()).item()
+    if isinstance(value, int) and value.bit_length() > 64:
+        digits = round(value.bit_length() * np.log10(2))
+        raise Unreadable(f"expected a smaller number: got one of {digits} digits")
+    number = _numbers(value, "iuf", None, "one whole number").item()
     if number != number or number in (float("inf"), float("-inf")) or number != int(number):
         raise Unreadable(f"expected a whole number: got {number}")
     return np.array(int(number))
@@ -86,28 +87,13 @@ def read_count(value) -> np.ndarray:
 
 def read_reals(n_dims: int) -> Callable:
     """A reader of real arrays with `n_dims` axes, of any precision."""
-
-    def read(value) -> np.ndarray:
-        try:
-            array = _array(value)
-        except (TypeError, ValueError):
-            array = None
-        if array is None or array.dtype.kind not in "iuf" or array.ndim != n_dims:
-            raise Unreadable(f"expected real numbers in {_axes(n_dims)}: got {kind_of(value)}")
-        return array.astype(np.float64)
-
-    return read
+    wanted = f"real numbers in {_axes(n_dims)}"
+    return lambda value: _numbers(value, "iuf", n_dims, wanted).astype(np.float64)
 
 
 def read_real(value) -> np.ndarray:
     """A reader of one real number; a fraction or a decimal is one."""
-    try:
-        array = _array(value)
-    except (TypeError, ValueError, OverflowError):
-        array = None
-    if array is None or array.dtype.kind not in "iuf" or array.size != 1:
-        raise Unreadable(f"expected one number: got {kind_of(value)}")
-    return array.astype(np.float64).reshape(())
+    return _numbers(value, "iuf", None, "one number").astype(np.float64).reshape(())
 
 
 def read_verdict(value) -> np.ndarray:

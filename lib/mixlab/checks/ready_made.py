@@ -11,7 +11,7 @@ import sysconfig
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from types import CodeType, FunctionType, MethodType
+from types import CodeType, FunctionType
 
 # Also some that the course doesn't install, as a class's machine may have them.
 PACKAGES = (
@@ -92,23 +92,14 @@ def _with_parts(value) -> list:
     return [value, *held] if type(held) in (list, tuple) and len(held) <= MOST_PARTS else [value]
 
 
-def _functions(value) -> Iterator[FunctionType]:
-    """The Python functions that a call of `value` may run, as far as they are a student's own."""
-    if isinstance(value, MethodType):
-        yield from _functions(value.__func__)
-    elif isinstance(value, FunctionType):
-        if _is_own(value):
-            yield value
-    else:
-        own = value if isinstance(value, type) else type(value)
-        for part in vars(own).values():
-            if isinstance(part, FunctionType) and _is_own(part):
-                yield part
-
-
-def _is_own(function: FunctionType) -> bool:
-    """Whether somebody here wrote it: neither Python's nor a package's nor the course's."""
-    return not function.__code__.co_filename.startswith(INSTALLED)
+def _functions(value) -> list[FunctionType]:
+    """The Python functions that a call of `value` may run, as far as they are a student's own:
+    neither Python's nor a package's nor the course's."""
+    value = getattr(value, "__func__", value)  # a method's
+    own = value if isinstance(value, type) else type(value)
+    parts = [value] if isinstance(value, FunctionType) else vars(own).values()
+    functions = [part for part in parts if isinstance(part, FunctionType)]
+    return [one for one in functions if not one.__code__.co_filename.startswith(INSTALLED)]
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:

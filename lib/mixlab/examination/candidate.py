@@ -11,11 +11,12 @@ from multiprocessing.connection import Connection
 from mixlab.checks.messages import CheckFailed, TooCostly
 from mixlab.checks.ready_made import ready_made_in
 from mixlab.examination.channel import Channel, rebuilt
-from mixlab.examination.measuring import MANNERS
 from mixlab.examination.wire import MOST_OF_AN_ITERATOR, Gone
+from mixlab.traces.costs import measured
 
 __all__ = ["CheckFailed", "check", "final_check", "hint"]
 
+MANNERS = {"measured": measured}
 CHANNEL = "MIXLAB_EXAMINER"  # the number of the file that leads to the examiner
 
 

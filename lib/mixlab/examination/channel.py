@@ -9,7 +9,7 @@ Gradients pass through: whoever differentiates a borrowed function has it differ
 
 import builtins
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from multiprocessing.connection import Connection
 
@@ -19,9 +19,7 @@ from torch.utils._pytree import tree_map_only
 
 from mixlab.checks.messages import CheckFailed, TooCostly, Unreadable
 from mixlab.examination.derivatives import call_followed, derivative, followed
-from mixlab.examination.scans import Scan, follow
 from mixlab.examination.wire import (
-    PLAIN,
     BadMessage,
     Borrowed,
     Gone,
@@ -33,6 +31,7 @@ from mixlab.examination.wire import (
 )
 
 _OWN_ERRORS = {kind.__name__: kind for kind in (CheckFailed, TooCostly, Unreadable)}
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 _SHOWN = 200  # characters of what is shown of an object that stays at home
 
 
@@ -60,11 +59,10 @@ class Remote(Borrowed):
     def __repr__(self) -> str:
         return self._shown
 
-    def __copy__(self) -> "Remote":
+    def __deepcopy__(self, memo: dict | None = None) -> "Remote":
         return self
 
-    def __deepcopy__(self, memo: dict) -> "Remote":
-        return self
+    __copy__ = __deepcopy__
 
 
 class RemoteRow(Remote):
@@ -83,18 +81,13 @@ class RemoteFunction(Remote):
     def __call__(self, *args, **kwargs):
         return self._channel.call(self._number, args, kwargs)
 
-    def under(self, manner: str, *args):
-        """Let it be called there in one of the manners that the other side knows."""
-        return self._channel.request("call", self._number, args, {}, manner)
 
-
-class RemoteScan(RemoteFunction):
-    """A scan of the other side. It tells its joins, which cost a message for each operator
-    otherwise, and hide nothing: an operator that joins texts would show them."""
-
-    def __call__(self, operator: Callable, items: Sequence) -> list:
-        values = list(items)
-        return follow(self.under("program", len(values)), operator, values)
+def under(manner: Callable, function: Callable, *args):
+    """Call a function in a manner that has to be where the function lives, such as measuring it."""
+    if isinstance(function, RemoteFunction):
+        number, channel = function._number, function._channel
+        return channel.request("call", number, args, {}, manner.__name__)
+    return manner(function, *args)
 
 
 class Channel:
@@ -113,8 +106,6 @@ class Channel:
         self._errors: list[BaseException] = []
         self._lock = threading.RLock()  # one thread at a time sends, and waits for what comes
 
-    # --- what may stay at home -------------------------------------------------------------
-
     def _number_of(self, value) -> tuple:
         if isinstance(value, Remote) and value._channel is self:
             return "yours", value._number
@@ -126,9 +117,8 @@ class Channel:
             # is handed one twice shall not learn it.
             if not callable(value):
                 self._lent_numbers[id(value)] = number
-        kind = "scan" if isinstance(value, Scan) else "function" if callable(value) else "object"
-        if kind == "object" and hasattr(type(value), "__iter__"):
-            kind = "row"
+        iterable = hasattr(type(value), "__iter__")
+        kind = "function" if callable(value) else "row" if iterable else "object"
         return "mine", number, kind, type(value).__name__, self._show(value)
 
     def _show(self, value) -> str:
@@ -145,8 +135,6 @@ class Channel:
             self._borrowed[number] = _KINDS[kind](self, number, str(name), str(shown))
         return self._borrowed[number]
 
-    # --- asking ----------------------------------------------------------------------------
-
     def attribute(self, remote: Remote, name: str):
         """An attribute of an object there; here, nobody may ask."""
         raise AttributeError(f"{remote!r} has no attribute {name!r}")
@@ -158,7 +146,7 @@ class Channel:
     def call(self, number: int, args: tuple, kwargs: dict):
         """Call a function of the other side, and let gradients pass if there are any."""
         ask = partial(self.request, "call", number)
-        if not kwargs and all(type(one) in PLAIN for one in args):
+        if not kwargs and all(type(one) in _PLAIN for one in args):
             return ask(args, kwargs)  # nothing here could be followed
         if not torch.is_grad_enabled():  # what comes back isn't followed either
             args, kwargs = tree_map_only(torch.Tensor, torch.Tensor.detach, (args, kwargs))
@@ -173,54 +161,45 @@ class Channel:
         """
         with self._lock:
             writer = Writer(self._number_of)
-            written = [what, *map(writer.write, parts)]
-            send(self._connection, writer.message(written))
+            send(self._connection, writer.message([what, *parts]))
             while True:
                 reader = Reader(receive(self._connection), self._object_of)
-                try:
-                    what, *found = reader.parts
-                except (TypeError, ValueError):
-                    raise BadMessage("no list with a word at its head") from None
+                what, *found = reader.parts
                 if what == "value":
-                    value, numbers, news = map(reader.read, found)
+                    value, numbers, news = found
                     for at, new in zip(numbers, news, strict=True):
                         _overwrite(writer.arrays[at], new)
                     return value
                 if what == "raised":
-                    raise self._error(*map(reader.read, found))
-                self._serve(what, reader)
+                    raise self._error(*found)
+                self._serve(what, found, reader.arrays)
 
     def _error(self, whose: str, number: int, names: list[str], text: str) -> BaseException:
         """The error that the other side speaks of."""
         return self._errors[number] if whose == "yours" else Raised(number)
 
-    # --- serving ---------------------------------------------------------------------------
-
     def serve_one(self) -> None:
         """Wait for one request, and answer it."""
         with self._lock:
             reader = Reader(receive(self._connection), self._object_of)
-            self._serve(reader.parts[0], reader)
+            self._serve(reader.parts[0], reader.parts[1:], reader.arrays)
 
-    def _serve(self, what: str, reader: Reader) -> None:
+    def _serve(self, what: str, parts: list, arrays: list[tuple]) -> None:
         try:
-            parts = list(map(reader.read, reader.parts[1:]))
             self._lock.release()  # what runs now may ask in turn, from a thread of its own too
             try:
                 value = self._answer(what, parts)
             finally:
                 self._lock.acquire()
-            writer = Writer(self._number_of)
-            numbers = self._changed(reader.arrays) if what == "call" else []
-            news = [reader.arrays[at][0] for at in numbers]
-            message = writer.message(["value", *map(writer.write, (value, numbers, news))])
+            numbers = self._changed(arrays) if what == "call" else []
+            news = [arrays[at][0] for at in numbers]
+            message = Writer(self._number_of).message(["value", value, numbers, news])
             send(self._connection, message)
         except (BadMessage, Gone):
             raise
         except BaseException as error:
-            writer = Writer(self._number_of)
-            told = self._tell(error)
-            send(self._connection, writer.message(["raised", *map(writer.write, told)]))
+            message = Writer(self._number_of).message(["raised", *self._tell(error)])
+            send(self._connection, message)
 
     def _changed(self, arrays: list[tuple]) -> list[int]:
         """Which arguments to send back: who is asked to change one in place changes a copy."""
@@ -238,16 +217,16 @@ class Channel:
         """Do what was asked."""
         if what != "call":
             raise BadMessage(f"nobody here does this: {what!r}")
-        number, args, kwargs, manner, vectors = (*parts, "", [])[:5]
+        number, args, kwargs, manner, vectors = (*parts, 0, [])[:5]
         function = self._lent[number]
+        if isinstance(manner, str):
+            return self._manners[manner](function, *args, **kwargs)
         if not manner:
             return function(*args, **kwargs)
-        if manner in self._manners:
-            return self._manners[manner](function, *args, **kwargs)
         return derivative(function, args, kwargs, manner, vectors)
 
 
-_KINDS = {"object": Remote, "row": RemoteRow, "function": RemoteFunction, "scan": RemoteScan}
+_KINDS = {"object": Remote, "row": RemoteRow, "function": RemoteFunction}
 
 
 def rebuilt(names: list[str], text: str) -> BaseException:
@@ -264,9 +243,6 @@ def rebuilt(names: list[str], text: str) -> BaseException:
 
 def _overwrite(array, new) -> None:
     """Put new content into an array that was handed out, if it still has the same form."""
-    if isinstance(array, torch.Tensor):
-        if isinstance(new, torch.Tensor) and (new.shape, new.dtype) == (array.shape, array.dtype):
-            with torch.no_grad():
-                array.copy_(new)
-    elif getattr(new, "shape", None) == array.shape and new.dtype == array.dtype:
-        array[...] = new
+    if isinstance(new, type(array)) and (new.shape, new.dtype) == (array.shape, array.dtype):
+        with torch.no_grad():
+            array[...] = new

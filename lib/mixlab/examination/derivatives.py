@@ -34,7 +34,7 @@ def call_followed(ask: Callable, args: tuple, kwargs: dict):
     """Call a borrowed function so that gradients pass.
 
     Args:
-        ask: maps args, kwargs, the derivative's name ("" for none) and its vectors to what the
+        ask: maps args, kwargs, the order of a derivative (0 for none) and its vectors to what the
             function's home answers; see `derivative`.
     """
     leaves, spec = tree_flatten((args, kwargs))
@@ -45,38 +45,17 @@ def call_followed(ask: Callable, args: tuple, kwargs: dict):
 
 @dataclass
 class _Call:
-    """A call whose tensors stand apart, and one of its derivatives.
+    """A call whose tensors stand apart, or one of its derivatives.
 
-    `plain` are the arguments but for those tensors, `out` what came back; `fixed` says which of the
-    outputs no tensor moves, and of the gradients, which there are none of.
+    `plain` are the arguments but for those tensors, `out` what came back.
     """
 
     ask: Callable
     plain: list
     spec: object
-    way: str = ""
+    order: int = 0
     out: list = field(default_factory=list)
     out_spec: object = None
-    fixed: list[bool] = field(default_factory=list)
-
-    def __call__(self, tensors: tuple) -> tuple:
-        """The outputs by which one can differentiate; `fixed`, which of them nothing moves."""
-        n_own = sum(leaf is None for leaf in self.plain)
-        own = [tensor.detach().requires_grad_() for tensor in tensors[:n_own]]
-        leaves = [own.pop(0) if leaf is None else leaf for leaf in self.plain]
-        args, kwargs = tree_unflatten(leaves, self.spec)
-        more = [tensor.detach() for tensor in tensors[n_own:]]
-        value = self.ask(args, kwargs, self.way, more)
-        if self.way:
-            self.fixed = [part is None for part in value]
-            return tuple(
-                torch.zeros_like(tensors[at]) if part is None else part.detach()
-                for at, part in enumerate(value)
-            )
-        self.out, self.out_spec = tree_flatten(value)
-        found = [leaf for leaf in self.out if _varies(leaf)]
-        self.fixed = [not leaf.requires_grad for leaf in found]
-        return tuple(leaf.detach() for leaf in found)
 
 
 class _Step(torch.autograd.Function):
@@ -84,32 +63,38 @@ class _Step(torch.autograd.Function):
 
     @staticmethod
     def forward(call: _Call, *tensors):
-        return call(tensors)
+        n_own = sum(leaf is None for leaf in call.plain)
+        own = [tensor.detach().requires_grad_() for tensor in tensors[:n_own]]
+        leaves = [own.pop(0) if leaf is None else leaf for leaf in call.plain]
+        vectors = [tensor.detach() for tensor in tensors[n_own:]]
+        found = call.ask(*tree_unflatten(leaves, call.spec), call.order, vectors)
+        call.out, call.out_spec = tree_flatten(found)
+        return tuple(leaf.detach() for leaf in call.out if _varies(leaf))
 
     @staticmethod
     def setup_context(ctx, inputs, output):
         ctx.call, *tensors = inputs
         ctx.save_for_backward(*tensors)
         ctx.save_for_forward(*tensors)
-        if not ctx.call.way:
-            still = [one for one, fixed in zip(output, ctx.call.fixed, strict=True) if fixed]
-            ctx.mark_non_differentiable(*still)
+        ctx.zeros = [torch.zeros(one.shape, dtype=one.dtype) for one in output]
+        if not ctx.call.order:
+            made = zip(output, filter(_varies, ctx.call.out), strict=True)
+            ctx.mark_non_differentiable(*(one for one, leaf in made if not leaf.requires_grad))
 
     @staticmethod
     def backward(ctx, *vectors):
         if any(map(_in_a_batch, vectors)):
             return _row_by_row(partial(_Step.backward, ctx), vectors)
-        call = replace(ctx.call, way=f"{ctx.call.way}v")
-        found = _Step.apply(call, *ctx.saved_tensors, *vectors)
-        return None, *(None if fixed else g for g, fixed in zip(found, call.fixed, strict=True))
+        call = replace(ctx.call, order=ctx.call.order + 1)
+        return None, *_Step.apply(call, *ctx.saved_tensors, *vectors)
 
     @staticmethod
     def jvp(ctx, _, *vectors):
-        call = replace(ctx.call, way=f"{ctx.call.way}j")
-        tensors = ctx.saved_tensors
+        # What pulls a vector back is linear in it: pulled back in turn, it pushes one forward.
+        call, tensors = replace(ctx.call, order=ctx.call.order + 2), ctx.saved_tensors
         pairs = zip(tensors, vectors, strict=True)
         given = (torch.zeros_like(one) if vector is None else vector for one, vector in pairs)
-        return _Step.apply(call, *tensors, *given)
+        return _Step.apply(call, *tensors, *ctx.zeros, *given)[len(tensors) :]
 
     @staticmethod
     def vmap(info, in_dims, call: _Call, *tensors):
@@ -138,49 +123,32 @@ def _row_by_row(pull: Callable, vectors: tuple) -> tuple:
     )
 
 
-def derivative(function: Callable, args: tuple, kwargs: dict, way: str, vectors: list) -> list:
+def derivative(function: Callable, args: tuple, kwargs: dict, order: int, vectors: list) -> list:
     """A derivative of a function that lives here, by all real tensors among its arguments.
 
     By autograd alone, as everybody does it: an answer may use what torch.func does not allow.
 
     Args:
-        way: each "v" is the product of a vector and the Jacobian of what stands before it, each "j"
-            that of the Jacobian and a vector.
-        vectors: for each letter in turn.
+        order: how often a vector is pulled back, each time through all that stands before it: once
+            for the product of a vector and the Jacobian.
+        vectors: for each time one for each output, in a row.
 
     Returns:
-        A tensor for each output of the derivative, None for one that no input moves.
-
-    Raises:
-        ValueError: for another letter.
+        A tensor for each of the arguments and earlier vectors: zeros for one that moves nothing.
     """
     leaves, spec = tree_flatten((args, kwargs))
     inputs = [leaf.detach().requires_grad_() for leaf in leaves if _varies(leaf)]
     own, given = iter(inputs), iter(vectors)
+    args, kwargs = tree_unflatten([next(own) if _varies(x) else x for x in leaves], spec)
     with torch.enable_grad():
-        filled = [next(own) if _varies(leaf) else leaf for leaf in leaves]
-        args, kwargs = tree_unflatten(filled, spec)
         outputs = list(filter(_varies, tree_flatten(function(*args, **kwargs))[0]))
-        for step in way:
-            if step not in "vj":
-                raise ValueError(f"nobody here knows this manner of calling: {way!r}")
-            like = outputs if step == "v" else inputs
-            new = [next(given).detach().requires_grad_() for _ in like]
-            # What pulls a vector back is linear in it: pulled back in turn, it pushes one forward.
-            pulls = (
-                new if step == "v" else [torch.zeros_like(out).requires_grad_() for out in outputs]
-            )
-            pulled = _pulled_back(outputs, inputs, pulls)
-            outputs = pulled if step == "v" else _pulled_back(pulled, pulls, new)
-            inputs = [*inputs, *new]
+        for _ in range(order):
+            pulled = [next(given).detach().requires_grad_() for _ in outputs]
+            moved = [pair for pair in zip(outputs, pulled, strict=True) if pair[0].requires_grad]
+            outputs = [torch.zeros_like(one) for one in inputs]
+            if moved:
+                outs, pulls = zip(*moved, strict=True)
+                keep = dict(create_graph=True, materialize_grads=True)
+                outputs = list(torch.autograd.grad(outs, inputs, pulls, **keep))
+            inputs = [*inputs, *pulled]
     return outputs
-
-
-def _pulled_back(outputs: list, inputs: list, vectors: list) -> list:
-    """Gradients of outputs by inputs; None where nothing depends on one."""
-    pairs = zip(outputs, vectors, strict=True)
-    moved = [(out, vector) for out, vector in pairs if out is not None and out.requires_grad]
-    if not moved:
-        return [None] * len(inputs)
-    outs, pulls = zip(*moved, strict=True)
-    return list(torch.autograd.grad(outs, inputs, pulls, create_graph=True, allow_unused=True))

@@ -29,7 +29,7 @@ class Examiner(Channel):
     def __init__(
         self, connection: Connection, exercise: str, module: str, seed: int, sealed: Callable
     ):
-        super().__init__(connection, {"program": lambda scan, length: scan.program(length)})
+        super().__init__(connection)
         self._exercise, self._sealed = exercise, sealed
         self._asked = importlib.import_module(module).ASKED
         self._inputs = self._asked.inputs(seed)

@@ -20,26 +20,13 @@ class Scan:
     def __init__(self, programs: list[Program]):
         self.programs = programs
 
-    def program(self, length: int) -> Program:
-        """What to do with so many items.
-
-        Raises:
-            ValueError: if it was never written down.
-        """
-        if not 1 <= length <= len(self.programs):
-            raise ValueError(
-                f"these scans take 1 to {len(self.programs)} items: got {length} of them"
-            )
-        return self.programs[length - 1]
-
     def __call__(self, operator: Callable, items: Sequence) -> list:
         values = list(items)
-        return follow(self.program(len(values)), operator, values)
-
-
-def follow(program: Program, operator: Callable, values: list) -> list:
-    """Do the joins of a program, and return its results; `values` grows by what they make."""
-    joins, results = program
-    for earlier, later in joins:
-        values.append(operator(values[earlier], values[later]))
-    return [values[number] for number in results]
+        if not 1 <= len(values) <= len(self.programs):
+            raise ValueError(
+                f"these scans take 1 to {len(self.programs)} items: got {len(values)} of them"
+            )
+        joins, results = self.programs[len(values) - 1]
+        for earlier, later in joins:
+            values.append(operator(values[earlier], values[later]))
+        return [values[number] for number in results]

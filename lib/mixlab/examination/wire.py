@@ -1,40 +1,50 @@
 """Values between two processes that don't trust each other: numbers, text, arrays, tensors, lists.
 
-A message is one piece of JSON and, behind it, the contents of its arrays. Nothing that arrives can
-name a class or run code, as a pickle would. What has no form of its own here, such as a function or
-an object of a class that somebody wrote, stays at home; the other side gets its number.
+A message is MessagePack, in which nothing that arrives can name a class or run code, as a pickle
+would. What MessagePack doesn't know is a list whose head is a mark, the name of a form. What has no
+form here either, such as a function or an object of a class that somebody wrote, stays at home; the
+other side gets its number.
 """
 
-import itertools
-import json
 import numbers
-import struct
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, MappingView
-from contextlib import suppress
 from decimal import Decimal
 from fractions import Fraction
+from itertools import islice
 from multiprocessing.connection import Connection
 
+import msgpack
 import numpy as np
 import torch
 
 from mixlab.checks.messages import TooCostly
+from mixlab.examination.scans import Scan
 
 LARGEST = 64 * 2**20  # bytes of one message
 MOST_OF_AN_ITERATOR = 100_000
-_LARGE = 2**63  # from here on Python takes long to write a number in tens, or refuses
-_LENGTH = struct.Struct("!I")
-PLAIN = frozenset({str, int, float, bool, type(None)})
+_TEXT = dict(unicode_errors="surrogatepass")
+_INSTALLED = {"numpy", *sys.stdlib_module_names}
 _TENSORS = {
-    str(dtype).removeprefix("torch."): dtype
-    for dtype in (
-        *(torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.bool),
-        *(torch.int64, torch.int32, torch.int16, torch.int8),
-        *(torch.uint64, torch.uint32, torch.uint16, torch.uint8),
-        *(torch.complex128, torch.complex64),
+    name: getattr(torch, name)
+    for name in (
+        *("float64", "float32", "float16", "bfloat16", "complex128", "complex64", "bool"),
+        *("int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8"),
     )
+}
+# The forms of values that consist of others: their kinds, their parts, and the way back.
+_FORMS = {
+    "integer": (numbers.Integral, lambda n: [hex(int(n))], lambda text: int(text, 16)),
+    "fraction": (Fraction, Fraction.as_integer_ratio, Fraction),
+    "decimal": (Decimal, lambda number: [str(number)], Decimal),
+    "complex": (complex, lambda number: (number.real, number.imag), complex),
+    "tuple": (tuple, tuple, lambda *parts: parts),
+    "set": ((set, frozenset), tuple, lambda *parts: set(parts)),
+    "range": (range, lambda row: (row.start, row.stop, row.step), range),
+    "row": ((deque, MappingView), tuple, lambda *parts: deque(parts)),
+    "iterator": (Iterator, lambda row: islice(row, MOST_OF_AN_ITERATOR), lambda *row: iter(row)),
+    "scan": (Scan, lambda scan: scan.programs, lambda *programs: Scan(programs)),
 }
 
 
@@ -51,7 +61,7 @@ class Borrowed:
 
 
 class Writer:
-    """Collects one message.
+    """Writes one message.
 
     Attributes:
         arrays: the tensors and arrays that were written, in order.
@@ -59,115 +69,71 @@ class Writer:
 
     def __init__(self, number_of: Callable[[object], tuple]):
         self._number_of = number_of
-        self._contents: list[bytes] = []
         self.arrays: list = []
 
     def message(self, parts: list) -> bytes:
-        """The whole message. Each of `parts` is a value of `write`'s, or a list of such."""
-        head = json.dumps([parts, [len(one) for one in self._contents]]).encode()
-        return b"".join([_LENGTH.pack(len(head)), head, *self._contents])
+        """The whole message."""
+        return msgpack.packb(parts, default=self._form, strict_types=True, **_TEXT)
 
-    def _append(self, content: bytes) -> int:
-        self._contents.append(content)
-        return len(self._contents) - 1
-
-    def write(self, value):
-        """A value in a form for JSON: itself, or a list that begins with the name of its form."""
+    def _form(self, value):
+        """Something that MessagePack can't write, in a form that it can."""
         kind = type(value)
-        if kind in PLAIN and (kind is not int or -_LARGE < value < _LARGE):
-            return value
-        if kind in _PLAIN_FORMS:  # most that comes, and soon told from all that is rarer
-            return _PLAIN_FORMS[kind](self, value)
-        if isinstance(value, Borrowed) or callable(value) or _has_ways_of_its_own(kind):
-            return ["object", *self._number_of(value)]
-        for kinds, form in _FORMS:
+        if kind is not tuple and not isinstance(value, Scan):  # these are most that comes
+            if isinstance(value, Borrowed) or callable(value) or _has_ways_of_its_own(kind):
+                return self._object(value)
+            if isinstance(value, torch.Tensor):
+                return self._tensor(value)
+            if isinstance(value, np.ndarray | np.generic):
+                return self._array(value)
+            for almost in (float, str, bytes, list, dict):
+                if isinstance(value, almost):
+                    return almost(value)
+        for form, (kinds, parts_of, _) in _FORMS.items():
             if isinstance(value, kinds):
-                return form(self, value)
-        if hasattr(kind, "__array__"):
-            return self._array(np.asarray(value))
-        with suppress(TypeError, ValueError):
-            return self._array(np.asarray(memoryview(value)))
-        return ["object", *self._number_of(value)]
+                return [_mark(form), *parts_of(value)]
+        try:
+            return self._array(value if hasattr(kind, "__array__") else memoryview(value))
+        except (TypeError, ValueError):
+            return self._object(value)
 
-    def _list(self, value) -> list:
-        form = "tuple" if isinstance(value, tuple) else "list"
-        return [form, [self.write(part) for part in value]]
+    def _object(self, value) -> list:
+        return [_mark("object"), *self._number_of(value)]
 
-    def _dict(self, value: dict) -> list:
-        return ["dict", [[self.write(key), self.write(part)] for key, part in value.items()]]
-
-    def _set(self, value) -> list:
-        return ["set", [self.write(part) for part in value]]
-
-    def _view(self, value) -> list:
-        """Anything in a row that is neither a list nor a tuple."""
-        return ["row", [self.write(part) for part in value]]
-
-    def _iterator(self, value: Iterator) -> list:
-        parts = itertools.islice(value, MOST_OF_AN_ITERATOR)
-        return ["iterator", [self.write(part) for part in parts]]
-
-    def _range(self, value: range) -> list:
-        return ["range", value.start, value.stop, value.step]
-
-    def _integer(self, value: int) -> int | list:
-        value = int(value)
-        return value if -_LARGE < value < _LARGE else ["integer", hex(value)]
-
-    def _fraction(self, value: Fraction) -> list:
-        return ["fraction", hex(value.numerator), hex(value.denominator)]
-
-    def _scalar(self, value: np.generic) -> list:
-        return ["scalar", *self._array(np.asarray(value))[1:]]
-
-    def _array(self, value: np.ndarray) -> list:
-        value = np.asarray(value)
-        if value.dtype == object:
-            return ["objects", list(value.shape), [self.write(part) for part in value.ravel()]]
-        if value.dtype.kind not in "biufcUS":
-            return ["object", *self._number_of(value)]
-        self.arrays.append(value)
-        place = self._append(value.astype(value.dtype.newbyteorder("=")).tobytes())
-        return ["array", value.dtype.newbyteorder("=").str, list(value.shape), place]
+    def _array(self, value) -> list:
+        array = np.asarray(value)
+        if array.dtype == object:
+            return [_mark("objects"), list(array.shape), list(array.ravel())]
+        if array.dtype.kind not in "biufcUS":
+            return self._object(value)
+        self.arrays.append(array)
+        form = "scalar" if isinstance(value, np.generic) else "array"
+        dtype = array.dtype.newbyteorder("=").str
+        return [_mark(form), dtype, list(array.shape), _content(array)]
 
     def _tensor(self, value: torch.Tensor) -> list:
         name = str(value.dtype).removeprefix("torch.")
         if value.layout != torch.strided or value.is_meta or name not in _TENSORS:
-            return ["object", *self._number_of(value)]
+            return self._object(value)
         self.arrays.append(value)
-        plain = torch.empty(value.shape, dtype=value.dtype).copy_(value.detach())
-        content = plain.reshape(-1).view(torch.uint8).numpy().tobytes()
-        return ["tensor", name, list(value.shape), value.requires_grad, self._append(content)]
+        return [_mark("tensor"), name, list(value.shape), value.requires_grad, _content(value)]
 
 
-_PLAIN_FORMS = {list: Writer._list, tuple: Writer._list, dict: Writer._dict}
-_FORMS = (
-    (torch.Tensor, Writer._tensor),
-    (np.generic, Writer._scalar),
-    (np.ndarray, Writer._array),
-    (bool, lambda writer, value: bool(value)),
-    (int, Writer._integer),
-    (float, lambda writer, value: float(value)),
-    (complex, lambda writer, value: ["complex", value.real, value.imag]),
-    (str, lambda writer, value: str(value)),
-    (bytes, lambda writer, value: ["bytes", writer._append(value)]),
-    (Fraction, Writer._fraction),
-    (numbers.Integral, Writer._integer),
-    (Decimal, lambda writer, value: ["decimal", str(value)]),
-    ((list, tuple), Writer._list),
-    (dict, Writer._dict),
-    ((set, frozenset), Writer._set),
-    (range, Writer._range),
-    ((deque, MappingView), Writer._view),
-    (Iterator, Writer._iterator),
-)
+def _mark(form: str) -> msgpack.ExtType:
+    return msgpack.ExtType(0, form.encode())
+
+
+def _content(value: np.ndarray | torch.Tensor) -> bytes:
+    if isinstance(value, np.ndarray):
+        return value.astype(value.dtype.newbyteorder("=")).tobytes()
+    plain = torch.empty(value.shape, dtype=value.dtype).copy_(value.detach())
+    return plain.reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
 def _has_ways_of_its_own(kind: type) -> bool:
     """Whether it is somebody's own list, say, with methods that a copy wouldn't have."""
     if not issubclass(kind, list | tuple | dict | set | deque | Iterator | np.ndarray):
         return False
-    if kind.__module__.partition(".")[0] in {"numpy", *sys.stdlib_module_names}:
+    if kind.__module__.partition(".")[0] in _INSTALLED:
         return False
     return any(callable(part) for name, part in vars(kind).items() if not name.startswith("_"))
 
@@ -176,110 +142,65 @@ class Reader:
     """Reads one message.
 
     Attributes:
-        parts: of the message, to be given to `read` where they hold values.
+        parts: of the message; the first is a word.
         arrays: (tensor or array, its content) in the order in which they were written.
+
+    Raises:
+        BadMessage: for bytes that no writer makes.
     """
 
     def __init__(self, message: bytes, object_of: Callable):
-        self._object_of = object_of
         self.arrays: list[tuple] = []
+        self._ways = {name: way for name, (*_, way) in _FORMS.items()} | {
+            "array": self._array,
+            "scalar": lambda *array: self._array(*array)[()],
+            "objects": self._objects,
+            "tensor": self._tensor,
+            "object": object_of,
+        }
         try:
-            end = _LENGTH.size + _LENGTH.unpack_from(message)[0]
-            self.parts, lengths = json.loads(message[_LENGTH.size : end])
-            ends = [end, *itertools.accumulate(lengths, initial=end)][1:]
-            if ends[-1] != len(message) or min(lengths, default=0) < 0:
-                raise ValueError("lengths that don't add up")
-            self._contents = [message[start:stop] for start, stop in itertools.pairwise(ends)]
-        except (struct.error, ValueError, TypeError, RecursionError) as error:
-            raise BadMessage(str(error)) from None
-
-    def read(self, form):
-        """The value that `Writer.write` put into this form.
-
-        Raises:
-            BadMessage: for a form that no writer makes.
-        """
-        if not isinstance(form, list):
-            return form
-        try:
-            return _READERS[form[0]](self, *form[1:])
-        except BadMessage:
-            raise
+            how = dict(list_hook=self._list, strict_map_key=False, **_TEXT)
+            self.parts = msgpack.unpackb(message, **how)
+            if not isinstance(self.parts, list) or not isinstance(self.parts[0], str):
+                raise ValueError("no list with a word at its head")
         except (LookupError, TypeError, ValueError, ArithmeticError, RuntimeError) as error:
             raise BadMessage(f"{type(error).__name__}: {error}") from None
 
-    def _all(self, forms: list) -> list:
-        return [self.read(form) for form in forms]
+    def _list(self, parts: list):
+        if parts and type(parts[0]) is msgpack.ExtType:
+            return self._ways[parts[0].data.decode()](*parts[1:])
+        return parts
 
-    def _dict(self, pairs: list) -> dict:
-        return {self.read(key): self.read(value) for key, value in pairs}
-
-    def _array(self, dtype: str, shape: list[int], place: int) -> np.ndarray:
+    def _array(self, dtype: str, shape: list[int], content: bytes) -> np.ndarray:
         kind = np.dtype(dtype)
         if kind.kind not in "biufcUS":
-            raise BadMessage(f"an array of {dtype}")
-        content = bytearray(self._contents[place])
-        if kind.kind == "b":  # of a byte that is neither 0 nor 1 nobody knows what it means
-            array = np.frombuffer(content, np.uint8).reshape(shape).astype(bool)
-        elif not kind.itemsize:  # texts without a letter
-            array = np.zeros(shape, kind)
-        else:
-            array = np.frombuffer(content, kind).reshape(shape)
-        self.arrays.append((array, self._contents[place]))
+            raise ValueError(f"an array of {dtype}")
+        if kind.itemsize:  # a truth value is read as a byte: what one means may be neither 0 nor 1
+            flat = np.frombuffer(bytearray(content), np.uint8 if kind.kind == "b" else kind)
+        else:  # texts without a letter
+            flat = np.zeros(np.prod(shape, dtype=int), kind)
+        array = flat.reshape(shape).astype(kind, copy=False)
+        self.arrays.append((array, content))
         return array
 
-    def _scalar(self, dtype: str, shape: list[int], place: int) -> np.generic:
-        return self._array(dtype, shape, place)[()]
-
-    def _objects(self, shape: list[int], forms: list) -> np.ndarray:
-        array = np.empty(len(forms), object)
-        array[:] = self._all(forms)
+    def _objects(self, shape: list[int], parts: list) -> np.ndarray:
+        array = np.empty(len(parts), object)
+        array[:] = parts
         return array.reshape(shape)
 
-    def _tensor(self, name: str, shape: list[int], requires_grad: bool, place: int):
-        dtype, content = _TENSORS[name], bytearray(self._contents[place])
-        if content and dtype == torch.bool:
-            tensor = torch.frombuffer(content, dtype=torch.uint8).reshape(shape) != 0
-        elif content:
-            tensor = torch.frombuffer(content, dtype=dtype).reshape(shape)
-        else:
-            tensor = torch.empty(shape, dtype=dtype)
-            if tensor.numel():
-                raise BadMessage("a tensor without its content")
-        self.arrays.append((tensor, self._contents[place]))
+    def _tensor(self, name: str, shape: list[int], requires_grad: bool, content: bytes):
+        stored = torch.uint8 if name == "bool" else _TENSORS[name]
+        flat = torch.empty(0, dtype=stored)
+        if content:
+            flat = torch.frombuffer(bytearray(content), dtype=stored)
+        tensor = flat.reshape(shape).to(_TENSORS[name])
+        self.arrays.append((tensor, content))
         return tensor.requires_grad_() if requires_grad else tensor
-
-
-_READERS = {
-    "list": Reader._all,
-    "tuple": lambda reader, forms: tuple(reader._all(forms)),
-    "dict": Reader._dict,
-    "set": lambda reader, forms: set(reader._all(forms)),
-    "row": lambda reader, forms: deque(reader._all(forms)),
-    "iterator": lambda reader, forms: iter(reader._all(forms)),
-    "range": lambda reader, *ends: range(*ends),
-    "integer": lambda reader, text: int(text, 16),
-    "fraction": lambda reader, above, below: Fraction(int(above, 16), int(below, 16)),
-    "complex": lambda reader, real, imaginary: complex(real, imaginary),
-    "decimal": lambda reader, text: Decimal(text),
-    "bytes": lambda reader, place: reader._contents[place],
-    "array": Reader._array,
-    "scalar": Reader._scalar,
-    "objects": Reader._objects,
-    "tensor": Reader._tensor,
-    "object": lambda reader, *number: reader._object_of(*number),
-}
 
 
 def changed(arrays: list[tuple]) -> list[int]:
     """Which of a reader's tensors and arrays no longer hold what arrived."""
-    found = []
-    for number, (array, content) in enumerate(arrays):
-        writer = Writer(lambda value: ())
-        writer.write(array)
-        if writer._contents != [content]:
-            found.append(number)
-    return found
+    return [at for at, (array, content) in enumerate(arrays) if _content(array) != content]
 
 
 def send(connection: Connection, message: bytes) -> None:

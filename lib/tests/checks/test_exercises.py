@@ -20,7 +20,7 @@ from tests.thorough import THOROUGH
 
 ROOT = find_root(Path(__file__).parent)
 LONGEST = 190  # lines of a file, which is to be read from top to bottom
-MAY_IMPORT = {"numpy", "torch", "mixlab.checks", "mixlab.examination"}
+MAY_IMPORT = {"numpy", "torch", "mixlab.checks", "mixlab.examination", "mixlab.traces.costs"}
 
 
 def text_of(exercise: str) -> str:

@@ -5,9 +5,8 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 
 from mixlab.checks.exercise import files, find
-from mixlab.examination.candidate import Candidate
+from mixlab.examination.candidate import MANNERS, Candidate
 from mixlab.examination.examiner import examine
-from mixlab.examination.measuring import MANNERS
 from mixlab.examination.results import to_text
 
 

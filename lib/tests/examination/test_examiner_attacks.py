@@ -1,13 +1,12 @@
 """Whoever takes what they were handed apart, or talks to the examiner themselves, gains nothing."""
 
 import gc
-import json
 import pickle
-import struct
 from contextlib import suppress
 from functools import cache, partial
 from multiprocessing import Pipe
 
+import msgpack
 import pytest
 import torch
 
@@ -243,8 +242,9 @@ def test_a_request_that_makes_no_sense_wins_nothing(request_):
         _examine(candidate, answer)
 
 
-def _framed(head: bytes, *contents: bytes) -> bytes:
-    return b"".join([struct.pack("!I", len(head)), head, *contents])
+def _with(form: str, *parts) -> bytes:
+    """A message that holds a form with these parts."""
+    return msgpack.packb(["examine", "17.2", [msgpack.ExtType(0, form.encode()), *parts]])
 
 
 @pytest.mark.parametrize(
@@ -254,22 +254,28 @@ def _framed(head: bytes, *contents: bytes) -> bytes:
         b"\x00",
         b"\xff" * 40,
         pickle.dumps(("examine", "17.2")),
-        _framed(b"[" * 100_000),
-        _framed(b'[["examine", "17.2", ["list", ' * 20_000),
-        _framed(b'[["examine", "17.2", ["range", 0, 1e9, 1]], []]'),
-        _framed(b'[["examine", "17.2", ["array", "<f8", [9999999999], 0]], [0]]'),
-        _framed(b'[["examine", "17.2", ["array", "O", [1], 0]], [8]]', bytes(8)),
-        _framed(b'[["examine", "17.2", ["tensor", "float32", [-1], false, 0]], [0]]'),
-        _framed(b'[["examine", "17.2", ["tensor", "os", [1], false, 0]], [4]]', bytes(4)),
-        _framed(b'[["examine", "17.2", ["fraction", "0x1", "0x0"]], []]'),
-        _framed(b'[["examine", "17.2", ["object", "yours", 0]], []]'),
-        _framed(b'[["examine", "17.2", ["object", "mine", 0, "module", "os", ""]], []]'),
-        _framed(b'[["examine", "17.2", 0], [-4, 4]]'),
-        _framed(b'[["examine", "17.2", 0], [99]]'),
-        _framed(b"17"),
-        _framed(json.dumps([[["list"]], []]).encode()),
+        b"\x91" * 100_000,
+        b"\xdd\x7f\xff\xff\xff" * 20_000,
+        msgpack.packb(["examine", "17.2"])[:-1],
+        msgpack.packb(["examine", "17.2"]) * 2,
+        msgpack.packb(["examine", {b"x": msgpack.ExtType(0, b"list")}]),
+        msgpack.packb([[], 0]),
+        msgpack.packb(17),
+        msgpack.packb(msgpack.ExtType(0, b"object")),
+        _with("range", 0, 1e9, 1),
+        _with("array", "<f8", [9999999999], bytes(8)),
+        _with("array", "<f8", [2], bytes(8)),
+        _with("array", "O", [1], bytes(8)),
+        _with("tensor", "float32", [-1, -1], False, bytes(4)),
+        _with("tensor", "float32", [9], False, b""),
+        _with("tensor", "os", [1], False, bytes(4)),
+        _with("fraction", 1, 0),
+        _with("object", "yours", 0),
+        _with("object", "mine", 0, "module", "os", ""),
+        _with("module", "os"),
+        _with("list"),
     ],
-    ids=lambda message: repr(message[4:44]),
+    ids=lambda message: repr(message[:40]),
 )
 def test_bytes_that_are_no_message_end_the_examination(message):
     with examined("17.2", 1) as candidate:
@@ -290,7 +296,6 @@ def test_too_large_a_message_is_not_sent_and_not_read():
 
 def test_what_is_lent_is_no_more_than_a_number():
     lent = []
-    writer = Writer(Channel(Pipe()[0])._number_of)
-    form = writer.write([lambda: 0, object()])
-    Reader(writer.message([form]), lambda *facts: lent.append(facts)).read(form)
+    message = Writer(Channel(Pipe()[0])._number_of).message(["value", lambda: 0, object()])
+    Reader(message, lambda *facts: lent.append(facts))
     assert [facts[:3] for facts in lent] == [("mine", 0, "function"), ("mine", 1, "object")]

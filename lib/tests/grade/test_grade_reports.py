@@ -172,10 +172,10 @@ def test_what_is_not_installed_and_how_long_it_may_take_are_said():
 
 
 def test_an_error_the_check_knows_is_told_as_a_misconception():
-    tip = "`and`, `or` and `0 <= x < w` ask for one truth value, and a tensor has many."
+    tip = "`and`, `or` and `0 <= x < w` ask for one truth value, and a tensor or array has many."
     exercise = replace(EXERCISE, sayings=(*EXERCISE.sayings, tip))
     wrapped = "window_mask(6, 3)\n  Probably: `and`, `or` and `0 <= x < w` ask for one\n    truth "
-    taught = Judgement(False, "error", "", wrapped + "value, and a tensor has many.")
+    taught = Judgement(False, "error", "", wrapped + "value, and a tensor or array has many.")
     judged = Judgement(False, "error", "RuntimeError", "")
     assert explain(exercise, judged, taught)[2] == tip
 

@@ -13,7 +13,7 @@ from classroom.grade.stage import stage_examiner, stage_library
 from mixlab.checks.exercise import files
 from tests.grade.conftest import ROOT
 
-TALK = {"channel.py", "derivatives.py", "measuring.py", "scans.py", "wire.py"}
+TALK = {"channel.py", "derivatives.py", "scans.py", "wire.py"}
 WHOLE = ROOT / "lib" / "mixlab" / "checks"
 
 
@@ -33,14 +33,15 @@ def test_an_answer_sees_no_checks_and_no_exercise(tmp_path):
     assert _names(mixlab / "checks") == {"__init__.py", "messages.py", "ready_made.py"}
     assert _names(mixlab / "examination") == {"__init__.py", "candidate.py", *TALK}
     seen = [p for p in mixlab.rglob("*.py") if "Taken away" not in p.read_text(encoding="utf-8")]
-    assert {path.parent.name for path in seen} == {"checks", "examination"}
+    assert {path.parent.name for path in seen} == {"checks", "examination", "traces"}
+    assert [path.name for path in seen if path.parent.name == "traces"] == ["costs.py"]
 
 
 def test_only_the_chapters_own_exercises_are_there_to_teach(tmp_path):
     """A stack of windowed layers, handed out by chapter 03, holds the masks that 02 asks for."""
     mixlab = _staged(tmp_path, "rolling_cache")
     seen = {p.parent for p in mixlab.rglob("*.py") if "Taken away" not in p.read_text("utf-8")}
-    parts = {"checks", "examination", "chapters/rolling_cache/exercises"}
+    parts = {"checks", "examination", "traces", "chapters/rolling_cache/exercises"}
     assert seen == {mixlab / part for part in parts}
     assert _names(mixlab / "checks") == _names(WHOLE)
     assert _names(mixlab / "examination") == {"__init__.py", *TALK}
@@ -65,11 +66,12 @@ def test_an_examiner_has_what_it_needs_to_ask_and_read(examiners_zip):
     }
     parts = {
         part: {p.stem for p in names if p.parent == Path("mixlab", part)}
-        for part in ("checks", "examination")
+        for part in ("checks", "examination", "traces")
     }
     assert parts == {
         "checks": {"__init__", "exercise", "messages", "readers"},
         "examination": {"__init__", "examiner", "results", *(name[:-3] for name in TALK)},
+        "traces": {"__init__", "costs"},
     }
 
 

@@ -26,7 +26,7 @@ FORGERIES = {
         import mixlab.examination.candidate as candidate
         from mixlab.examination.channel import Channel
         from mixlab.examination.wire import Reader
-        Reader.read = lambda self, form: 'PUBLIC'
+        Reader._list = lambda self, parts: ['value', 'PUBLIC', [], []]
         Channel.request = candidate.Candidate.request = lambda *given: 'PUBLIC'
         candidate.print = lambda *given: print('PUBLIC')
     """,
@@ -47,8 +47,7 @@ FORGERIES = {
         def say():
             mine = Connection(there)
             mine.recv_bytes()
-            writer = Writer(lambda value: 0)
-            send(mine, writer.message(['value', *map(writer.write, ('PUBLIC', [], []))]))
+            send(mine, Writer(lambda value: 0).message(['value', 'PUBLIC', [], []]))
         threading.Thread(target=say, daemon=True).start()
         os.dup2(here, int(os.environ['MIXLAB_EXAMINER']))
     """,
@@ -99,7 +98,7 @@ FORGERIES = {
     "overwhelms_the_examiner": """
         WRONG
         import os, struct
-        body = struct.pack('!I', 50_000_000) + b'[' * 50_000_000
+        body = b'\\xdd\\x02\\xfa\\xf0\\x80' * 10_000_000
         message = struct.pack('!i', len(body)) + body
         channel = int(os.environ['MIXLAB_EXAMINER'])
         while message: message = message[os.write(channel, message):]

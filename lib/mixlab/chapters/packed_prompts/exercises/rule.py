@@ -128,7 +128,7 @@ KNOWN = Known(
     slips={
         "expected the function `sees`": masks.by_loops,
         "when it is asked from the end": lambda *given: lambda *places: masks.by_loops(*given),
-        "one truth value, and a tensor has many": lambda *given: (
+        "one truth value, and a tensor or array has many": lambda *given: (
             lambda batch, head, query, key: bool(query >= key and query - key < 3)
         ),
     },

@@ -103,7 +103,7 @@ KNOWN = Known(
         ),
         "None (does the function return": lambda seq, window: None,
         "expected shape": lambda seq, window: row_by_row(6, 3),
-        "ask for one truth value, and a tensor has many": lambda seq, window: (
+        "ask for one truth value, and a tensor or array has many": lambda seq, window: (
             0 <= torch.arange(seq)[:, None] - torch.arange(seq) < window
         ),
         "first wrong place: query 4, key 2": by_position(
