@@ -418,7 +418,7 @@ for window in range(1, 60):  # the library's band: any length, any window
 # Neighbouring stretches share $W - 1$ keys, and `unfold` gives that overlap for nothing: the cell asks
 # whether both tensors start at one address. It counts the scores as they are computed: 720 by the
 # band, all 3,025 under the mask. What doesn't fill a block the library computes by itself. On a CUDA
-# GPU it hands the job to xformers, whose kernel skips square tiles of the table outside the band.
+# GPU it hands the job to xformers, whose kernel skips square tiles outside it.
 #
 # What is $B$? Of a block's $B\,(B + W - 1)$ scores, $B\,W$ are seen: 8 of 15 in the picture. Smaller
 # blocks waste less, and make smaller products, which are slower. The library takes 64.
