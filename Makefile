@@ -60,10 +60,10 @@ test-all: style ## Run what takes long too: all attacks, a class of 200, twenty 
 	cd lib && MIXLAB_THOROUGH=1 OMP_NUM_THREADS=1 ../$(PY) -m pytest $(PYTEST) $(EVERYTHING)
 	OMP_NUM_THREADS=1 IPYTHONDIR=$(CURDIR)/build/ipython $(PY) -m pytest $(NBVAL) course solutions
 
-quick: style ## A minute and a half: style, notebooks, layers, documentation, a few of the library's tests
+quick: style ## A minute and a half: style, notebooks, layers, signatures, documentation, a few of the library's tests
 	@$(PY) -m classroom notebooks --check
 	cd lib && OMP_NUM_THREADS=1 ../$(PY) -m pytest $(PYTEST) -m "not slow and not browser" \
-	  tests/test_project.py tests/test_layers.py tests/test_library_shape.py tests/test_docstrings.py \
+	  tests/test_project.py tests/test_layers.py tests/test_library_shape.py tests/test_docstrings.py tests/test_signatures.py \
 	  tests/transformer/test_window.py tests/transformer/test_rope.py tests/ssm/test_scan.py tests/checks/test_check.py
 
 .PHONY: style

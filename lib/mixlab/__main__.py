@@ -4,6 +4,7 @@ import argparse
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -71,7 +72,7 @@ def answer(chosen: argparse.Namespace) -> None:
     print()
 
 
-def prompt_of(path: Path, tokenizer, chosen: argparse.Namespace) -> list[int]:
+def prompt_of(path: Path, tokenizer: Any, chosen: argparse.Namespace) -> list[int]:
     """The prompt's token ids, in the model's chat form if it has one and nobody minds."""
     if not chosen.plain:
         with suppress(NoChat):

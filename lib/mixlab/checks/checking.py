@@ -1,6 +1,7 @@
 """`check` and `hint`: call an answer, hold it against what is right, print a line."""
 
 from collections import Counter
+from typing import Any
 
 from mixlab.checks.exercise import find
 from mixlab.checks.explain import examine
@@ -13,7 +14,7 @@ PUBLIC = 0  # the seed of the inputs that everybody may see
 _hints_shown: Counter[str] = Counter()
 
 
-def check(exercise: str, answer) -> None:
+def check(exercise: str, answer: Any) -> None:
     """Check an answer: print a line if it is right, raise CheckFailed with an explanation if not.
 
     Args:
@@ -28,7 +29,7 @@ def check(exercise: str, answer) -> None:
     print(f"{exercise} ✓ right on {hold(exercise, answer, PUBLIC)} inputs")
 
 
-def hold(exercise: str, answer, seed: int) -> int:
+def hold(exercise: str, answer: Any, seed: int) -> int:
     """Hold an answer against a right one, on the examples and what a seed draws; returns how many.
 
     Raises:

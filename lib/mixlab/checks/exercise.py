@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ from mixlab.checks.messages import UnknownExerciseError
 CUT = "# --- kept back while grading ---"
 CHAPTERS = "mixlab.chapters"
 
-Answers = Mapping[str, Callable | tuple[Callable, ...]]
+Answers = Mapping[str, Callable[..., Any] | tuple[Callable[..., Any], ...]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,23 +46,23 @@ class Asked:
         hints: where to look; the idea; nearly the answer.
     """
 
-    draw: Callable[[np.random.Generator], list[tuple]]
-    examples: tuple[tuple, ...]
+    draw: Callable[[np.random.Generator], list[tuple[Any, ...]]]
+    examples: tuple[tuple[Any, ...], ...]
     read: Callable
     call: Callable = lambda answer, *arguments: answer(*arguments)
     atol: float = 1e-4
     room: int | None = None
     hints: tuple[str, ...] = ()
 
-    def inputs(self, seed: int) -> list[tuple]:
+    def inputs(self, seed: int) -> list[tuple[Any, ...]]:
         """The arguments that an answer is tried on: the examples, and what a seed draws."""
         return [*self.examples, *self.draw(np.random.default_rng(seed))]
 
-    def returned(self, answer, arguments: tuple):
+    def returned(self, answer: Any, arguments: tuple[Any, ...]) -> Any:
         """What an answer returns for a copy of the arguments."""
         return self.call(answer, *copy.deepcopy(arguments))
 
-    def outcome(self, answer, arguments: tuple) -> np.ndarray:
+    def outcome(self, answer: Any, arguments: tuple[Any, ...]) -> np.ndarray:
         """What an answer returns for a copy of the arguments, read as an array.
 
         Raises:
@@ -87,7 +88,7 @@ class Known:
             explains it: for an exercise that asks for a test, about the suspect.
     """
 
-    right: tuple[Callable, ...]
+    right: tuple[Callable[..., Any], ...]
     mistakes: Answers
     show: Callable[..., str]
     slips: Answers = field(default_factory=dict)
@@ -98,7 +99,7 @@ class Known:
 
 def suspects(
     make: Callable, families: Iterable[str], numbers_of: Callable[[str], Sequence[int]], again: int
-) -> dict:
+) -> dict[str, Any]:
     """`draw` and `examples` of an exercise that asks for a test of what it is handed.
 
     Every family comes with a number of its own, so that nobody can learn its suspects by heart, in
@@ -124,7 +125,7 @@ def suspects(
     )
 
 
-def each(table: Answers) -> list[tuple[str, Callable]]:
+def each(table: Answers) -> list[tuple[str, Callable[..., Any]]]:
     """(words, answer) for every answer of a table."""
     return [
         (words, answer)
@@ -133,7 +134,7 @@ def each(table: Answers) -> list[tuple[str, Callable]]:
     ]
 
 
-def varied(make: Callable, part: str, table: Answers) -> dict[str, tuple[Callable, ...]]:
+def varied(make: Callable, part: str, table: Answers) -> dict[str, tuple[Callable[..., Any], ...]]:
     """Mistakes that have a part in common: an answer for each wrong way to go about it.
 
     >>> doubling = lambda by=lambda x: 2 * x: lambda numbers: [by(x) for x in numbers]

@@ -3,6 +3,7 @@
 import sysconfig
 import traceback
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,9 @@ _OURS = str(Path(__file__).parents[1])
 _PYTHONS = sysconfig.get_paths()["stdlib"]
 
 
-def examine(exercise: str, asked: Asked, known: Known, answer, arguments: tuple) -> None:
+def examine(
+    exercise: str, asked: Asked, known: Known, answer: Any, arguments: tuple[Any, ...]
+) -> None:
     """Hold one call against the first right answer's.
 
     Raises:
@@ -137,7 +140,7 @@ def _difference(known: Known, got: np.ndarray, expected: np.ndarray, atol: float
     ]
 
 
-def mistake_of(exercise: str, asked: Asked, known: Known, answer) -> str | None:
+def mistake_of(exercise: str, asked: Asked, known: Known, answer: Any) -> str | None:
     """What to say, if the answer behaves like a known mistake on every example."""
     results = []
     for arguments in asked.examples:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ import torch
 from mixlab.checks.messages import Unreadable
 
 
-def kind_of(value) -> str:
+def kind_of(value: Any) -> str:
     """What a value is, for a message."""
     if isinstance(value, torch.Tensor):
         return f"a tensor of shape {tuple(value.shape)} and dtype {value.dtype}"
@@ -74,7 +75,7 @@ def read_mask(n_dims: int = 2) -> Callable:
     return read
 
 
-def read_count(value) -> np.ndarray:
+def read_count(value: Any) -> np.ndarray:
     """A reader of one whole number; 12.0 is taken for 12."""
     if isinstance(value, int) and value.bit_length() > 64:
         digits = round(value.bit_length() * np.log10(2))
@@ -91,12 +92,12 @@ def read_reals(n_dims: int) -> Callable:
     return lambda value: _numbers(value, "iuf", n_dims, wanted).astype(np.float64)
 
 
-def read_real(value) -> np.ndarray:
+def read_real(value: Any) -> np.ndarray:
     """A reader of one real number; a fraction or a decimal is one."""
     return _numbers(value, "iuf", None, "one number").astype(np.float64).reshape(())
 
 
-def read_verdict(value) -> np.ndarray:
+def read_verdict(value: Any) -> np.ndarray:
     """A reader of one True or False; 1 and 0 are taken for these."""
     if isinstance(value, bool | int | np.generic | np.ndarray | torch.Tensor):
         array = _array(value)

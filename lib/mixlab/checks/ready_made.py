@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from types import CodeType, FunctionType
+from typing import Any
 
 # Also some that the course doesn't install, as a class's machine may have them.
 PACKAGES = (
@@ -33,7 +34,7 @@ INSTALLED = (
 )
 
 
-def ready_made_in(answer) -> str | None:
+def ready_made_in(answer: Any) -> str | None:
     """The name by which an answer, or a function that it calls, uses such a thing, or None.
 
     >>> def answer(x):

@@ -30,7 +30,7 @@ def matrix(layer: nn.Module | Float[Tensor, "dim_out dim_in"]) -> Matrix:
     return weight.detach().contiguous().numpy(), np.ones(len(weight), float32)
 
 
-def by_kind(matrices: Iterable[Matrix]) -> tuple[tuple, tuple]:
+def by_kind(matrices: Iterable[Matrix]) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
     """All numbers, all scales."""
     numbers, scales = zip(*matrices, strict=True)
     return numbers, scales

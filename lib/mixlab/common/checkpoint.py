@@ -7,6 +7,7 @@ whole or not at all, so that a run killed at any moment can go on.
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -21,7 +22,7 @@ def save_checkpoint(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     generator: torch.Generator | None,
-    description: dict,
+    description: dict[str, Any],
 ) -> None:
     """Write a checkpoint, replacing an older one at `path`.
 
@@ -44,7 +45,7 @@ def save_checkpoint(
     partial.replace(path)
 
 
-def read_description(path: Path) -> dict:
+def read_description(path: Path) -> dict[str, Any]:
     """What `save_checkpoint` was given to describe the run.
 
     Raises:

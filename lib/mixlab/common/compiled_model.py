@@ -1,5 +1,8 @@
 """What compiled models have in common: all but the step is the model's own."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -23,21 +26,21 @@ class CompiledModel:
         self.model, self.is_large = model, is_large(model)
         self._norm, self._output = model.norm.weight.detach().numpy(), matrix(model.output)
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[type, tuple[nn.Module]]:
         return type(self), (self.model,)  # a copy goes with the model's copy
 
     @property
-    def config(self):
+    def config(self) -> Any:
         """The model's."""
         return self.model.config
 
     @property
-    def init_state(self):
+    def init_state(self) -> Callable:
         """The model's."""
         return self.model.init_state
 
     @property
-    def prefill(self):
+    def prefill(self) -> Callable:
         """The model's: long products are PyTorch's strength."""
         return self.model.prefill
 

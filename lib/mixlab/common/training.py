@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -77,7 +78,7 @@ def learning_rate(step: int, config: TrainingConfig) -> float:
     return config.learning_rate * (config.final + (1 - config.final) * cosine)
 
 
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Parameters that learn, in two groups for an optimizer: with weight decay and without.
 
     Decay pulls towards 0, which suits matrices and harms what has another resting place: norms'

@@ -9,10 +9,14 @@ import functools
 import logging
 from collections.abc import Sequence
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from xformers.ops.fmha.attn_bias import BlockDiagonalMask
 
 
 @functools.cache
@@ -76,7 +80,7 @@ def packed_bias(
     k_lengths: Sequence[int],
     window: int | None,
     device: torch.device | str | None = None,
-):
+) -> "BlockDiagonalMask":
     """xformers' mask of packed prompts whose keys end where their queries end.
 
     The masks that `make_local_attention` gives count queries from the first key instead, so

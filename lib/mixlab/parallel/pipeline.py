@@ -121,8 +121,9 @@ class Reading(Work):
     """
 
     def __init__(self, stage: Stage, tokens: Int[Tensor, " seq"], chunk_size: int):
-        self.stage, self.chunks = stage, tokens.split(chunk_size)
-        self.cache, self.logits = stage.init_state(), []
+        self.stage, self.cache = stage, stage.init_state()
+        self.chunks: Sequence[Tensor] = tokens.split(chunk_size)
+        self.logits: list[Tensor] = []
 
     def shape(self, action: Action) -> tuple[int, ...]:
         """Hidden states of the chunk: (tokens, dim)."""

@@ -25,6 +25,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing import connection, get_all_start_methods, get_context
 from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
 from multiprocessing.sharedctypes import RawArray
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,8 @@ class Ranks:
                 ["mixlab.parallel.rank", "mixlab.parallel.expert_sharding"]
             )
         self._stands = [RawArray("c", WORDS) for _ in range(world_size)]
-        self.processes, self._pipes = [], []
+        self.processes: list[BaseProcess] = []
+        self._pipes = []
         try:
             with tempfile.TemporaryDirectory() as meeting:
                 for rank in range(world_size):
@@ -108,7 +110,7 @@ class Ranks:
     def __enter__(self) -> "Ranks":
         return self
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def run(self, function: Callable[..., Any], *arguments: Any) -> list[Any]:

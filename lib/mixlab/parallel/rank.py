@@ -44,7 +44,7 @@ class Failure:
         return "".join(StackSummary.from_list(frames).format())
 
 
-def serve(rank: int, world_size: int, store: str, pipe: connection.Connection, stands) -> None:
+def serve(rank: int, world_size: int, store: str, pipe: connection.Connection, stands: Any) -> None:
     """The life of a rank: join the others, then run what comes until nothing comes any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # an interrupt is for the caller, who ends us
     Thread(target=_follow_parent, daemon=True).start()

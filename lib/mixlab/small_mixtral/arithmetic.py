@@ -7,6 +7,7 @@ Mathematical Reasoning Abilities of Neural Models", 2019, section 2), one of the
 
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 
 class Dice:
@@ -26,7 +27,7 @@ class Dice:
         """A whole number from low to high, both included."""
         return low + int(self._random() * (high - low + 1))
 
-    def pick(self, options: tuple):
+    def pick(self, options: tuple[Any, ...]) -> Any:
         """One of the options."""
         return options[self.between(0, len(options) - 1)]
 

@@ -7,6 +7,7 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from mixlab.weights import load, tokenizer
 WINDOW = 100  # steps that one number of the loss curve is the mean of
 
 
-def measure(folder: Path) -> dict:
+def measure(folder: Path) -> dict[str, Any]:
     """The numbers of the model in `folder`: its held-out text, its routers, its training.
 
     Args:
@@ -56,12 +57,12 @@ def measure(folder: Path) -> dict:
     return measured
 
 
-def read_numbers() -> dict:
+def read_numbers() -> dict[str, Any]:
     """What was measured: "runs", the shipped model's first, and the "minutes" of a training."""
     return json.loads((shipped() / "numbers.json").read_text(encoding="utf-8"))
 
 
-def tolerance(runs: list[dict]) -> float:
+def tolerance(runs: list[dict[str, Any]]) -> float:
     """How far bits per byte may be from the card's: twice what a seed was seen to change, or 0.05.
 
     >>> runs = [{"bits_per_byte": {"json": bits}} for bits in (0.70, 0.73, 0.71)]
@@ -76,7 +77,7 @@ def tolerance(runs: list[dict]) -> float:
     return max(0.05, math.ceil(round(2 * max(spread) * 100, 6)) / 100)
 
 
-def compare(run: dict, runs: list[dict]) -> tuple[str, bool]:
+def compare(run: dict[str, Any], runs: list[dict[str, Any]]) -> tuple[str, bool]:
     """A table of a new run beside the card's, and whether it lies within the stated spread.
 
     Args:
@@ -98,7 +99,7 @@ def compare(run: dict, runs: list[dict]) -> tuple[str, bool]:
     return "\n".join(lines), good
 
 
-def write_card(runs: list[dict], minutes: float) -> None:
+def write_card(runs: list[dict[str, Any]], minutes: float) -> None:
     """Write numbers.json and README.md beside the shipped model.
 
     Args:
@@ -111,7 +112,7 @@ def write_card(runs: list[dict], minutes: float) -> None:
     (shipped() / "README.md").write_text(render(numbers), encoding="utf-8")
 
 
-def render(numbers: dict) -> str:
+def render(numbers: dict[str, Any]) -> str:
     """The model card as Markdown: the text in `card.md` with these numbers."""
     first, *others = numbers["runs"]
     kinds = [

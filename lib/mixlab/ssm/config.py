@@ -6,6 +6,7 @@ checkpoints, whose vocabulary of 50,277 is filled up to a multiple of 8.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 PUBLISHED = {  # name: (n_layers, dim)
     "130m": (24, 768),
@@ -109,12 +110,12 @@ class MambaConfig:
         return self.n_layers * self.d_inner * (self.d_state + self.d_conv - 1)
 
     @classmethod
-    def tiny(cls, **changes) -> "MambaConfig":
+    def tiny(cls, **changes: Any) -> "MambaConfig":
         """A model of two layers that a laptop runs in milliseconds."""
         return cls(**(dict(dim=64, n_layers=2, vocab_size=256, d_state=8) | changes))
 
     @classmethod
-    def published(cls, name: str, **changes) -> "MambaConfig":
+    def published(cls, name: str, **changes: Any) -> "MambaConfig":
         """One of the five sizes of the paper: "130m", "370m", "790m", "1.4b" or "2.8b".
 
         Raises:

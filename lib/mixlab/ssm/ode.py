@@ -21,7 +21,7 @@ from torch import Tensor
 Slope = Callable[[float, Tensor], Tensor]
 
 # What one step multiplies x by when x' = λx and z = step · λ.
-GROWTH = {
+GROWTH: dict[str, Callable[[Tensor], Tensor]] = {
     "euler": lambda z: 1 + z,
     "backward_euler": lambda z: 1 / (1 - z),
     "bilinear": lambda z: (1 + z / 2) / (1 - z / 2),

@@ -7,7 +7,7 @@ The Long-Document Transformer", section 3.1.
 
 import tracemalloc
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -76,7 +76,7 @@ class Measured(NamedTuple):
     exponentials: int
 
 
-def measured(function: Callable, *arguments) -> Measured:
+def measured(function: Callable, *arguments: Any) -> Measured:
     """Call a function twice, watching its tensors first and its arrays and lists then.
 
     >>> q, k, v = torch.ones(6, 4), torch.ones(10, 4), torch.ones(10, 2)

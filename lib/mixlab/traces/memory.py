@@ -6,6 +6,7 @@ lets go of the last tensor that lies in it. What a fused kernel holds to itself 
 
 import weakref
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -48,7 +49,7 @@ def _storage(tensor: torch.Tensor) -> int:
     return tensor.untyped_storage().data_ptr()
 
 
-def peak_bytes(run: Callable, *arguments) -> int:
+def peak_bytes(run: Callable, *arguments: Any) -> int:
     """The most bytes that tensors made during `run(*arguments)` took at one time.
 
     >>> x = torch.zeros(1000)

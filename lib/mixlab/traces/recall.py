@@ -5,7 +5,7 @@ lost, and one whose clock stops at dots is not. It is a small relative of select
 and Dao, "Mamba", 2023, section 4.1.1), with an answer after every token, so a model learns it fast.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import torch
@@ -116,7 +116,9 @@ def practise(model: nn.Module, generator: torch.Generator, steps: int) -> None:
 
 
 @torch.no_grad()
-def scores(model, tokens: Int[Tensor, "batch seq"], edges: list[int]) -> tuple[float, list[float]]:
+def scores(
+    model: Callable, tokens: Int[Tensor, "batch seq"], edges: list[int]
+) -> tuple[float, list[float]]:
     """The share of right answers of a model: overall, and by how far back the wanted capital lies.
 
     Args:

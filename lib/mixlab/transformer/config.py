@@ -6,6 +6,7 @@ table 1.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from mixlab.transformer.window import check_window
 
@@ -129,7 +130,7 @@ an equal group of query heads: got n_heads=5, n_kv_heads=2
         return embeddings + self.n_layers * block + self.dim
 
     @classmethod
-    def tiny(cls, **changes) -> "TransformerConfig":
+    def tiny(cls, **changes: Any) -> "TransformerConfig":
         """A model of two layers that a laptop runs in milliseconds."""
         tiny = dict(
             dim=64, n_layers=2, n_heads=4, n_kv_heads=2, head_dim=16, hidden_dim=128, vocab_size=256
@@ -137,7 +138,7 @@ an equal group of query heads: got n_heads=5, n_kv_heads=2
         return cls(**(tiny | changes))
 
     @classmethod
-    def smollm2(cls, **changes) -> "TransformerConfig":
+    def smollm2(cls, **changes: Any) -> "TransformerConfig":
         """SmolLM2-135M, whose weights the course packs: its model's `config.json`.
 
         >>> TransformerConfig.smollm2().n_parameters
@@ -158,7 +159,7 @@ an equal group of query heads: got n_heads=5, n_kv_heads=2
         return cls(**(small | changes))
 
     @classmethod
-    def mistral_7b(cls, **changes) -> "TransformerConfig":
+    def mistral_7b(cls, **changes: Any) -> "TransformerConfig":
         """Mistral 7B v0.1: "Mistral 7B", table 1."""
         mistral = dict(
             dim=4096,
@@ -173,7 +174,7 @@ an equal group of query heads: got n_heads=5, n_kv_heads=2
         return cls(**(mistral | changes))
 
     @classmethod
-    def mixtral_8x7b(cls, **changes) -> "TransformerConfig":
+    def mixtral_8x7b(cls, **changes: Any) -> "TransformerConfig":
         """Mixtral 8x7B v0.1: "Mixtral of Experts", table 1. It has no sliding window."""
         mixtral = dict(
             window=None, n_experts=8, experts_per_token=2, rope_theta=1_000_000.0, max_seq=32_768

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -109,13 +110,13 @@ def open_parts(path: str | Path) -> list[GGUFReader]:
     return [open_gguf(file) for file in files]
 
 
-def read_field(reader: GGUFReader, key: str, default=None):
+def read_field(reader: GGUFReader, key: str, default: Any = None) -> Any:
     """The value under `key` in the file's metadata, or `default`."""
     field = reader.get_field(key)
     return default if field is None else field.contents()
 
 
-def required_field(reader: GGUFReader, key: str):
+def required_field(reader: GGUFReader, key: str) -> Any:
     """The value under `key` in the file's metadata.
 
     Raises:

@@ -6,6 +6,7 @@ config.json leaves out have the writer's defaults, because that is what the writ
 """
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -71,7 +72,7 @@ _HARMLESS = "fused_add_norm pad_vocab_size_multiple ssm_cfg model_type".split()
 _HARMLESS += "dt_init dt_scale dt_init_floor use_fast_path".split()
 
 
-def is_authors(given: dict) -> bool:
+def is_authors(given: dict[str, Any]) -> bool:
     """Whether a config.json is of the form that the authors' own code writes."""
     return "model_type" not in given and "d_model" in given and "ssm_cfg" in given
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -79,7 +80,7 @@ def save(model: nn.Module, folder: str | Path, max_shard_bytes: int = 5_000_000_
     _write_json(folder / "config.json", config)
 
 
-def describe(config: TransformerConfig, dtype: torch.dtype) -> dict:
+def describe(config: TransformerConfig, dtype: torch.dtype) -> dict[str, Any]:
     """The config.json of a model, as transformers reads it.
 
     Raises:

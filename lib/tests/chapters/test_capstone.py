@@ -36,6 +36,7 @@ from mixlab.ssm.mamba_block import MambaMixer
 from mixlab.transformer.attention import Attention
 from mixlab.transformer.config import TransformerConfig
 from mixlab.transformer.sparse_moe import SparseMoE
+from tests.thorough import long
 
 ROOT = find_root(Path(__file__).parent)
 
@@ -187,7 +188,7 @@ def lessons_hybrid() -> type[nn.Module]:
     return names["Hybrid"]
 
 
-@pytest.mark.slow
+@long
 def test_what_the_lesson_says_of_stacks_that_it_does_not_train():
     hybrid = lessons_hybrid()
 
