@@ -93,7 +93,7 @@ def _ready_made(exercise: Exercise, said: str) -> str:
     lib = Path(__file__).parents[2]
     ours = (path.relative_to(lib).with_suffix("") for path in (lib / "mixlab").rglob("*.py"))
     names = sorted((".".join(path.parts) for path in ours), key=len, reverse=True)
-    return next((name for name in (*names, *exercise.peers) if name in said), "the library")
+    return next((name for name in (*names, *exercise.packages) if name in said), "the library")
 
 
 def _not_installed(code: str) -> str:

@@ -93,7 +93,7 @@ def stage(course: Course) -> None:
                 target = course.library(ident, teaching)
                 if not target.exists():
                     seen = topic if teaching else None
-                    stage_library(library, target, exercise.peers, seen)
+                    stage_library(library, target, exercise.packages, seen)
     stage_examiner(library, course.examiner, examined, course.key)
 
 

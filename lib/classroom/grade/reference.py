@@ -28,7 +28,7 @@ FINAL_CHECK = "from mixlab.checks import final_check as check"
 @dataclass(frozen=True)
 class Exercise:
     """One exercise as it is graded. `expected` is secret: it never enters a box. `room` is how many
-    bytes its answer may hold, if that is what is asked; `module` holds the exercise, `peers` are
+    bytes its answer may hold, if that is what is asked; `module` holds the exercise, `packages` are
     packages that no answer may use."""
 
     ident: str
@@ -38,7 +38,7 @@ class Exercise:
     expected: str
     atol: float
     module: str
-    peers: tuple[str, ...]
+    packages: tuple[str, ...]
     calls: tuple[str, ...]
     sayings: tuple[str, ...]
     hints: tuple[str, ...]

@@ -75,7 +75,7 @@ def grade_command(
     known = known_answers(root)
     references = plan.references(choose_chapters(root, entries, chapters or [], known, anyway))
     wanted = set().union(*(imports(reference.pristine) for reference in references.values()))
-    hidden = (root.resolve(), submissions.resolve(), out.resolve(), *_peers(references))
+    hidden = (root.resolve(), submissions.resolve(), out.resolve(), *_ready_made(references))
     with scratch_folder() as scratch:
         course = Course(
             *(root, hidden, references, scratch, cell_seconds, limits, known),
@@ -99,11 +99,11 @@ def grade_command(
     return 0
 
 
-def _peers(references: dict[str, Reference]) -> tuple[Path, ...]:
+def _ready_made(references: dict[str, Reference]) -> tuple[Path, ...]:
     """Where packages that no answer may use are installed; what stands in for them comes first, but
     an answer might look further."""
     every = (one for reference in references.values() for one in reference.exercises.values())
-    return installed(*{name for exercise in every for name in exercise.peers})
+    return installed(*{name for exercise in every for name in exercise.packages})
 
 
 def _warm_up() -> None:

@@ -64,7 +64,7 @@ FACTS = "examined.json"  # in the examiner's zip
 
 
 def stage_library(
-    library: Path, target: Path, peers: tuple[str, ...], topic: str | None = None
+    library: Path, target: Path, packages: tuple[str, ...], topic: str | None = None
 ) -> None:
     """Lay out in `target` what of the package mixlab, in the folder `library`, an answer may see.
 
@@ -72,7 +72,7 @@ def stage_library(
     exercise files of that chapter. Its inputs are then not hidden.
 
     Args:
-        peers: packages of somebody else's that are taken away.
+        packages: somebody else's, which are taken away.
     """
     source = library / "mixlab"
     for path in source.rglob("*.py"):
@@ -89,7 +89,7 @@ def stage_library(
         to.write_text(text, encoding="utf-8")
     for part in CANDIDATE:  # which every kernel imports, and cannot write beside
         compileall.compile_dir(target / "mixlab" / part, quiet=1)
-    for name in peers:
+    for name in packages:
         (target / name).mkdir()
         (target / name / "__init__.py").write_text(TAKEN_AWAY.replace("{module}", name))
 

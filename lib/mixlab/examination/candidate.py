@@ -16,7 +16,7 @@ from mixlab.traces.costs import measured
 
 __all__ = ["CheckFailed", "check", "final_check", "hint"]
 
-MANNERS = {"measured": measured}
+MEASURES = {"measured": measured}
 CHANNEL = "MIXLAB_EXAMINER"  # the number of the file that leads to the examiner
 
 
@@ -52,7 +52,7 @@ def final_check(exercise: str, answer) -> None:
         raise CheckFailed(f"library: the answer uses {name}")
     with Connection(int(os.environ[CHANNEL])) as connection:
         try:
-            print(Candidate(connection, MANNERS).request("examine", exercise, answer))
+            print(Candidate(connection, MEASURES).request("examine", exercise, answer))
         except Gone:
             raise TooCostly(
                 "the answer asked what it was handed for more than memory or time allow"

@@ -82,12 +82,12 @@ class RemoteFunction(Remote):
         return self._channel.call(self._number, args, kwargs)
 
 
-def under(manner: Callable, function: Callable, *args):
-    """Call a function in a manner that has to be where the function lives, such as measuring it."""
+def at_home(measure: Callable, function: Callable, *args):
+    """`measure(function, *args)`, where the function lives."""
     if isinstance(function, RemoteFunction):
         number, channel = function._number, function._channel
-        return channel.request("call", number, args, {}, manner.__name__)
-    return manner(function, *args)
+        return channel.request("call", number, args, {}, measure.__name__)
+    return measure(function, *args)
 
 
 class Channel:
@@ -95,11 +95,11 @@ class Channel:
 
     Args:
         connection: to the other end.
-        manners: ways of calling what is lent, by name; the other side may ask for one.
+        measures: ways of calling what is lent that measure it, by name; the other side may ask.
     """
 
-    def __init__(self, connection: Connection, manners: dict[str, Callable] | None = None):
-        self._connection, self._manners = connection, manners or {}
+    def __init__(self, connection: Connection, measures: dict[str, Callable] | None = None):
+        self._connection, self._measures = connection, measures or {}
         self._lent: list = []
         self._lent_numbers: dict[int, int] = {}
         self._borrowed: dict[int, Remote] = {}
@@ -217,13 +217,13 @@ class Channel:
         """Do what was asked."""
         if what != "call":
             raise BadMessage(f"nobody here does this: {what!r}")
-        number, args, kwargs, manner, vectors = (*parts, 0, [])[:5]
+        number, args, kwargs, how, vectors = (*parts, 0, [])[:5]
         function = self._lent[number]
-        if isinstance(manner, str):
-            return self._manners[manner](function, *args, **kwargs)
-        if not manner:
+        if isinstance(how, str):
+            return self._measures[how](function, *args, **kwargs)
+        if not how:
             return function(*args, **kwargs)
-        return derivative(function, args, kwargs, manner, vectors)
+        return derivative(function, args, kwargs, how, vectors)
 
 
 _KINDS = {"object": Remote, "row": RemoteRow, "function": RemoteFunction}

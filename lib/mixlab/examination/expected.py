@@ -2,7 +2,7 @@
 
 `python -m mixlab.examination.expected` reads JSON from standard input: {"base": number,
 "chapters": [{id: [cell source, …, check cell source]}]}, the cells being the solution's. It writes
-JSON, for each chapter {id: {"seed", "expected", "atol", "module", "peers", "room", "calls",
+JSON, for each chapter {id: {"seed", "expected", "atol", "module", "packages", "room", "calls",
 "sayings", "hints"}}.
 `expected` is what a right answer returns on the seed's inputs, by which the solution has been
 judged; `calls` and `sayings` are all that the check may say, on public inputs, about a call and
@@ -85,7 +85,7 @@ def expect(cells: list[str], base: int) -> dict:
         "expected": to_text(expected),
         "atol": asked.atol,
         "module": module.__name__,
-        "peers": list(PACKAGES),
+        "packages": list(PACKAGES),
         "room": asked.room,
         "calls": sorted({known.show(*arguments) for arguments in public}),
         "sayings": [*known.mistakes, *sorted(advice), *MEANINGS.values(), ASSERTED],

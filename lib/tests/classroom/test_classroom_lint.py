@@ -110,7 +110,7 @@ GIVEN_AWAY = f"# Write `{LONG}`."
         (lesson(text_cells=5, code_cells=5, slides=5), "cells in the lesson: 14; 25 to 50"),
         (lesson(text_cells=40), "cells in the lesson: 56; 25 to 50"),
         (lesson(slides=5), "slides: 5; 12 to 25"),
-        (lesson()[:-1], "exercises: 2; 3 to 6"),
+        (lesson()[:-1], "exercises: 2; 3 to 7"),
         (swap("# %%\nvalue_5 = 5\n", LONG_CODE), "26 lines in a code cell; at most 25"),
         (swap("# Text 3 of this lesson.\n", LONG_TEXT.partition("\n")[2]), "105 words in a text"),
         (swap(ALT.format(0), "A mask"), "alt text of 6 characters says too little"),

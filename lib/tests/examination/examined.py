@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 
 from mixlab.checks.exercise import files, find
-from mixlab.examination.candidate import MANNERS, Candidate
+from mixlab.examination.candidate import MEASURES, Candidate
 from mixlab.examination.examiner import examine
 from mixlab.examination.results import to_text
 
@@ -36,7 +36,7 @@ def examined(exercise: str, seed: int, may_fail: bool = False) -> Iterator[Candi
     process.start()
     there.close()
     try:
-        yield Candidate(here, MANNERS)
+        yield Candidate(here, MEASURES)
     finally:
         here.close()
         process.join(20)

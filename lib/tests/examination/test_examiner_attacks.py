@@ -222,7 +222,7 @@ def test_the_examiner_tells_nothing_of_what_it_lends(name):
     [
         ("call", 99, (), {}, "", []),
         ("call", -1, (), {}, "program", []),
-        ("call", 0, (), {}, "no such manner", []),
+        ("call", 0, (), {}, "no such measure", []),
         ("call", 0, (1, 2), {}, "vvvvjjjj", []),
         ("call", "0", (), {}, "", []),
         ("call", 0),

@@ -223,7 +223,7 @@ PARTICULAR = {
             (
                 "switches_the_watch_off",
                 "import mixlab.examination.candidate as m\n"
-                "m.MANNERS['measured'] = lambda answer, *given: (answer(*given), 0, 0, 0, 0)",
+                "m.MEASURES['measured'] = lambda answer, *given: (answer(*given), 0, 0, 0, 0)",
                 "banded = dense",
             ),
             (
@@ -253,8 +253,8 @@ PARTICULAR = {
         "02.4",
         f"""
 import os, threading
-import mixlab.examination.candidate as manners
-manners.MANNERS['measured'] = lambda answer, *given: (answer(*given), 0, 0, 0, 0)
+import mixlab.examination.candidate as candidate
+candidate.MEASURES['measured'] = lambda answer, *given: (answer(*given), 0, 0, 0, 0)
 watch, core = os.getppid(), sorted(os.sched_getaffinity(0))[0]
 for step in (
     lambda: os.sched_setscheduler(watch, os.SCHED_IDLE, os.sched_param(0)),
@@ -273,8 +273,8 @@ banded = dense
     "computes_in_half_precision": (
         "02.4",
         """
-        import mixlab.examination.candidate as manners
-        manners.MANNERS['measured'] = lambda answer, *given: (answer(*given), 0, 0, 0, 0)
+        import mixlab.examination.candidate as candidate
+        candidate.MEASURES['measured'] = lambda answer, *given: (answer(*given), 0, 0, 0, 0)
         def banded(q, k, v, window):
             s, n = (q.half() / q.shape[1] ** 0.5) @ k.half().T, len(q)
             bands = [s.diagonal(-o).float() for o in range(min(window, n))]

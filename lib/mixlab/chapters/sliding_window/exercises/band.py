@@ -10,7 +10,7 @@ import mixlab.chapters.sliding_window.exercises as shared
 from mixlab.checks.exercise import Asked, Known
 from mixlab.checks.messages import TooCostly, Unreadable
 from mixlab.checks.readers import read_reals
-from mixlab.examination.channel import under
+from mixlab.examination.channel import at_home
 from mixlab.traces.costs import measured
 
 # So many tokens that full scores show in an answer's tensors; and so many that they show from
@@ -38,7 +38,7 @@ def call(answer, q, k, v, window):
     # Only a long sequence tells the band from the whole: small ones have more channels than keys.
     if not WATCHED <= seq < LONG:
         return answer(q, k, v, window)
-    out, elements, held, *counted = under(measured, answer, q, k, v, window)
+    out, elements, held, *counted = at_home(measured, answer, q, k, v, window)
     scores = max(counted)  # whatever makes scores, a product, or what takes them, an exponential
     # All scores in blocks of rows hold little at a time. Blocks with the keys of their own windows
     # are well below the last limit, up to a quarter of the sequence a block.
