@@ -406,6 +406,8 @@ q, k, v = torch.randn(3, 55, 16)  # 7 queries before the first full window, then
 one_head = [x[None, None] for x in (q, k, v)]
 expected = dense_attention(*one_head, window=8)[0, 0]
 assert torch.allclose(band(q, k, v, window=8, block=8), expected[7:], atol=1e-5)
+
+# %%
 assert measured(band, q, k, v, 8, 8).exponentials == 6 * 8 * (8 + 8 - 1)  # counted as it runs
 assert measured(dense_attention, *one_head, 8).exponentials == 55**2  # a mask spares nothing
 assert torch.arange(8).unfold(0, 4, 2).tolist() == [[0, 1, 2, 3], [2, 3, 4, 5], [4, 5, 6, 7]]
