@@ -1,15 +1,17 @@
 """`check` and `hint`: call an answer, hold it against what is right, print a line."""
 
 from collections import Counter
+from functools import cache
 from typing import Any
 
-from mixlab.checks.exercise import find
+from mixlab.checks.exercise import Asked, find
 from mixlab.checks.explain import examine
 from mixlab.checks.messages import CheckFailed, UnknownExerciseError, wrapped
 from mixlab.checks.ready_made import ready_made_in
 
 __all__ = ["CheckFailed", "check", "hint"]
 
+_inputs = cache(Asked.inputs)  # whoever tries again need not wait until they are drawn again
 PUBLIC = 0  # the seed of the inputs that everybody may see
 _hints_shown: Counter[str] = Counter()
 
@@ -41,7 +43,7 @@ def hold(exercise: str, answer: Any, seed: int) -> int:
             f"{exercise}: the answer calls {name}. An answer stands on its own, on Python, NumPy "
             "and PyTorch; use what is ready-made to compare with, outside the answer."
         )
-    inputs = module.ASKED.inputs(seed)
+    inputs = _inputs(module.ASKED, seed)
     for arguments in inputs:
         examine(exercise, module.ASKED, module.KNOWN, answer, arguments)
     return len(inputs)

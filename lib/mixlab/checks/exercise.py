@@ -30,7 +30,7 @@ CHAPTERS = "mixlab.chapters"
 Answers = Mapping[str, Callable[..., Any] | tuple[Callable[..., Any], ...]]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Asked:
     """What an answer is handed, and how its result is read.
 
@@ -58,17 +58,14 @@ class Asked:
         """The arguments that an answer is tried on: the examples, and what a seed draws."""
         return [*self.examples, *self.draw(np.random.default_rng(seed))]
 
-    def returned(self, answer: Any, arguments: tuple[Any, ...]) -> Any:
-        """What an answer returns for a copy of the arguments."""
-        return self.call(answer, *copy.deepcopy(arguments))
-
     def outcome(self, answer: Any, arguments: tuple[Any, ...]) -> np.ndarray:
         """What an answer returns for a copy of the arguments, read as an array.
 
         Raises:
             Unreadable: if it returned something of another kind than asked for.
         """
-        return np.asarray(self.read(self.returned(answer, arguments)))
+        returned = self.call(answer, *copy.deepcopy(arguments))
+        return np.asarray(self.read(returned))
 
 
 @dataclass(frozen=True, kw_only=True)

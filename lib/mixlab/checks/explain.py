@@ -2,6 +2,8 @@
 
 import sysconfig
 import traceback
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,10 +63,10 @@ def examine(
     except Unreadable as error:
         raise CheckFailed(f"{begins}\n  {error}") from None
     except Exception as error:
-        if isinstance(error, NotImplementedError) and _unanswered(exercise, error):
+        text = str(error)  # PyTorch raises the same kind of error as the line that awaits an answer
+        if isinstance(error, NotImplementedError) and (not text or text.startswith(exercise)):
             # The student's own line is all there is to see: no frames of ours above it.
-            shown = [f"NotImplementedError: {error}"]
-            error._render_traceback_ = lambda: shown
+            error._render_traceback_ = lambda: [f"NotImplementedError: {text}"]
             raise
         lines, cause = _raised(error, asked), error
     else:
@@ -79,11 +81,6 @@ def examine(
             lines.append(f"  Probably: {said}")
     helps = f'  hint("{exercise}") helps a step further.'
     raise CheckFailed("\n".join([begins, *lines, helps])) from cause
-
-
-def _unanswered(exercise: str, error: NotImplementedError) -> bool:
-    """Whether it is the line that awaits an answer: PyTorch raises the same kind of error."""
-    return not str(error) or str(error).startswith(exercise)
 
 
 def _raised(error: Exception, asked: Asked) -> list[str]:
@@ -142,29 +139,34 @@ def _difference(known: Known, got: np.ndarray, expected: np.ndarray, atol: float
 
 def mistake_of(exercise: str, asked: Asked, known: Known, answer: Any) -> str | None:
     """What to say, if the answer behaves like a known mistake on every example."""
-    results = []
-    for arguments in asked.examples:
-        try:
-            results.append((arguments, asked.outcome(answer, arguments)))
-        except Unreadable:
-            results.append((arguments, np.array("unreadable")))  # which is no mistake's result
-        except Exception:
-            continue  # says nothing for or against a mistake
+    results = {}
+    for number, arguments in enumerate(asked.examples):
+        with suppress(Exception):  # which says nothing for or against a mistake
+            try:
+                results[number] = asked.outcome(answer, arguments)
+            except Unreadable:
+                results[number] = np.array("unreadable")  # which is no mistake's result
     for words, mistaken in each(known.mistakes):
         if _behaves_like(mistaken, asked, results):
             return words
     return None
 
 
-def _behaves_like(mistaken, asked: Asked, results: list[tuple[tuple, np.ndarray]]) -> bool:
+def _behaves_like(mistaken, asked: Asked, results: dict[int, np.ndarray]) -> bool:
     """Whether a mistake gives these results, wherever it gives any."""
     compared = 0
-    for arguments, got in results:
-        try:
-            wrong = asked.outcome(mistaken, arguments)
-        except Exception:
-            continue
-        if not agree(got, wrong, asked.atol):
-            return False
-        compared += 1
+    for number, got in results.items():
+        wrong = _made_by(mistaken, asked, number)
+        if wrong is not None:
+            if not agree(got, wrong, asked.atol):
+                return False
+            compared += 1
     return compared > 0
+
+
+@cache  # whoever tries again need not wait for all mistakes again
+def _made_by(mistaken, asked: Asked, number: int) -> np.ndarray | None:
+    """A mistake's result on an example, if it has one."""
+    with suppress(Exception):
+        return asked.outcome(mistaken, asked.examples[number])
+    return None

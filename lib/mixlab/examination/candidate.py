@@ -23,16 +23,7 @@ CHANNEL = "MIXLAB_EXAMINER"  # the number of the file that leads to the examiner
 class Candidate(Channel):
     """The answer's end."""
 
-    def _error(self, whose, number, names, text) -> BaseException:
-        if whose == "yours":
-            return self._errors[number]
-        error = rebuilt(names, text)
-        error.number_there = number
-        return error
-
-    def _tell(self, error: BaseException) -> list:
-        number = getattr(error, "number_there", None)
-        return super()._tell(error) if number is None else ["yours", number, [], ""]
+    _foreign = staticmethod(rebuilt)
 
     def _answer(self, what: str, parts: list):
         if what == "attribute":

@@ -36,12 +36,7 @@ _SHOWN = 200  # characters of what is shown of an object that stays at home
 
 
 class Raised(BaseException):
-    """The other side raised an error, of which it knows the number. No `except Exception` here
-    may take it for one of its own."""
-
-    def __init__(self, number: int):
-        super().__init__(number)
-        self.number = number
+    """The other side raised an error. No `except Exception` here may take it for one of its own."""
 
 
 class Remote(Borrowed):
@@ -176,7 +171,15 @@ class Channel:
 
     def _error(self, whose: str, number: int, names: list[str], text: str) -> BaseException:
         """The error that the other side speaks of."""
-        return self._errors[number] if whose == "yours" else Raised(number)
+        if whose == "yours":
+            return self._errors[number]
+        error = self._foreign(names, text)
+        error.number_there = number
+        return error
+
+    def _foreign(self, names: list[str], text: str) -> BaseException:
+        """What stands here for an error of the other side."""
+        return Raised(text)
 
     def serve_one(self) -> None:
         """Wait for one request, and answer it."""
@@ -207,8 +210,8 @@ class Channel:
 
     def _tell(self, error: BaseException) -> list:
         """Whose error it is, its number, the names of its classes, its text."""
-        if isinstance(error, Raised):
-            return ["yours", error.number, [], ""]
+        if hasattr(error, "number_there"):
+            return ["yours", error.number_there, [], ""]
         self._errors.append(error)
         names = [kind.__name__ for kind in type(error).__mro__]
         return ["mine", len(self._errors) - 1, names, str(error)[:4000]]
