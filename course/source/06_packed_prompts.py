@@ -19,7 +19,7 @@
 # **You need** attention and its mask from [chapter 02](02_sliding_window.ipynb). What we need of
 # RoPE and of the cache, from [chapter 04](04_rolling_cache.ipynb), is recalled below.
 #
-# **Time**: 50 minutes, and as much again for the exercises in
+# **Time**: 50 minutes, and 65 more for the exercises in
 # [work/06_packed_prompts.ipynb](../work/06_packed_prompts.ipynb), your copy of
 # [these](../exercises/06_packed_prompts.ipynb).
 

@@ -18,7 +18,7 @@
 # **You need** Python and PyTorch tensors, and the chain rule for the last part. That two linear
 # steps make one is shown in [chapter 12](12_sequence_models.ipynb), and again here.
 #
-# **Time**: 55 minutes, and as much again for the exercises in
+# **Time**: 55 minutes, and 75 more for the exercises in
 # [work/17_parallel_scan.ipynb](../work/17_parallel_scan.ipynb), your copy of
 # [these](../exercises/17_parallel_scan.ipynb).
 

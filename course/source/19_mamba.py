@@ -18,7 +18,7 @@
 # **You need** a rate and a held input ([13](13_state_space_models.ipynb), here in short), why a
 # token should choose ([16](16_selection.ipynb)), a loop that becomes a scan (17), the cache (04).
 #
-# **Time**: 60 minutes, and a little more for the exercises in
+# **Time**: 60 minutes, and 70 more for the exercises in
 # [work/19_mamba.ipynb](../work/19_mamba.ipynb), your copy of
 # [these](../exercises/19_mamba.ipynb).
 

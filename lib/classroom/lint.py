@@ -24,6 +24,9 @@ from classroom.problems import ChapterError, Problem
 from classroom.source import read_chapter
 
 NOTEBOOK_KB = 500
+NUMBERS = "no one two three four five six seven".split()
+PROMISE = re.compile(r"(?P<number>\w+) exercises? on \[.*?about (?P<time>an hour|\d+ minutes)")
+ROUNDED = 7  # minutes that the exercises' time may be off
 LINK = re.compile(r"\]\(\s*<?([^)>\s]+)>?(?:\s+\"[^\"]*\")?\s*\)")
 
 
@@ -35,6 +38,7 @@ def lint_chapter(root: Path, chapter: Chapter) -> list[Problem]:
             *link_problems(root, chapter),
             *dependence_problems(chapter),
             *given_away_problems(chapter),
+            *promise_problems(chapter),
             *size_problems(root, chapter),
             *ruff_problems(root, chapter),
         ]
@@ -76,6 +80,23 @@ def _leads(root: Path, target: Path) -> bool:
     built = [(root / name).resolve() for name in (*FOLDERS.values(), WORK)]
     source = root / "course" / "source" / f"{target.stem}.py"
     return target.suffix == ".ipynb" and folder in built and source.exists()
+
+
+def promise_problems(chapter: Chapter) -> list[Problem]:
+    """The exercises' introduction, where it says how many they are and how long they take."""
+    problems = []
+    number = NUMBERS[len(chapter.exercises)] if len(chapter.exercises) < len(NUMBERS) else "many"
+    minutes = sum(cell.minutes or 0 for cell in chapter.cells)
+    for cell in chapter.cells:
+        said = PROMISE.search(" ".join(cell.source.split()))
+        if cell.exercise or not said:
+            continue
+        takes = 60 if said["time"] == "an hour" else int(said["time"].partition(" ")[0])
+        if said["number"].lower() != number or abs(takes - minutes) > ROUNDED:
+            promised = f"{said['number']} exercises, about {said['time']}"
+            rule = f"{promised}; there are {number}, of {minutes} minutes together."
+            problems.append(Problem(chapter.path, cell.line, rule))
+    return problems
 
 
 def size_problems(root: Path, chapter: Chapter) -> list[Problem]:
@@ -187,5 +208,7 @@ def lint_command(root: Path, chosen: list[Path], timed: bool) -> int:
         print()
         print("\n".join(map(str, problems)))
     count = len(problems)
-    print(f"\n{len(chosen)} chapters, {count or 'no'} problem{'s' if count != 1 else ''}")
+    chapters = f"{len(chosen)} chapter{'s' if len(chosen) != 1 else ''}"
+    other = " beside what is unfinished" if unfinished else ""
+    print(f"\n{chapters}, {count or 'no'} problem{'s' if count != 1 else ''}{other}")
     return 1 if problems else 0

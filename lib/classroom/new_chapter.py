@@ -25,7 +25,8 @@ SOURCE = '''\
 # **You need** the chapters before.
 #
 # **Time**: 45 minutes, and as much again for the exercises in
-# [exercises/{number}_{stem}.ipynb](../exercises/{number}_{stem}.ipynb).
+# [work/{number}_{stem}.ipynb](../work/{number}_{stem}.ipynb), your copy of
+# [these](../exercises/{number}_{stem}.ipynb).
 
 # %% [markdown] slide="slide"
 # ## Six tokens first
@@ -56,6 +57,8 @@ sum(range(6))
 
 # %% [markdown] to="exercise"
 # # {number} · {title}: exercises
+#
+# One exercise on [the lesson](../course/{number}_{stem}.ipynb), about 5 minutes.
 
 # %% to="exercise"
 from mixlab.checks import check, hint  # noqa: F401
@@ -142,7 +145,9 @@ def new_chapter(root: Path, number: str, stem: str) -> list[Path]:
     files = {
         root / "course" / "source" / f"{number}_{stem}.py": SOURCE.format(**words),
         chapter / "__init__.py": f'"""Chapter {number}: what it is about, in a line."""\n',
-        chapter / "exercises" / "__init__.py": f'"""What the exercises of {number} share."""\n',
+        chapter
+        / "exercises"
+        / "__init__.py": f'"""What the exercises of chapter {number} share."""\n',
         chapter / "exercises" / "total.py": EXERCISE.format(**words),
     }
     for path, text in files.items():

@@ -54,3 +54,9 @@ def test_nbval_has_something_to_compare_in_every_cell(path):
             assert [output.output_type for output in cell.outputs][-1:] == ["error"], place
         if facts.get("role") == "check":
             assert cell.outputs, f"{place} prints nothing that could be compared"
+
+
+@pytest.mark.parametrize("stem", CHAPTERS)
+def test_the_readmes_table_counts_a_chapters_exercises(stem):
+    number = len(read_chapter(CHAPTERS[stem]).exercises)
+    assert f"[{number}](exercises/{stem}.ipynb)" in (ROOT / "README.md").read_text("utf-8")

@@ -90,6 +90,21 @@ def test_a_chapter_within_its_budgets_passes(root):
     assert problems(root, lesson()) == []
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("Three exercises on [it](02_windows.ipynb), about 15 minutes.", []),
+        ("Three exercises on [it](02_windows.ipynb), about 20 minutes.", []),
+        ("Three exercises on [it](02_windows.ipynb), about an hour.", ["an hour; there are three"]),
+        ("Four exercises on [it](02_windows.ipynb), about 15 minutes.", ["of 15 minutes together"]),
+    ],
+)
+def test_an_introduction_counts_its_exercises(root, said, told):
+    found = problems(root, [*lesson(), f'# %% [markdown] to="exercise"\n# {said}\n'])
+    assert len(found) == len(told)
+    assert all(words in one for words, one in zip(told, found, strict=True))
+
+
 def swap(old: str, new: str, cells: list[str] | None = None) -> list[str]:
     text = "\n".join(cells or lesson())
     assert old in text
@@ -206,7 +221,7 @@ def test_the_command_prints_a_table_and_its_status(root, capsys, tmp_path):
     assert main(["--root", str(root), "lint"]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith("chapter     cells  words")
-    assert "1 chapters, no problems" in printed
+    assert "1 chapter, no problems" in printed
     path.write_text("\n".join(lesson(slides=3)))
     assert main(["--root", str(root), "lint", "2"]) == 1
     assert "slides: 3" in capsys.readouterr().out
