@@ -65,7 +65,8 @@ def judgement(notebook: NotebookNode, verdicts: list[dict]) -> Judgement:
     if place < 0:
         return Judgement(complete, "passed" if complete else "unreported", seconds=seconds)
     kind, error, text = reasons[place]
-    if kind == "error" and roles[place] not in ("answer", "check"):
+    # What all exercises share runs again after the answer: if it fails then, the answer spoiled it.
+    if kind == "error" and roles[place] not in ("answer", "check") and "answer" in roles[place:]:
         kind = "setup"
     return Judgement(False, kind, error, text, seconds)
 

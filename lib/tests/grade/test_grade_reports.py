@@ -267,6 +267,18 @@ def test_the_check_decides_whatever_a_students_cells_did():
     assert judgement(notebook, [died, failed, failed]).kind == "died"
 
 
+def test_what_runs_again_after_an_answer_is_spoiled_by_the_answer_alone():
+    roles = (None, "answer", None, "check")
+    cells = [
+        NotebookNode(cell_type="code", metadata={"classroom": {"role": role}}) for role in roles
+    ]
+    notebook = NotebookNode(cells=cells, metadata={})
+    fine = {"passed": True, "report": "", "seconds": 0.1, "outcome": "passed"}
+    failed = {**fine, "passed": False, "report": "ImportError: hint", "outcome": "failed"}
+    assert judgement(notebook, [failed, fine, failed, failed]).kind == "setup"
+    assert judgement(notebook, [fine, fine, failed, failed]).kind == "error"
+
+
 def test_only_a_whole_set_of_passed_cells_passes():
     cell = _printed("")
     cell.cell_type, cell.metadata = "code", {}
