@@ -6,6 +6,7 @@ Read from the source text, so that modules which need a GPU are held to the same
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -81,6 +82,7 @@ def parameters(function: ast.FunctionDef) -> list[ast.arg]:
     return [argument for argument in everything if argument.arg not in ("self", "cls")]
 
 
+@cache
 def aliases(file: str) -> set[str]:
     """Names of shaped types, such as `Queries`, that the module defines or imports."""
     tree = ast.parse(FILES[file].read_text(encoding="utf-8"))
