@@ -16,8 +16,8 @@ def wrapped(text: str) -> str:
     lines = []
     for line in text.splitlines():
         begin = " " * (len(line) - len(line.lstrip()))
-        wide = wrap(line.strip(), initial_indent=begin, subsequent_indent=f"{begin}  ", **_HOW)
-        lines += [line] if len(line) <= WIDTH else wide
+        how = dict(initial_indent=begin, subsequent_indent=f"{begin}  ", **_HOW)
+        lines += [line] if len(line) <= WIDTH else wrap(line.strip(), **how)
     return "\n".join(lines)
 
 

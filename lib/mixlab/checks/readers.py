@@ -51,15 +51,12 @@ def _numbers(value, kinds: str, n_dims: int | None, wanted: str) -> np.ndarray:
     raise Unreadable(f"expected {wanted}: got {kind_of(value)}")
 
 
-def _axes(count: int) -> str:
-    return "1 axis" if count == 1 else f"{count} axes"
-
-
 def read_mask(n_dims: int = 2) -> Callable:
     """A reader of masks: truth values, or numbers that are all 0 or 1."""
+    axes = "axis" if n_dims == 1 else "axes"
 
     def read(value) -> np.ndarray:
-        array = _numbers(value, "biuf", n_dims, f"a mask with {_axes(n_dims)}")
+        array = _numbers(value, "biuf", n_dims, f"a mask with {n_dims} {axes}")
         if not np.isin(array, (0, 1)).all():
             asked = ""
             if array.min() < -1e3:
@@ -77,10 +74,13 @@ def read_mask(n_dims: int = 2) -> Callable:
 
 def read_count(value: Any) -> np.ndarray:
     """A reader of one whole number; 12.0 is taken for 12."""
-    if isinstance(value, int) and value.bit_length() > 64:
-        digits = round(value.bit_length() * np.log10(2))
-        raise Unreadable(f"expected a smaller number: got one of {digits} digits")
-    number = _numbers(value, "iuf", None, "one whole number").item()
+    array = _numbers(value, "iufO", None, "one whole number")
+    number = array.item()
+    if array.dtype.kind == "O" and isinstance(number, int):
+        digits = round(number.bit_length() * np.log10(2))
+        raise Unreadable(f"expected a smaller number: got one of about {digits} digits")
+    if array.dtype.kind == "O":
+        raise Unreadable(f"expected one whole number: got {kind_of(value)}")
     if number != number or number in (float("inf"), float("-inf")) or number != int(number):
         raise Unreadable(f"expected a whole number: got {number}")
     return np.array(int(number))
@@ -88,7 +88,7 @@ def read_count(value: Any) -> np.ndarray:
 
 def read_reals(n_dims: int) -> Callable:
     """A reader of real arrays with `n_dims` axes, of any precision."""
-    wanted = f"real numbers in {_axes(n_dims)}"
+    wanted = f"real numbers in {n_dims} {'axis' if n_dims == 1 else 'axes'}"
     return lambda value: _numbers(value, "iuf", n_dims, wanted).astype(np.float64)
 
 

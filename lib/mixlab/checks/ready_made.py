@@ -9,9 +9,10 @@ learns of it only when it is too late.
 import re
 import sysconfig
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, MethodType
 from typing import Any
 
 # Also some that the course doesn't install, as a class's machine may have them.
@@ -43,7 +44,7 @@ def ready_made_in(answer: Any) -> str | None:
     >>> ready_made_in(answer)
     'xformers.ops'
     """
-    own = {id(answer), id(getattr(answer, "func", None))}
+    own = {id(answer), id(answer.func) if isinstance(answer, partial) else None}
     seen: set[int] = set()
     wanted = [answer]
     while wanted:
@@ -79,12 +80,13 @@ def _is_ready_made(name) -> bool:
 def _of_ready_made(value) -> str | None:
     """The full name of a module, function, class or instance that comes from there."""
     for one in (value, type(value)):
-        module = getattr(one, "__module__", None)
-        name = getattr(one, "__qualname__", None)
-        if _is_ready_made(module):
-            return f"{module}.{name}" if isinstance(name, str) else module
-    name = getattr(value, "__name__", None)
-    return name if _is_ready_made(name) else None
+        with suppress(Exception):  # an object may have attributes of its own making
+            module, name = getattr(one, "__module__", None), getattr(one, "__qualname__", None)
+            if _is_ready_made(module):
+                return f"{module}.{name}" if isinstance(name, str) else module
+    with suppress(Exception):
+        return value.__name__ if _is_ready_made(value.__name__) else None
+    return None
 
 
 def _with_parts(value) -> list:
@@ -96,7 +98,7 @@ def _with_parts(value) -> list:
 def _functions(value) -> list[FunctionType]:
     """The Python functions that a call of `value` may run, as far as they are a student's own:
     neither Python's nor a package's nor the course's."""
-    value = getattr(value, "__func__", value)  # a method's
+    value = value.__func__ if isinstance(value, MethodType) else value
     own = value if isinstance(value, type) else type(value)
     parts = [value] if isinstance(value, FunctionType) else vars(own).values()
     functions = [part for part in parts if isinstance(part, FunctionType)]

@@ -99,3 +99,19 @@ def recursive(seq, window):
 @pytest.mark.parametrize("answer", [honest, recursive, partial(honest, window=2), 7, None, print])
 def test_nothing_else_is(answer):
     assert ready_made_in(answer) is None
+
+
+class Settings(dict):
+    """A dictionary whose entries are attributes, and nothing else is."""
+
+    __getattr__ = dict.__getitem__
+
+
+def test_an_object_that_answers_to_no_name_is_no_error():
+    settings = Settings(steps=3)
+
+    def answer(x):
+        return x + settings.steps
+
+    assert ready_made_in(answer) is None
+    assert ready_made_in(settings) is None
